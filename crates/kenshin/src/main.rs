@@ -1,0 +1,3 @@
+//! Kenshin: the command line.
+
+fn main() {}

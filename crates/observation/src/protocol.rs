@@ -1,0 +1,209 @@
+//! What a bounded conversation learned, per protocol. Every text here came from a stranger: it is
+//! decoded lossily, cut to [`TEXT_MAX`] bytes, stripped of nothing, and must be escaped for the
+//! place where it is shown. Numbers are signed because Delta tables know no unsigned ones.
+//!
+//! An [`crate::Observation`] carries at most one of the application records, plus [`Tls`] when
+//! the conversation ran inside TLS.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest text kept in a record, in bytes of UTF-8; longer ones are cut at a character.
+pub const TEXT_MAX: usize = 512;
+
+/// Longest list kept in a record; further entries are dropped.
+pub const LIST_MAX: usize = 64;
+
+/// Decodes bytes from a stranger as UTF-8, replacing what is not, and cuts to [`TEXT_MAX`].
+pub fn text(bytes: &[u8]) -> String {
+    let decoded = String::from_utf8_lossy(&bytes[..bytes.len().min(TEXT_MAX)]);
+    let mut cut = decoded.len().min(TEXT_MAX);
+    while !decoded.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    decoded[..cut].to_owned()
+}
+
+/// HTTP/1.x answer to `GET /` (RFC 9112).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Http {
+    /// Status code.
+    pub status: i32,
+    /// `Server` header.
+    pub server: Option<String>,
+    /// `<title>` of the page, white space folded.
+    pub title: Option<String>,
+    /// Scheme and realm of `WWW-Authenticate`, first one offered, as sent.
+    pub www_authenticate: Option<String>,
+    /// `X-Powered-By` header.
+    pub powered_by: Option<String>,
+    /// `Location` header as sent; never followed without a permit of its own.
+    pub location: Option<String>,
+    /// `Content-Type` header.
+    pub content_type: Option<String>,
+    /// Names of cookies set; values are never kept.
+    pub cookie_names: Vec<String>,
+    /// The page holds a form with a password field.
+    pub password_form: bool,
+    /// Bytes of body read before the limit.
+    pub body_bytes: i64,
+    /// SHA-256 of the body bytes read, hexadecimal.
+    pub body_sha256: Option<String>,
+}
+
+/// A TLS session and the leaf certificate it showed (RFC 8446, RFC 5280).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Version negotiated: `TLSv1`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`.
+    pub version: String,
+    /// Cipher suite, OpenSSL's name.
+    pub cipher: String,
+    /// SHA-256 of the leaf certificate (DER), hexadecimal.
+    pub certificate_sha256: Option<String>,
+    /// SHA-256 of its SubjectPublicKeyInfo, hexadecimal: the key that may identify a device.
+    pub public_key_sha256: Option<String>,
+    /// Subject, RFC 4514 text.
+    pub subject: Option<String>,
+    /// Issuer, RFC 4514 text.
+    pub issuer: Option<String>,
+    /// Serial number, hexadecimal.
+    pub serial: Option<String>,
+    /// DNS names and addresses of the subject alternative name.
+    pub alternative_names: Vec<String>,
+    /// Start of validity, µs since the epoch.
+    pub not_before_us: Option<i64>,
+    /// End of validity, µs since the epoch.
+    pub not_after_us: Option<i64>,
+    /// `rsa`, `ec`, `ed25519`, `dsa` or the OpenSSL name.
+    pub key_algorithm: Option<String>,
+    /// Size of the public key in bits.
+    pub key_bits: Option<i32>,
+    /// Signature algorithm of the certificate, OpenSSL's long name (`sha1WithRSAEncryption`).
+    pub signature_algorithm: Option<String>,
+    /// Issuer equals subject and the signature verifies with its own key.
+    pub self_signed: Option<bool>,
+}
+
+/// SSH identification, KEXINIT and host key (RFC 4253).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ssh {
+    /// Identification line without line end, e.g. `SSH-2.0-dropbear_2019.78`.
+    pub banner: String,
+    /// Key exchange methods in the server's order.
+    pub kex: Vec<String>,
+    /// Host key algorithms.
+    pub host_key_algorithms: Vec<String>,
+    /// Ciphers, client to server.
+    pub ciphers_client_to_server: Vec<String>,
+    /// Ciphers, server to client.
+    pub ciphers_server_to_client: Vec<String>,
+    /// MACs, client to server.
+    pub macs_client_to_server: Vec<String>,
+    /// MACs, server to client.
+    pub macs_server_to_client: Vec<String>,
+    /// Compression, client to server.
+    pub compression_client_to_server: Vec<String>,
+    /// Compression, server to client.
+    pub compression_server_to_client: Vec<String>,
+    /// Algorithm of the host key shown.
+    pub host_key_algorithm: Option<String>,
+    /// SHA-256 of the host key blob, hexadecimal: the key that may identify a device.
+    pub host_key_sha256: Option<String>,
+    /// Size of the host key in bits.
+    pub host_key_bits: Option<i32>,
+}
+
+/// Telnet (RFC 854).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telnet {
+    /// Options in the order negotiated, e.g. `DO 24`, `WILL 1`.
+    pub options: Vec<String>,
+    /// Text shown before any input, negotiation removed.
+    pub text: String,
+    /// It asks for a user name.
+    pub login_prompt: bool,
+    /// It asks for a password.
+    pub password_prompt: bool,
+    /// It shows a command prompt without asking who we are.
+    pub shell_prompt: bool,
+}
+
+/// FTP (RFC 959).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ftp {
+    /// Greeting, reply code included.
+    pub banner: String,
+    /// Anonymous login: `accepted`, `rejected`, or null when not tried.
+    pub anonymous: Option<String>,
+}
+
+/// SMTP (RFC 5321).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Smtp {
+    /// Greeting, reply code included.
+    pub banner: String,
+    /// Lines of the EHLO answer, code removed.
+    pub ehlo: Vec<String>,
+}
+
+/// MQTT 3.1.1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mqtt {
+    /// Return code of CONNACK: 0 accepted, 4 bad credentials, 5 not authorised.
+    pub connack_code: Option<i32>,
+    /// CONNECT without user name: `accepted`, `rejected`, or null when not tried.
+    pub anonymous: Option<String>,
+}
+
+/// RTSP 1.0 answer to OPTIONS (RFC 2326).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rtsp {
+    /// Status code.
+    pub status: i32,
+    /// `Server` header.
+    pub server: Option<String>,
+    /// Methods of the `Public` header.
+    pub methods: Vec<String>,
+    /// `WWW-Authenticate`, as sent.
+    pub www_authenticate: Option<String>,
+}
+
+/// Something that spoke and was not recognised.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// Its first bytes as text.
+    pub banner: String,
+    /// The same bytes, hexadecimal, at most 64.
+    pub first_bytes: String,
+    /// How many bytes it sent before we stopped.
+    pub bytes: i64,
+}
+
+/// What a credential check learned. No password is ever kept: an entry is named by its number
+/// (from 1) in the dictionary with this digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// `ssh`, `telnet`, `ftp`, `http-basic` or `http-digest`.
+    pub method: String,
+    /// `accepted`, `rejected`, `locked-out`, `capped` or `interrupted`.
+    pub result: String,
+    /// SHA-256 of the dictionary, hexadecimal.
+    pub dictionary_sha256: String,
+    /// Number of the accepted entry, from 1.
+    pub entry: Option<i32>,
+    /// Attempts made by this survey.
+    pub attempts: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        let long = "検".repeat(400);
+        let cut = text(long.as_bytes());
+        assert!(cut.len() <= TEXT_MAX);
+        assert!(cut.starts_with('検'));
+        assert!(text(&[0xff; 2000]).len() <= TEXT_MAX);
+    }
+}

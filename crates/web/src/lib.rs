@@ -1,0 +1,1 @@
+//! (room prepared, see ARCHITECTURE.md)
