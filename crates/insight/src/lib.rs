@@ -1,1 +1,17 @@
-//! (room prepared, see ARCHITECTURE.md)
+//! What a thing is, what is wrong with it, and how sure we are.
+//!
+//! Insight is a pure function of observations, intelligence snapshots and a date: run again on old
+//! observations with today's knowledge, it tells what was already wrong then. [`fingerprint`] reads
+//! what a service says, [`identity`] fuses the services of one host, [`asset`] follows devices
+//! through address changes, [`intelligence`] parses what is known about weaknesses, [`finding`]
+//! joins them, and [`judge`] reads a re-check.
+//!
+//! It does no I/O, reads no clock and sends nothing. When nothing supports an identity, it says
+//! unknown; it never invents a version.
+
+pub mod asset;
+pub mod finding;
+pub mod fingerprint;
+pub mod identity;
+pub mod intelligence;
+pub mod judge;

@@ -1,0 +1,1 @@
+//! Devices through time, across address changes, by keys that identify them alone.

@@ -1,0 +1,1 @@
+//! Weaknesses on assets, with evidence and an explanation.

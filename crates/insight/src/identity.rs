@@ -1,0 +1,1 @@
+//! What one host is, fused from everything it was seen to say.

@@ -1,0 +1,1 @@
+//! What is known about weaknesses: exploited, described, scored, out of support.

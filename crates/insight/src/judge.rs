@@ -1,0 +1,1 @@
+//! What a re-check saw of a case's subject.
