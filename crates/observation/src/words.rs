@@ -17,6 +17,9 @@ impl UnknownWord {
     }
 }
 
+/// Declares a closed list of words: an enum with `ALL`, `as_str`, `Display`, `FromStr` and serde by
+/// the stored text. The crate that uses it depends on `serde`.
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $list:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
