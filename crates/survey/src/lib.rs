@@ -1,1 +1,4 @@
 //! (room prepared, see ARCHITECTURE.md)
+
+pub mod credential;
+pub mod probe;

@@ -1,0 +1,144 @@
+//! The dictionary of pairs to try: a TOML file of the operator's.
+
+use std::fmt;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::probe::ProbeResult;
+
+/// How a pair is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// SSH password or keyboard-interactive authentication.
+    Ssh,
+    /// Telnet login.
+    Telnet,
+    /// FTP USER and PASS.
+    Ftp,
+    /// HTTP Basic.
+    HttpBasic,
+    /// HTTP Digest.
+    HttpDigest,
+}
+
+impl Method {
+    /// The word in [`kenshin_observation::protocol::Credential::method`].
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Telnet => "telnet",
+            Self::Ftp => "ftp",
+            Self::HttpBasic => "http-basic",
+            Self::HttpDigest => "http-digest",
+        }
+    }
+
+    /// The method that applies to the service of a handshake, if any: a Telnet that asks who we
+    /// are, SSH, FTP, or HTTP that answered 401 with Basic or Digest.
+    pub fn of(handshake: &ProbeResult) -> Option<Self> {
+        if handshake.ssh.is_some() {
+            return Some(Self::Ssh);
+        }
+        if let Some(telnet) = &handshake.telnet {
+            return (telnet.login_prompt || telnet.password_prompt).then_some(Self::Telnet);
+        }
+        if handshake.ftp.is_some() {
+            return Some(Self::Ftp);
+        }
+        let http = handshake.http.as_ref().filter(|http| http.status == 401)?;
+        let scheme = http.www_authenticate.as_deref()?.split([' ', '\t']).next()?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "basic" => Some(Self::HttpBasic),
+            "digest" => Some(Self::HttpDigest),
+            _ => None,
+        }
+    }
+}
+
+/// One pair. Its `Debug` hides the password.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// User name; may be empty where a device asks for a password only.
+    pub user: String,
+    /// Password; may be empty.
+    pub password: String,
+    /// Try only where the service's own words contain this vendor, ignoring case.
+    pub vendor: Option<String>,
+    /// Try only where the service's own words contain this product, ignoring case.
+    pub product: Option<String>,
+    /// Try only by these methods; all when empty.
+    #[serde(default)]
+    pub methods: Vec<Method>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("user", &self.user).field("password", &"…").finish_non_exhaustive()
+    }
+}
+
+/// The pairs of one file, named by its digest.
+#[derive(Debug, Clone)]
+pub struct Dictionary {
+    sha256: String,
+    entries: Vec<Entry>,
+}
+
+/// A file that is not a dictionary. Neither message nor cause shows a line of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DictionaryError {
+    /// Not TOML, or not of the form of a dictionary.
+    #[error(
+        "line {line}: {problem}; hint: a dictionary is `[[entries]]` tables with `user`, `password` and, if wanted, `vendor`, `product`, `methods`"
+    )]
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No pair at all.
+    #[error("the dictionary holds no entries; hint: add an `[[entries]]` table")]
+    Empty,
+    /// More pairs than any device may be asked.
+    #[error("the dictionary holds {0} entries, more than {max}; hint: name the few that factories use", max = Dictionary::ENTRIES_MAX)]
+    TooLong(usize),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    entries: Vec<Entry>,
+}
+
+impl Dictionary {
+    /// Most entries of one dictionary.
+    pub const ENTRIES_MAX: usize = 10_000;
+
+    /// Parses the text of a dictionary file.
+    pub fn parse(text: &str) -> Result<Self, DictionaryError> {
+        let file: File = toml::from_str(text).map_err(|error| DictionaryError::Syntax {
+            line: error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
+            problem: error.message().to_owned(),
+        })?;
+        match file.entries.len() {
+            0 => Err(DictionaryError::Empty),
+            len if len > Self::ENTRIES_MAX => Err(DictionaryError::TooLong(len)),
+            _ => Ok(Self { sha256: hex::encode(Sha256::digest(text)), entries: file.entries }),
+        }
+    }
+
+    /// SHA-256 of the file's text, hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The entries; entry number `n` of the record is at index `n - 1`.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+}

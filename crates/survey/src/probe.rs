@@ -1,0 +1,196 @@
+//! Probes: bounded conversations that recognise a protocol by how it behaves, never by its port.
+//!
+//! [`probe`] listens for what the service says by itself; when it is silent it asks as HTTP, then
+//! inside TLS, then as RTSP, each on a connection of its own that [`Connect`] must permit. The
+//! port only chooses what is tried first. Anonymous logins (FTP, MQTT) happen only when
+//! [`Check::AnonymousLogin`] is granted, and a [`ProbeSettings::listen_only`] port never gets a
+//! byte.
+//!
+//! Whatever the host does (speak forever, say one byte a minute, say nothing, send garbage) costs
+//! at most [`Limits`]. Dropping the future aborts the open connection with a reset at once.
+
+mod conversation;
+mod limits;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome, protocol};
+use tokio::net::TcpStream;
+
+pub use limits::Limits;
+
+/// Version of the probing method, for [`Observation::method_version`]; raised when the meaning
+/// of a record changes.
+pub const METHOD_VERSION: i32 = 1;
+
+/// Opens connections for a probe. The engine implements it: every call asks the mandate's gate
+/// for a permit of its own and keeps the rates, so a probe asks as rarely as it can. At most one
+/// stream of a probe is open at any time.
+pub trait Connect: Send + Sync {
+    /// A connected stream to `endpoint`, for an exchange of class `check`.
+    fn connect(
+        &self,
+        endpoint: Endpoint,
+        check: Check,
+    ) -> impl Future<Output = Result<TcpStream, ConnectError>> + Send;
+}
+
+/// Why a probe got no further connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The mandate or a limit of ours said no; `reason` is the refusal's code, such as `rate` or
+    /// `revoked`, and becomes the reason of a `limited` outcome.
+    #[error("no permit: {reason}")]
+    Refused {
+        /// Code of the refusal.
+        reason: String,
+    },
+    /// The host answered that nobody listens.
+    #[error("connection refused by the host")]
+    Closed,
+    /// No answer in time.
+    #[error("no answer to the connection attempt")]
+    TimedOut,
+    /// Anything else on the way.
+    #[error("failed to connect")]
+    Failed(#[source] io::Error),
+}
+
+/// How we introduce ourselves where a protocol has a place for it.
+#[derive(Debug, Clone)]
+pub struct Introduction {
+    /// HTTP and RTSP `User-Agent`, with the mandate's contact, such as
+    /// `Kenshin/0.1 (+https://example.jp/kenshin; kenshin@example.jp)`.
+    pub user_agent: String,
+    /// Contact mail address: password of anonymous FTP.
+    pub contact: String,
+    /// Name for EHLO, MQTT client id and the SSH identification comment: letters, digits, `-`
+    /// and `.`, such as `kenshin.example.jp`.
+    pub name: String,
+}
+
+/// What a probe may do and how it introduces itself.
+#[derive(Debug, Clone)]
+pub struct ProbeSettings {
+    /// Bounds of every conversation.
+    pub limits: Limits,
+    /// Who we say we are.
+    pub introduction: Introduction,
+    /// Checks the mandate grants at this endpoint.
+    pub granted: BTreeSet<Check>,
+    /// Unsolicited bytes do harm on this port: listen, never send.
+    pub listen_only: bool,
+    /// Longest banner or page blob, 512 unless the mandate grants more.
+    pub blob_bytes_max: usize,
+}
+
+/// What one check learned at one endpoint: everything of an [`Observation`] that the conversation
+/// decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeResult {
+    /// Class of exchange performed.
+    pub check: Check,
+    /// How it ended: `answered`, `limited` or `error`.
+    pub outcome: Outcome,
+    /// Short code for `limited` and `error`: `bytes`, `time`, `steps`, `silent`, `closed`,
+    /// `reset`, `connect`, or the mandate's refusal.
+    pub reason: Option<String>,
+    /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` when it said nothing.
+    pub protocol: Option<String>,
+    /// HTTP record.
+    pub http: Option<protocol::Http>,
+    /// TLS session it ran in.
+    pub tls: Option<protocol::Tls>,
+    /// SSH record.
+    pub ssh: Option<protocol::Ssh>,
+    /// Telnet record.
+    pub telnet: Option<protocol::Telnet>,
+    /// FTP record.
+    pub ftp: Option<protocol::Ftp>,
+    /// SMTP record.
+    pub smtp: Option<protocol::Smtp>,
+    /// MQTT record.
+    pub mqtt: Option<protocol::Mqtt>,
+    /// RTSP record.
+    pub rtsp: Option<protocol::Rtsp>,
+    /// Unrecognised service.
+    pub unknown: Option<protocol::Unknown>,
+    /// Credential check.
+    pub credential: Option<protocol::Credential>,
+    /// Redacted bodies.
+    pub blobs: Vec<Blob>,
+    /// Our side of the last connection.
+    pub vantage: Option<SocketAddr>,
+    /// Connections used, the one handed in included.
+    pub connections: u32,
+}
+
+impl ProbeResult {
+    /// A result of `check` that has learned nothing yet.
+    pub fn new(check: Check, outcome: Outcome, reason: Option<&str>) -> Self {
+        Self {
+            check,
+            outcome,
+            reason: reason.map(str::to_owned),
+            protocol: None,
+            http: None,
+            tls: None,
+            ssh: None,
+            telnet: None,
+            ftp: None,
+            smtp: None,
+            mqtt: None,
+            rtsp: None,
+            unknown: None,
+            credential: None,
+            blobs: Vec::new(),
+            vantage: None,
+            connections: 0,
+        }
+    }
+
+    /// Moves what was learned into `row`, whose other fields the engine has filled, and returns
+    /// the blobs that the row now names.
+    pub fn fill(self, row: &mut Observation) -> Vec<Blob> {
+        row.check = self.check;
+        row.method_version = METHOD_VERSION;
+        row.outcome = self.outcome;
+        row.reason = self.reason;
+        row.protocol = self.protocol;
+        row.http = self.http;
+        row.tls = self.tls;
+        row.ssh = self.ssh;
+        row.telnet = self.telnet;
+        row.ftp = self.ftp;
+        row.smtp = self.smtp;
+        row.mqtt = self.mqtt;
+        row.rtsp = self.rtsp;
+        row.unknown = self.unknown;
+        row.credential = self.credential;
+        row.blobs = self.blobs.iter().map(Blob::sha256).collect();
+        if let Some(vantage) = self.vantage {
+            row.vantage = Endpoint::tcp(vantage.ip(), vantage.port());
+        }
+        self.blobs
+    }
+}
+
+/// Probes `endpoint` and returns one result per check performed, in this order:
+///
+/// - `handshake` when granted and the port is not listen-only; otherwise `banner` when that is
+///   granted (nothing is sent); otherwise nothing;
+/// - `anonymous-login` when granted, the port is not listen-only, and the service is FTP or MQTT.
+///
+/// `first` is a connection that the sweep already made; it is used before any new one is asked
+/// for.
+pub async fn probe(
+    endpoint: Endpoint,
+    first: Option<TcpStream>,
+    connect: &impl Connect,
+    settings: &ProbeSettings,
+) -> Vec<ProbeResult> {
+    conversation::run(endpoint, first, connect, settings).await
+}
