@@ -1,1 +1,26 @@
-//! (room prepared, see ARCHITECTURE.md)
+//! The lake: immutable measurements in Delta tables, read by SQL.
+//!
+//! The main type is [`Lake`]. It takes sealed [`Batch`]es and commits them exactly once: every
+//! table remembers the last (sensor, sequence) it holds as a Delta application transaction, so a
+//! batch that comes again changes nothing. It answers SQL through [`Lake::query`], read-only and
+//! within [`Limits`].
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let folder = tempfile::tempdir().unwrap();
+//! let lake = kenshin_lake::Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+//! let answer = lake.query("SELECT count(*) AS n FROM observations", Default::default()).await.unwrap();
+//! assert_eq!(answer.rows(), 1);
+//! # });
+//! ```
+//!
+//! It keeps no decisions (those are casework's), never changes a row once it is written, and does
+//! not check who signed a batch: the act that ingests it does.
+
+mod functions;
+mod query;
+mod store;
+
+pub use kenshin_observation::Batch;
+pub use query::{Answer, Format, Limits};
+pub use store::{Committed, Lake, LakeError, Selection};

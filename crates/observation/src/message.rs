@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::Explanation;
 
 /// The language used when a code is missing in the one asked for.
-pub const FALLBACK: &str = "en";
+pub(crate) const FALLBACK: &str = "en";
 
 /// Catalogues by language tag.
 #[derive(Debug, Clone)]

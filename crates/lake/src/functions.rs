@@ -1,0 +1,214 @@
+//! SQL functions over addresses, and how values are made harmless for the place they go to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    lit,
+};
+use datafusion::prelude::SessionContext;
+use kenshin_observation::{Prefix, addr_from_hi_lo, addr_to_hi_lo};
+
+/// Makes the functions known to a session.
+pub(crate) fn register(context: &SessionContext) {
+    context.register_udf(ScalarUDF::new_from_impl(IpText::new()));
+    context.register_udf(ScalarUDF::new_from_impl(InCidr::new()));
+}
+
+/// `ip_text(hi, lo)`: an address as text.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct IpText {
+    signature: Signature,
+}
+
+impl IpText {
+    fn new() -> Self {
+        Self { signature: Signature::exact(vec![DataType::Int64, DataType::Int64], Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for IpText {
+    fn name(&self) -> &str {
+        "ip_text"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let (hi, lo) = (arrays[0].as_primitive::<Int64Type>(), arrays[1].as_primitive::<Int64Type>());
+        let text: StringArray =
+            hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?).to_string())).collect();
+        Ok(ColumnarValue::Array(Arc::new(text)))
+    }
+}
+
+/// `in_cidr(hi, lo, prefix)` and `in_cidr(text, prefix)`: is the address inside the prefix? With a
+/// literal prefix the first form becomes plain comparisons, by which Delta skips whole files.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct InCidr {
+    signature: Signature,
+}
+
+impl InCidr {
+    fn new() -> Self {
+        let forms = vec![
+            TypeSignature::Exact(vec![DataType::Int64, DataType::Int64, DataType::Utf8]),
+            TypeSignature::Exact(vec![DataType::Utf8, DataType::Utf8]),
+        ];
+        Self { signature: Signature::one_of(forms, Volatility::Immutable) }
+    }
+}
+
+fn prefix(text: &str) -> Result<Prefix> {
+    match text.parse() {
+        Ok(prefix) => Ok(prefix),
+        Err(error) => plan_err!("in_cidr: {error}"),
+    }
+}
+
+impl ScalarUDFImpl for InCidr {
+    fn name(&self) -> &str {
+        "in_cidr"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let [hi, lo, Expr::Literal(ScalarValue::Utf8(Some(text)), _)] = args.as_slice() else {
+            return Ok(ExprSimplifyResult::Original(args));
+        };
+        let prefix = prefix(text)?;
+        let ((from_hi, from_lo), (to_hi, to_lo)) =
+            (addr_to_hi_lo(prefix.base()), addr_to_hi_lo(prefix.last()));
+        let inside = if from_hi == to_hi {
+            hi.clone().eq(lit(from_hi)).and(lo.clone().between(lit(from_lo), lit(to_lo)))
+        } else {
+            // A prefix of 64 bits or fewer covers every low half of its high halves.
+            hi.clone().between(lit(from_hi), lit(to_hi))
+        };
+        Ok(ExprSimplifyResult::Simplified(inside))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let addresses: Vec<Option<IpAddr>> = match arrays.as_slice() {
+            [hi, lo, _] => {
+                let (hi, lo) = (hi.as_primitive::<Int64Type>(), lo.as_primitive::<Int64Type>());
+                hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?))).collect()
+            }
+            [text, _] => text.as_string::<i32>().iter().map(|text| text?.parse().ok()).collect(),
+            _ => return exec_err!("in_cidr takes (hi, lo, prefix) or (text, prefix)"),
+        };
+        let prefixes = arrays.last().expect("the signature asks for two arguments").as_string::<i32>();
+        let mut inside = Vec::with_capacity(addresses.len());
+        let mut last: Option<(&str, Prefix)> = None;
+        for (address, text) in addresses.into_iter().zip(prefixes.iter()) {
+            let (Some(address), Some(text)) = (address, text) else {
+                inside.push(None);
+                continue;
+            };
+            let parsed = match last {
+                Some((known, parsed)) if known == text => parsed,
+                _ => prefix(text)?,
+            };
+            last = Some((text, parsed));
+            inside.push(Some(parsed.contains(address)));
+        }
+        Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(inside))))
+    }
+}
+
+/// Replaces what a terminal would obey or reorder by: control characters (line ends apart) and
+/// bidirectional controls become `\u{…}`.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if c.is_control() || is_bidi(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// CSV holds text only: nested columns become JSON text, and a text that a spreadsheet would run
+/// as a formula gets an apostrophe in front.
+pub(crate) fn flat_for_csv(batch: &RecordBatch) -> std::result::Result<RecordBatch, ArrowError> {
+    let mut fields = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let text: Option<StringArray> = if field.data_type().is_nested() {
+            Some(json_texts(field, column)?)
+        } else {
+            match field.data_type() {
+                DataType::Utf8 => Some(column.as_string::<i32>().iter().map(|t| t.map(harmless)).collect()),
+                DataType::Utf8View => Some(column.as_string_view().iter().map(|t| t.map(harmless)).collect()),
+                DataType::LargeUtf8 => {
+                    Some(column.as_string::<i64>().iter().map(|t| t.map(harmless)).collect())
+                }
+                _ => None,
+            }
+        };
+        match text {
+            Some(text) => {
+                fields.push(Field::new(field.name(), DataType::Utf8, true));
+                columns.push(Arc::new(text));
+            }
+            None => {
+                fields.push(field.as_ref().clone());
+                columns.push(column.clone());
+            }
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn harmless(text: &str) -> String {
+    let text = visible(text).replace('\n', "\\n");
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+}
+
+fn json_texts(field: &Field, column: &ArrayRef) -> std::result::Result<StringArray, ArrowError> {
+    let schema = Arc::new(Schema::new(vec![Field::new("v", field.data_type().clone(), true)]));
+    let mut texts = Vec::with_capacity(column.len());
+    for row in 0..column.len() {
+        if column.is_null(row) {
+            texts.push(None);
+            continue;
+        }
+        let one = RecordBatch::try_new(schema.clone(), vec![column.slice(row, 1)])?;
+        let mut writer = arrow_json::LineDelimitedWriter::new(Vec::new());
+        writer.write(&one)?;
+        writer.finish()?;
+        let line = String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned();
+        // `{"v":…}` without its wrapping.
+        let inner = line.strip_prefix("{\"v\":").and_then(|l| l.strip_suffix('}')).unwrap_or("");
+        texts.push(Some(inner.to_owned()));
+    }
+    Ok(texts.into_iter().collect())
+}

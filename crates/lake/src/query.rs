@@ -1,0 +1,201 @@
+//! SQL: read-only, within limits.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::DeltaTable;
+use futures::StreamExt;
+
+use crate::functions;
+use crate::store::{Lake, LakeError};
+
+/// Limits of one query.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most rows of an answer; one more is an error, never a silent cut.
+    pub rows: usize,
+    /// Most bytes of memory for the operators.
+    pub memory_bytes: usize,
+    /// Longest time.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows: 1_000_000, memory_bytes: 1 << 30, time: Duration::from_secs(300) }
+    }
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns for a person.
+    Table,
+    /// One array of objects.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// Rows that answer a query.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Columns.
+    pub schema: SchemaRef,
+    /// Rows in batches.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl Answer {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The answer as text. Hostile bytes are escaped for the format: control and bidirectional
+    /// characters in tables, the format's own quoting elsewhere, and cells that a spreadsheet
+    /// would run as a formula are prefixed with an apostrophe in CSV.
+    pub fn render(&self, format: Format) -> Result<String, LakeError> {
+        let failed =
+            |source: arrow_schema::ArrowError| LakeError::Read { table: "answer", source: source.into() };
+        match format {
+            Format::Table => {
+                let text = arrow_cast::pretty::pretty_format_batches(&self.batches).map_err(failed)?;
+                Ok(functions::visible(&text.to_string()))
+            }
+            Format::Json => {
+                let mut writer = arrow_json::writer::WriterBuilder::new()
+                    .with_explicit_nulls(true)
+                    .build::<_, arrow_json::writer::JsonArray>(Vec::new());
+                for batch in &self.batches {
+                    writer.write(batch).map_err(failed)?;
+                }
+                writer.finish().map_err(failed)?;
+                let bytes = writer.into_inner();
+                let text = if bytes.is_empty() {
+                    "[]".to_owned()
+                } else {
+                    String::from_utf8_lossy(&bytes).into_owned()
+                };
+                Ok(text)
+            }
+            Format::Csv => {
+                let mut bytes = Vec::new();
+                let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(&mut bytes);
+                if self.batches.is_empty() {
+                    writer.write(&RecordBatch::new_empty(self.schema.clone())).map_err(failed)?;
+                }
+                for batch in &self.batches {
+                    writer.write(&functions::flat_for_csv(batch).map_err(failed)?).map_err(failed)?;
+                }
+                drop(writer);
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+        }
+    }
+}
+
+impl Lake {
+    /// Answers a read-only SQL query over the tables `observations`, `coverage`, `batches`,
+    /// `blobs` and `salts`. `observations` also has the readable columns `subject_addr`,
+    /// `vantage_addr` and `t`; `in_cidr(subject_addr_hi, subject_addr_lo, '192.0.2.0/24')` and
+    /// `in_cidr(subject_addr, '192.0.2.0/24')` select by prefix.
+    pub async fn query(&self, sql: &str, limits: Limits) -> Result<Answer, LakeError> {
+        let context = self.context(limits).await?;
+        for view in [
+            "CREATE VIEW observations AS SELECT *, ip_text(subject_addr_hi, subject_addr_lo) AS subject_addr, \
+             ip_text(vantage_addr_hi, vantage_addr_lo) AS vantage_addr, to_timestamp_micros(t_us) AS t FROM stored.observations",
+            "CREATE VIEW coverage AS SELECT * FROM stored.coverage",
+            "CREATE VIEW batches AS SELECT * FROM stored.batches",
+            "CREATE VIEW blobs AS SELECT * FROM stored.blobs",
+            "CREATE VIEW salts AS SELECT * FROM stored.salts",
+        ] {
+            context.sql(view).await.map_err(planning)?;
+        }
+        let options =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = context.sql_with_options(sql, options).await.map_err(planning)?;
+        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+        let run = async {
+            let plan = frame.create_physical_plan().await.map_err(planning)?;
+            let stream = execute_stream(plan, context.task_ctx()).map_err(running)?;
+            collect_within(stream, limits.rows).await
+        };
+        match tokio::time::timeout(limits.time, run).await {
+            Ok(batches) => Ok(Answer { schema, batches: batches? }),
+            Err(_) => Err(LakeError::Limit { limit: limits.time.as_secs(), unit: "seconds" }),
+        }
+    }
+
+    /// Rows of a query written by us over the bare tables.
+    pub(crate) async fn select(&self, table: &'static str, sql: &str) -> Result<Vec<RecordBatch>, LakeError> {
+        let context = self.context(Limits::default()).await?;
+        let read = |source: DataFusionError| LakeError::Read { table, source: source.into() };
+        let sql = sql.replace(&format!(" FROM {table} "), &format!(" FROM stored.{table} "));
+        context.sql(&sql).await.map_err(read)?.collect().await.map_err(read)
+    }
+
+    async fn context(&self, limits: Limits) -> Result<SessionContext, LakeError> {
+        let pool = TrackConsumersPool::new(
+            GreedyMemoryPool::new(limits.memory_bytes),
+            NonZeroUsize::new(5).expect("five is not zero"),
+        );
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(running)?;
+        let context =
+            SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), runtime);
+        functions::register(&context);
+        let stored = Arc::new(datafusion::catalog::MemorySchemaProvider::new());
+        context
+            .catalog("datafusion")
+            .expect("a session has its default catalogue")
+            .register_schema("stored", stored)
+            .map_err(planning)?;
+        for (name, table) in self.snapshots().await? {
+            let provider = DeltaTable::table_provider(&table)
+                .await
+                .map_err(|source| LakeError::Read { table: name, source: source.into() })?;
+            context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
+        }
+        Ok(context)
+    }
+}
+
+/// Collects a stream and stops at the first row above the limit.
+async fn collect_within(
+    mut stream: SendableRecordBatchStream,
+    rows_max: usize,
+) -> Result<Vec<RecordBatch>, LakeError> {
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(running)?;
+        rows += batch.num_rows();
+        if rows > rows_max {
+            return Err(LakeError::Limit { limit: rows_max as u64, unit: "rows" });
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+fn planning(error: DataFusionError) -> LakeError {
+    LakeError::Query { message: error.strip_backtrace() }
+}
+
+fn running(error: DataFusionError) -> LakeError {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(message) => LakeError::Query { message: message.clone() },
+        _ => LakeError::Query { message: error.strip_backtrace() },
+    }
+}

@@ -1,0 +1,279 @@
+//! Tables on disk: open, commit, read back.
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use deltalake::kernel::StructType;
+use deltalake::kernel::Transaction;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::CommitProperties;
+use deltalake::protocol::SaveMode;
+use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
+use kenshin_observation::schema::{
+    BatchRow, BlobRow, CoverageRow, ObservationRow, Rows, SaltRow, SchemaError, Table,
+};
+use kenshin_observation::{Batch, Blob, Endpoint, Observation, SurveyId, TimeUs, addr_to_hi_lo};
+use tokio::sync::RwLock;
+
+/// Why the lake could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The folder or store cannot be used.
+    #[error("failed to open the lake table `{table}` in `{location}`")]
+    Open {
+        /// Table name.
+        table: &'static str,
+        /// Where the lake is.
+        location: String,
+        /// Cause.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// A commit did not happen; the batches stay in the spool and come again.
+    #[error("failed to commit batches {from} to {to} to the lake table `{table}`")]
+    Commit {
+        /// Table name.
+        table: &'static str,
+        /// First sequence.
+        from: i64,
+        /// Last sequence.
+        to: i64,
+        /// Cause.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// Reading failed.
+    #[error("failed to read the lake table `{table}`")]
+    Read {
+        /// Table name.
+        table: &'static str,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The query is not one the lake answers: the fault is in its text.
+    #[error("the query cannot be answered: {message}")]
+    Query {
+        /// What the planner said.
+        message: String,
+    },
+    /// The query ran into a limit.
+    #[error("the query was stopped: more than {limit} {unit}")]
+    Limit {
+        /// The limit.
+        limit: u64,
+        /// Its unit.
+        unit: &'static str,
+    },
+    /// Rows do not fit the schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Batches whose rows are new in the lake.
+    pub new: usize,
+    /// Batches that were there already.
+    pub repeated: usize,
+}
+
+/// Which observations to read back. Every field that is set narrows.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Of this survey.
+    pub survey: Option<SurveyId>,
+    /// Of this endpoint's address and port.
+    pub endpoint: Option<Endpoint>,
+    /// Only those that carry a protocol record or a credential result.
+    pub spoken_only: bool,
+}
+
+/// The columnar store of observations: five Delta tables in one folder or bucket.
+pub struct Lake {
+    location: String,
+    tables: BTreeMap<&'static str, RwLock<DeltaTable>>,
+}
+
+impl Lake {
+    /// Opens the lake at a folder or a `file://` or object-store URL and creates the tables that
+    /// are missing.
+    pub async fn open(location: &str) -> Result<Self, LakeError> {
+        let mut tables = BTreeMap::new();
+        // One line a table, in the order in which commits write them: `batches` is last, so that
+        // a batch listed there has all its rows.
+        tables.insert(BlobRow::NAME, open_table::<BlobRow>(location).await?);
+        tables.insert(SaltRow::NAME, open_table::<SaltRow>(location).await?);
+        tables.insert(CoverageRow::NAME, open_table::<CoverageRow>(location).await?);
+        tables.insert(ObservationRow::NAME, open_table::<ObservationRow>(location).await?);
+        tables.insert(BatchRow::NAME, open_table::<BatchRow>(location).await?);
+        Ok(Self { location: location.to_owned(), tables })
+    }
+
+    /// Where the lake is.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// Commits batches exactly once. Those of one sensor must come in the order of their
+    /// sequence; a batch that is there already is passed over.
+    ///
+    /// A crash in the middle leaves some tables ahead of others; committing the same batches
+    /// again completes them.
+    pub async fn commit(&self, batches: &[Batch], now: TimeUs) -> Result<Committed, LakeError> {
+        let mut by_sensor: BTreeMap<_, Vec<&Batch>> = BTreeMap::new();
+        for batch in batches {
+            by_sensor.entry(batch.header.sensor_id).or_default().push(batch);
+        }
+        let mut new = 0;
+        for (sensor, batches) in by_sensor {
+            debug_assert!(batches.is_sorted_by_key(|b| b.header.sequence), "batches come in order");
+            let app = format!("sensor:{sensor}");
+            let numbered: Vec<(i64, Rows)> =
+                batches.iter().map(|batch| (batch.header.sequence, Rows::of(batch, now))).collect();
+            self.append::<BlobRow>(&app, &numbered, |rows| &rows.blobs).await?;
+            self.append::<SaltRow>(&app, &numbered, |rows| &rows.salts).await?;
+            self.append::<CoverageRow>(&app, &numbered, |rows| &rows.coverage).await?;
+            self.append::<ObservationRow>(&app, &numbered, |rows| &rows.observations).await?;
+            new += self.append::<BatchRow>(&app, &numbered, |rows| &rows.batches).await?;
+        }
+        Ok(Committed { new, repeated: batches.len() - new })
+    }
+
+    /// Appends the rows of one table from the batches it does not hold yet; returns how many
+    /// batches those were.
+    async fn append<R: Table + Clone>(
+        &self,
+        app: &str,
+        numbered: &[(i64, Rows)],
+        rows_of: impl Fn(&Rows) -> &Vec<R>,
+    ) -> Result<usize, LakeError> {
+        let mut table = self.tables[R::NAME].write().await;
+        let read = |source: DeltaTableError| LakeError::Read { table: R::NAME, source: source.into() };
+        table.update_state().await.map_err(read)?;
+        let snapshot = table.snapshot().map_err(read)?;
+        let held = snapshot.transaction_version(table.log_store().as_ref(), app).await.map_err(read)?;
+        let missing: Vec<&(i64, Rows)> =
+            numbered.iter().filter(|(sequence, _)| *sequence > held.unwrap_or(0)).collect();
+        let rows: Vec<R> = missing.iter().flat_map(|(_, rows)| rows_of(rows)).cloned().collect();
+        let count = missing.len();
+        let (Some((from, _)), Some((to, _)), false) = (missing.first(), missing.last(), rows.is_empty())
+        else {
+            return Ok(count);
+        };
+        let arrow = R::to_arrow(&rows)?;
+        let properties = CommitProperties::default().with_application_transaction(Transaction::new(app, *to));
+        *table = table
+            .clone()
+            .write(vec![arrow])
+            .with_save_mode(SaveMode::Append)
+            .with_commit_properties(properties)
+            .await
+            .map_err(|source| LakeError::Commit {
+                table: R::NAME,
+                from: *from,
+                to: *to,
+                source: Box::new(source),
+            })?;
+        Ok(count)
+    }
+
+    /// Observations that fit the selection, in (time, endpoint, check) order.
+    pub async fn observations(&self, selection: &Selection) -> Result<Vec<Observation>, LakeError> {
+        let mut conditions = vec!["true".to_owned()];
+        if let Some(survey) = selection.survey {
+            conditions.push(format!("survey_id = '{survey}'"));
+        }
+        if let Some(endpoint) = selection.endpoint {
+            let (hi, lo) = addr_to_hi_lo(endpoint.addr);
+            conditions.push(format!(
+                "subject_addr_hi = {hi} AND subject_addr_lo = {lo} AND subject_port = {} AND transport = '{}'",
+                endpoint.port, endpoint.transport
+            ));
+        }
+        if selection.spoken_only {
+            conditions.push("(protocol IS NOT NULL OR credential IS NOT NULL)".to_owned());
+        }
+        let sql = format!(
+            "SELECT * FROM {} WHERE {} ORDER BY t_us, subject_addr_hi, subject_addr_lo, subject_port, \"check\"",
+            ObservationRow::NAME,
+            conditions.join(" AND ")
+        );
+        let rows: Vec<ObservationRow> = self.rows(&sql).await?;
+        rows.iter().map(|row| row.to_observation().map_err(LakeError::from)).collect()
+    }
+
+    /// The blob with this SHA-256 (hexadecimal), if the lake still holds it.
+    pub async fn blob(&self, sha256: &str) -> Result<Option<Blob>, LakeError> {
+        if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let sql = format!("SELECT * FROM {} WHERE sha256 = '{sha256}' LIMIT 1", BlobRow::NAME);
+        let rows: Vec<BlobRow> = self.rows(&sql).await?;
+        rows.first().map(BlobRow::to_blob).transpose().map_err(LakeError::from)
+    }
+
+    /// Coverage rows of a survey, by first index.
+    pub async fn coverage(&self, survey: SurveyId) -> Result<Vec<CoverageRow>, LakeError> {
+        let sql =
+            format!("SELECT * FROM {} WHERE survey_id = '{survey}' ORDER BY index_from", CoverageRow::NAME);
+        self.rows(&sql).await
+    }
+
+    /// The highest sequence of a sensor that is wholly in the lake.
+    pub async fn last_sequence(
+        &self,
+        sensor: kenshin_observation::SensorId,
+    ) -> Result<Option<i64>, LakeError> {
+        let mut table = self.tables[BatchRow::NAME].write().await;
+        let read = |source: DeltaTableError| LakeError::Read { table: BatchRow::NAME, source: source.into() };
+        table.update_state().await.map_err(read)?;
+        let log_store = table.log_store();
+        let snapshot = table.snapshot().map_err(read)?;
+        snapshot.transaction_version(log_store.as_ref(), format!("sensor:{sensor}")).await.map_err(read)
+    }
+
+    async fn rows<R: Table>(&self, sql: &str) -> Result<Vec<R>, LakeError> {
+        let batches: Vec<RecordBatch> = self.select(R::NAME, sql).await?;
+        let mut rows = Vec::new();
+        for batch in &batches {
+            rows.extend(R::from_arrow(batch)?);
+        }
+        Ok(rows)
+    }
+
+    /// A fresh snapshot of every table, by name.
+    pub(crate) async fn snapshots(&self) -> Result<Vec<(&'static str, DeltaTable)>, LakeError> {
+        let mut snapshots = Vec::new();
+        for (name, table) in &self.tables {
+            let mut table = table.write().await;
+            let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
+            table.update_state().await.map_err(read)?;
+            snapshots.push((*name, table.clone()));
+        }
+        Ok(snapshots)
+    }
+}
+
+async fn open_table<R: Table>(location: &str) -> Result<RwLock<DeltaTable>, LakeError> {
+    let failed = |source: DeltaTableError| LakeError::Open {
+        table: R::NAME,
+        location: location.to_owned(),
+        source: Box::new(source),
+    };
+    let url = ensure_table_uri(format!("{}/{}", location.trim_end_matches('/'), R::NAME)).map_err(failed)?;
+    let table = DeltaTable::try_from_url(url).await.map_err(failed)?;
+    if table.version().is_some() {
+        return Ok(RwLock::new(table));
+    }
+    let schema: StructType =
+        R::schema().as_ref().try_into_kernel().map_err(|source| failed(DeltaTableError::Arrow { source }))?;
+    let table = table
+        .create()
+        .with_columns(schema.fields().cloned())
+        .with_save_mode(SaveMode::Ignore)
+        .await
+        .map_err(failed)?;
+    Ok(RwLock::new(table))
+}

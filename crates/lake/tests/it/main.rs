@@ -1,0 +1,196 @@
+//! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
+
+use ed25519_dalek::SigningKey;
+use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Selection};
+use kenshin_observation::batch::{GENESIS, Seal};
+use kenshin_observation::{
+    Batch, BatchId, Blob, BlobClass, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome,
+    SensorId, SurveyId, TimeUs, Tlp, protocol,
+};
+
+const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
+
+fn observation(addr: &str, text: &str) -> Observation {
+    Observation {
+        org_id: OrgId::new(NOW, 1),
+        mandate_id: "m-1".into(),
+        survey_id: SurveyId::new(NOW, 2),
+        sensor_id: SensorId::new(NOW, 3),
+        tlp: Tlp::Amber,
+        time: NOW,
+        clock_error_us: None,
+        subject: Endpoint::tcp(addr.parse().unwrap(), 23),
+        vantage: Endpoint::tcp("198.18.0.1".parse().unwrap(), 40_000),
+        direction: Direction::Probed,
+        check: Check::Handshake,
+        method_version: 1,
+        attempt: 1,
+        outcome: Outcome::Answered,
+        reason: None,
+        protocol: Some("telnet".into()),
+        http: None,
+        tls: None,
+        ssh: None,
+        telnet: Some(protocol::Telnet { text: text.into(), ..Default::default() }),
+        ftp: None,
+        smtp: None,
+        mqtt: None,
+        rtsp: None,
+        unknown: None,
+        credential: None,
+        blobs: vec![],
+    }
+}
+
+fn batch(sequence: i64, observations: Vec<Observation>) -> Batch {
+    let key = SigningKey::from_bytes(&[1; 32]);
+    let survey_id = SurveyId::new(NOW, 2);
+    let sensor_id = SensorId::new(NOW, 3);
+    let coverage = Coverage {
+        survey_id,
+        sensor_id,
+        mandate_digest: "m".into(),
+        target_digest: "t".into(),
+        permutation_key: "k".into(),
+        index_from: sequence * 10,
+        index_to: sequence * 10 + 10,
+        time_from: NOW,
+        time_to: NOW,
+        sent: 10,
+        dropped: 0,
+    };
+    let seal = Seal {
+        batch_id: BatchId::new(NOW, sequence.unsigned_abs().into()),
+        sensor_id,
+        survey_id,
+        slice: sequence,
+        sequence,
+        previous: GENESIS.into(),
+        mandate_digest: "m".into(),
+        build: "test".into(),
+        now: NOW,
+        key: &key,
+    };
+    let blob = Blob { class: BlobClass::Banner, bytes: format!("login {sequence}").into_bytes() };
+    Batch::seal(seal, observations, vec![coverage], vec![blob], || [9; 16])
+}
+
+async fn lake() -> (tempfile::TempDir, Lake) {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    (folder, lake)
+}
+
+async fn csv(lake: &Lake, sql: &str) -> String {
+    lake.query(sql, Limits::default()).await.unwrap().render(Format::Csv).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_is_committed_exactly_once() {
+    let (folder, lake) = lake().await;
+    let one = batch(1, vec![observation("192.0.2.1", "login: ")]);
+    let two = batch(2, vec![observation("192.0.2.2", "login: "), observation("2001:db8::2", "login: ")]);
+    assert_eq!(
+        lake.commit(std::slice::from_ref(&one), NOW).await.unwrap(),
+        Committed { new: 1, repeated: 0 }
+    );
+    assert_eq!(
+        lake.commit(&[one.clone(), two.clone()], NOW).await.unwrap(),
+        Committed { new: 1, repeated: 1 }
+    );
+    // A second process with a stale view, after a crash before the acknowledgement.
+    let other = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    assert_eq!(other.commit(&[one, two], NOW).await.unwrap(), Committed { new: 0, repeated: 2 });
+    assert_eq!(lake.last_sequence(SensorId::new(NOW, 3)).await.unwrap(), Some(2));
+    assert_eq!(csv(&lake, "SELECT count(*) AS n FROM observations").await, "n\n3\n");
+    assert_eq!(csv(&lake, "SELECT count(*) AS n FROM salts").await, "n\n3\n");
+    assert_eq!(
+        csv(&lake, "SELECT sequence, rows FROM batches ORDER BY sequence").await,
+        "sequence,rows\n1,1\n2,2\n"
+    );
+    assert_eq!(lake.coverage(SurveyId::new(NOW, 2)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn observations_come_back_as_they_were() {
+    let (_folder, lake) = lake().await;
+    let made = vec![observation("192.0.2.1", "\u{1b}[2J"), observation("2001:db8::2", "ようこそ")];
+    lake.commit(&[batch(1, made.clone())], NOW).await.unwrap();
+    let all = Selection { survey: Some(SurveyId::new(NOW, 2)), ..Default::default() };
+    let mut back = lake.observations(&all).await.unwrap();
+    back.sort_by_key(|o| o.subject);
+    assert_eq!(back, made);
+    let one = Selection { endpoint: Some(made[1].subject), spoken_only: true, ..Default::default() };
+    assert_eq!(lake.observations(&one).await.unwrap(), made[1..]);
+    let blob = Blob { class: BlobClass::Banner, bytes: b"login 1".to_vec() };
+    assert_eq!(lake.blob(&blob.sha256()).await.unwrap(), Some(blob));
+    assert_eq!(lake.blob("' OR true --").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn sql_knows_addresses() {
+    let (_folder, lake) = lake().await;
+    let addresses = ["192.0.2.1", "192.0.3.1", "2001:db8::2", "2001:db9::1"];
+    lake.commit(&[batch(1, addresses.map(|a| observation(a, "x")).to_vec())], NOW).await.unwrap();
+    for (prefix, expected) in [
+        ("192.0.2.0/24", "192.0.2.1\n"),
+        ("192.0.2.0/23", "192.0.2.1\n192.0.3.1\n"),
+        ("0.0.0.0/0", "192.0.2.1\n192.0.3.1\n"),
+        ("2001:db8::/32", "2001:db8::2\n"),
+        ("2001:db8::2", "2001:db8::2\n"),
+        ("198.51.100.0/24", ""),
+    ] {
+        for form in ["subject_addr_hi, subject_addr_lo", "subject_addr"] {
+            let sql = format!(
+                "SELECT subject_addr FROM observations WHERE in_cidr({form}, '{prefix}') ORDER BY subject_addr_hi, subject_addr_lo"
+            );
+            assert_eq!(csv(&lake, &sql).await, format!("subject_addr\n{expected}"), "{form} {prefix}");
+        }
+    }
+    let error =
+        lake.query("SELECT in_cidr(subject_addr, '192.0.2.1/24') FROM observations", Limits::default()).await;
+    assert!(error.unwrap_err().to_string().contains("host bits"));
+}
+
+#[tokio::test]
+async fn sql_is_read_only_and_limited() {
+    let (_folder, lake) = lake().await;
+    lake.commit(&[batch(1, vec![observation("192.0.2.1", "x"); 50])], NOW).await.unwrap();
+    for sql in [
+        "DROP VIEW observations",
+        "CREATE TABLE t AS SELECT 1",
+        "INSERT INTO stored.observations SELECT * FROM stored.observations",
+        "SET datafusion.execution.batch_size = 1",
+        "COPY (SELECT 1) TO '/nowhere.csv'",
+        "SELECT nothing FROM observations",
+    ] {
+        let error = lake.query(sql, Limits::default()).await.unwrap_err();
+        assert!(matches!(error, LakeError::Query { .. }), "{sql}: {error}");
+    }
+    let few = Limits { rows: 49, ..Limits::default() };
+    let error = lake.query("SELECT * FROM observations", few).await.unwrap_err();
+    assert_eq!(error.to_string(), "the query was stopped: more than 49 rows");
+    let no_time = Limits { time: std::time::Duration::ZERO, ..Limits::default() };
+    let error =
+        lake.query("SELECT count(*) FROM observations a, observations b, observations c", no_time).await;
+    assert!(matches!(error, Err(LakeError::Limit { unit: "seconds", .. })));
+}
+
+#[tokio::test]
+async fn hostile_text_is_harmless_where_it_is_shown() {
+    let (_folder, lake) = lake().await;
+    lake.commit(&[batch(1, vec![observation("192.0.2.1", "=cmd()\u{1b}[31m\u{202e}\"x,")])], NOW)
+        .await
+        .unwrap();
+    let sql = "SELECT telnet['text'] AS text, telnet FROM observations";
+    let answer = lake.query(sql, Limits::default()).await.unwrap();
+    let table = answer.render(Format::Table).unwrap();
+    assert!(!table.contains('\u{1b}') && !table.contains('\u{202e}'), "{table}");
+    let csv = answer.render(Format::Csv).unwrap();
+    assert!(csv.contains("\"'=cmd()\\u{1b}[31m\\u{202e}\"\"x,\""), "{csv}");
+    let json = answer.render(Format::Json).unwrap();
+    assert!(json.contains("\\u001b[31m"), "{json}");
+    let empty = lake.query("SELECT row FROM observations WHERE false", Limits::default()).await.unwrap();
+    assert_eq!(empty.render(Format::Json).unwrap(), "[]");
+    assert_eq!(empty.render(Format::Csv).unwrap(), "row\n");
+}
