@@ -1,4 +1,10 @@
 //! (room prepared, see ARCHITECTURE.md)
 
 pub mod credential;
+pub mod journal;
+pub mod logbook;
+pub mod permutation;
 pub mod probe;
+pub mod sensor;
+pub mod slices;
+pub mod spool;

@@ -102,8 +102,8 @@ impl<R: Serialize + DeserializeOwned> Logbook<R> {
         })?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(LogError::io("read", path))?;
-        let (records, good) = parse(&bytes)
-            .map_err(|line| LogError::Damaged { path: path.to_owned(), line })?;
+        let (records, good) =
+            parse(&bytes).map_err(|line| LogError::Damaged { path: path.to_owned(), line })?;
         let mut log = Self {
             path: path.to_owned(),
             file,

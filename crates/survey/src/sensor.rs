@@ -65,9 +65,14 @@ impl SensorIdentity {
         match fs::read(&path) {
             Ok(bytes) => Self::read(&path, &bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let sensor = Self::from_seed(now, seed);
-                sensor.store(dir, &path, now)?;
-                Ok(sensor)
+                // A link never replaces: when two start at once, both end with the first one's key.
+                match Self::from_seed(now, seed).store(dir, &path, now) {
+                    Err(SensorError::Log(LogError::Io { source, .. }))
+                        if source.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    stored => stored?,
+                }
+                let bytes = fs::read(&path).map_err(LogError::io("read", &path))?;
+                Self::read(&path, &bytes)
             }
             Err(source) => Err(LogError::io("read", &path)(source).into()),
         }
@@ -115,17 +120,18 @@ impl SensorIdentity {
         };
         let mut json = serde_json::to_vec_pretty(&stored).expect("the identity serialises to JSON");
         json.push(b'\n');
-        let beside = path.with_extension("tmp");
+        let beside = dir.join(format!("{FILE}.{}.tmp", std::process::id()));
         // A left-over of a crash may have other permissions; a new file has ours.
         let _ = fs::remove_file(&beside);
-        OpenOptions::new()
+        let linked = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&beside)
             .and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&beside, path))
-            .map_err(LogError::io("write", path))?;
+            .and_then(|()| fs::hard_link(&beside, path));
+        let _ = fs::remove_file(&beside);
+        linked.map_err(LogError::io("write", path))?;
         sync_parent(path)?;
         Ok(())
     }
