@@ -1,0 +1,60 @@
+# What to do here. `make demo` shows it, `make test` is exactly what CI runs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
+
+# What the tests drive: real daemons, network namespaces, a database server, a browser.
+PACKAGES := iproute2 nftables openssh-server openssh-client dropbear-bin inetutils-telnetd vsftpd lighttpd \
+	nginx-light mosquitto gnupg postgresql python3-aiosmtpd chromium fonts-noto-cjk
+
+.PHONY: help demo build test lint deps bench fuzz release man clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## build, run the whole circle on a simulated town, open the dashboard (first build 10 to 20 minutes, then under 60 s)
+	@echo "== building kenshin (the first time 10 to 20 minutes on two cores: DataFusion, Delta and OpenSSL are compiled)"
+	$(CARGO) build -p kenshin
+	@echo "== running the circle: town, survey, findings, notices, two simulated weeks, re-check (under 60 s)"
+	target/debug/kenshin demo
+
+build: ## the debug binary, target/debug/kenshin
+	$(CARGO) build -p kenshin
+
+test: deps ## everything CI runs (about 40 minutes from nothing on two cores, 12 when built)
+	@echo "== formatting, lints (about 6 minutes from nothing)"
+	$(MAKE) --no-print-directory lint
+	@echo "== tests (about 20 minutes to build from nothing, 10 to run)"
+	$(CARGO) test --workspace --no-fail-fast
+	@echo "== documentation (about 1 minute)"
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	@echo "== user interface (about 1 minute)"
+	cd ui && npm ci --no-audit --no-fund --silent && npm run --silent lint && npm test --silent
+
+lint: ## formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+deps: ## Debian packages that the tests drive (as root; otherwise the tests that need them are skipped by name)
+ifeq ($(ROOT),yes)
+	@echo "== Debian packages for the tests (up to 3 minutes the first time)"
+	@dpkg-query -W $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+		apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
+else
+	@echo "== not root: no packages are installed; tests that need privilege or a missing daemon skip and say so by name"
+endif
+
+bench: release ## ratios against peers and limits in the same run
+	target/release/kenshin doctor --bench
+
+fuzz: ## every fuzz target for 60 s (needs a nightly toolchain)
+	fuzz/run 60
+
+release: ## the optimised binary, target/release/kenshin (about 40 minutes from nothing on two cores)
+	$(CARGO) build --release -p kenshin
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf ui/dist ui/node_modules test-output

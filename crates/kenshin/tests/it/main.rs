@@ -1,0 +1,3 @@
+//! The whole, by real processes.
+
+mod house;

@@ -1,0 +1,119 @@
+//! What can go wrong in an act, split by whose turn it is.
+
+use std::path::Path;
+
+/// Whose turn it is when an act fails; the command line turns it into its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The act was done and the answer is no: refused by the mandate, nothing found.
+    No,
+    /// Usage, configuration or bad input: mend it and come again.
+    Input,
+    /// Network, disk, privilege: trouble outside.
+    Outside,
+}
+
+/// Why an act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The answer is no.
+    #[error("{message}")]
+    No {
+        /// What was asked and why not.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// What was given cannot be used.
+    #[error("{message}")]
+    Input {
+        /// What, where and why.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A file or folder failed.
+    #[error("failed to {action} `{path}`")]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: String,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A room failed for a reason outside of the input.
+    #[error("{context}")]
+    Outside {
+        /// What was attempted.
+        context: String,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The lake failed.
+    #[error(transparent)]
+    Lake(#[from] kenshin_lake::LakeError),
+    /// Casework failed.
+    #[error(transparent)]
+    Casework(#[from] kenshin_casework::CaseworkError),
+}
+
+impl ActError {
+    /// The answer is no.
+    pub fn no(message: impl Into<String>) -> Self {
+        Self::No { message: message.into(), hint: None }
+    }
+
+    /// Bad input.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::Input { message: message.into(), hint: None }
+    }
+
+    /// A failed file operation.
+    pub fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.display().to_string(), source }
+    }
+
+    /// Trouble outside.
+    pub fn outside(context: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Outside { context: context.into(), source: Box::new(source) }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::No { hint, .. } | Self::Input { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// Whose turn it is.
+    pub fn blame(&self) -> Blame {
+        use kenshin_casework::ErrorKind;
+        use kenshin_lake::LakeError;
+        match self {
+            Self::No { .. } => Blame::No,
+            Self::Input { .. } | Self::Lake(LakeError::Query { .. } | LakeError::Limit { .. }) => Blame::Input,
+            Self::Casework(error) => match error.kind() {
+                ErrorKind::Refused => Blame::No,
+                ErrorKind::Input => Blame::Input,
+                _ => Blame::Outside,
+            },
+            Self::Io { .. } | Self::Outside { .. } | Self::Lake(_) => Blame::Outside,
+        }
+    }
+
+    /// What to do, where known.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::No { hint, .. } | Self::Input { hint, .. } => hint.as_deref(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some("free some space and run the same command again: nothing that was committed is lost")
+            }
+            _ => None,
+        }
+    }
+}
