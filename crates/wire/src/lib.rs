@@ -1,1 +1,39 @@
-//! (room prepared, see ARCHITECTURE.md)
+//! Codecs for hostile bytes: the protocols that Kenshin probes, read and written without I/O.
+//!
+//! The main idea is the *sans-I/O decoder*: bytes from a stranger go in by `push`, a decision comes
+//! out, and nothing here ever holds more than the limit it was made with. [`recognise`] tells which
+//! protocol a service speaks from what it said first; then each protocol has a module:
+//! [`http`], [`ssh`], [`telnet`], [`reply`] (FTP and SMTP), [`mqtt`], [`rtsp`], [`tls`].
+//! [`charset`] decodes the encodings of Japanese devices, and [`redaction`] removes what must not be
+//! kept.
+//!
+//! ```
+//! use kenshin_wire::http::{Limits, Progress, ResponseDecoder};
+//! use kenshin_wire::{Recognised, recognise};
+//!
+//! let bytes = b"HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\r\n";
+//! assert_eq!(recognise(bytes), Recognised::Http);
+//! let mut decoder = ResponseDecoder::new(Limits::default());
+//! assert_eq!(decoder.push(bytes).unwrap(), Progress::More); // an HTTP/1.0 body ends with the connection
+//! let response = decoder.end().unwrap();
+//! assert_eq!(response.head.status, 401);
+//! ```
+//!
+//! What it refuses to do: open sockets, follow redirects, allocate by a length that a stranger
+//! announced, panic on any input, or contain `unsafe`.
+
+#![forbid(unsafe_code)]
+
+pub mod charset;
+pub mod http;
+pub mod mqtt;
+mod reader;
+mod recognition;
+pub mod redaction;
+pub mod reply;
+pub mod rtsp;
+pub mod ssh;
+pub mod telnet;
+pub mod tls;
+
+pub use recognition::{Recognised, recognise};
