@@ -1,0 +1,414 @@
+//! The commands and their arguments. `-h` is short, `--help` complete; both are this file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Kenshin (検診): look at connected devices with authority, tell owners what is wrong, check that
+/// it got better, and be able to prove every step.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kenshin",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Start with `kenshin demo`: the whole circle on a simulated town, no root, no configuration.\n\
+                  Exit codes: 0 done; 1 done, and the answer is no; 2 usage, configuration or bad input; 3 trouble outside."
+)]
+pub(crate) struct Cli {
+    /// Folder that holds settings, database, lake, mandates, outbox and spool.
+    #[arg(long, global = true, env = "KENSHIN_HOME", default_value = "kenshin-home", value_name = "DIR")]
+    pub(crate) home: PathBuf,
+
+    /// How rows are printed on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+
+    /// Language of explanations: `en`, `ja`, or that of a catalogue you added. Default: from LANG.
+    #[arg(long, global = true, value_name = "TAG")]
+    pub(crate) lang: Option<String>,
+
+    /// No progress on standard error.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// More detail on standard error; twice for debugging. KENSHIN_LOG takes tracing filters.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns.
+    Table,
+    /// JSON.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole circle on a simulated town, then open the dashboard.
+    #[command(
+        long_about = "Run the whole circle on a simulated town, then open the dashboard.\n\n\
+        A town of invented providers and devices starts on 127.0.0.0/8. A mandate is signed with throw-away keys, \
+        the town is surveyed, findings are assessed, notices go into the outbox, two simulated weeks pass in which \
+        some owners mend their devices, the cases are checked again, and the run scores itself against the town's \
+        answer key. No root, no network, nothing outside of this machine."
+    )]
+    Demo(Demo),
+    /// Make a home: settings, database, sensor key, first user.
+    Init(Init),
+    /// Check settings, rooms and privileges, and print the effective settings.
+    Doctor,
+    /// Serve the dashboard and the API, and work off jobs.
+    Serve(Serve),
+    /// Work off jobs as a sensor, without dashboard.
+    Sensor(Sensor),
+    /// Write, sign, check, list and revoke mandates.
+    #[command(subcommand)]
+    Mandate(Mandate),
+    /// Plan, run, resume, stop and list surveys.
+    #[command(subcommand)]
+    Survey(Survey),
+    /// Import intelligence: known exploited vulnerabilities, CVE records, product cycles, scores.
+    #[command(subcommand)]
+    Intel(Intel),
+    /// Ask the lake in SQL (read-only).
+    #[command(after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
+        WHERE outcome = 'answered' AND in_cidr(subject_addr, '203.0.113.0/24') LIMIT 20\"\n\
+        Tables: observations, coverage, batches, blobs, salts. `SELECT * FROM observations LIMIT 1` shows the columns.")]
+    Sql {
+        /// The query.
+        query: String,
+        /// Most rows; one more is an error, never a silent cut.
+        #[arg(long, default_value_t = 100_000)]
+        rows: usize,
+        /// Longest time, in seconds.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+    },
+    /// List, show and explain findings.
+    #[command(subcommand)]
+    Finding(Finding),
+    /// List and show cases, send notices, acknowledge, re-check and close.
+    #[command(subcommand)]
+    Case(Case),
+    /// Import and list the provider directory.
+    #[command(subcommand)]
+    Provider(Provider),
+    /// Figures of a survey, or the health of everything over rounds.
+    #[command(subcommand)]
+    Report(Report),
+    /// Run the simulated town by itself, or print its answer key.
+    #[command(subcommand)]
+    Town(Town),
+    /// Print the manual page (roff) on standard output.
+    #[command(hide = true)]
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the figures, without the dashboard.
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+    /// Seed of the town and of every draw; the same seed gives the same answer.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Address of the dashboard.
+    #[arg(long, default_value = "127.0.0.1:8480")]
+    pub(crate) listen: SocketAddr,
+    /// Prefix the town lives in; a /16 inside 127.0.0.0/8.
+    #[arg(long, default_value = "127.42.0.0/16")]
+    pub(crate) net: kenshin_observation::Prefix,
+    /// Number of devices.
+    #[arg(long, default_value_t = 420)]
+    pub(crate) devices: usize,
+    /// Write the digest of sorted (target, outcome, finding, case axes) into the answer.
+    #[arg(long)]
+    pub(crate) digest: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Name of the organisation that runs this observatory.
+    #[arg(long)]
+    pub(crate) organisation: String,
+    /// Account name of the first administrator.
+    #[arg(long, default_value = "admin")]
+    pub(crate) admin: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on instead of that in the settings.
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Only serve; leave jobs to sensors.
+    #[arg(long)]
+    pub(crate) no_jobs: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sensor {
+    /// End when no job is left, instead of waiting for the next.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mandate {
+    /// Write a commented mandate to fill in.
+    New {
+        /// File to write; it must not exist.
+        file: PathBuf,
+        /// Id of the mandate.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Sign a mandate with an OpenSSH private key; the same as `ssh-keygen -Y sign -n kenshin-mandate`.
+    Sign {
+        /// The mandate.
+        file: PathBuf,
+        /// OpenSSH private key.
+        #[arg(long, short)]
+        key: PathBuf,
+    },
+    /// Say in plain words what a mandate allows, or why it is refused.
+    Check {
+        /// The mandate; its signatures lie beside it.
+        file: PathBuf,
+        /// Trust roots instead of those of the home.
+        #[arg(long, value_name = "ALLOWED_SIGNERS")]
+        roots: Option<PathBuf>,
+    },
+    /// Take a checked mandate into the home, so that surveys can run under it.
+    Add {
+        /// The mandate.
+        file: PathBuf,
+    },
+    /// List the mandates of the home.
+    List,
+    /// Revoke a mandate here and now; acts within a second on running surveys.
+    Revoke {
+        /// Id of the mandate.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SurveySpec {
+    /// Id of the mandate.
+    #[arg(long)]
+    pub(crate) mandate: String,
+    /// Narrow to these prefixes (inside the mandate's targets).
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) target: Vec<kenshin_observation::Prefix>,
+    /// Narrow to these ports.
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) port: Vec<u16>,
+    /// Narrow to these checks.
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub(crate) check: Vec<kenshin_observation::Check>,
+    /// Most conversations at once.
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) concurrency: u32,
+    /// Seed of the order; default: drawn.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Survey {
+    /// Say what a survey would do; sends nothing.
+    Plan(SurveySpec),
+    /// Run a survey, assess it, open cases. Stop with Ctrl-C or `survey stop`; resume later.
+    Run(SurveySpec),
+    /// Go on with a survey that was stopped or interrupted.
+    Resume {
+        /// Its id.
+        id: kenshin_observation::SurveyId,
+    },
+    /// Stop a running survey within a second; it can be resumed.
+    Stop {
+        /// Its id.
+        id: kenshin_observation::SurveyId,
+    },
+    /// List surveys.
+    List,
+    /// Show one survey.
+    Show {
+        /// Its id.
+        id: kenshin_observation::SurveyId,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IntelKind {
+    /// CISA's known exploited vulnerabilities, JSON or CSV.
+    Kev,
+    /// CVE records v5, JSON or JSON lines, also gzip.
+    Cve5,
+    /// endoflife.date product files.
+    Endoflife,
+    /// FIRST's exploit prediction scores, CSV, also gzip.
+    Epss,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Intel {
+    /// Import files; a malformed record is reported by file and position and does not stop the rest.
+    Import {
+        /// What the files are.
+        #[arg(value_enum)]
+        kind: IntelKind,
+        /// Files or folders.
+        #[arg(required = true)]
+        file: Vec<PathBuf>,
+    },
+    /// Which snapshots are in use.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Finding {
+    /// List findings.
+    List {
+        /// Only this kind.
+        #[arg(long)]
+        kind: Option<kenshin_observation::FindingKind>,
+        /// Most rows.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one finding with its evidence.
+    Show {
+        /// Its key, or the beginning of it.
+        key: String,
+    },
+    /// Explain one finding from bytes to conclusion.
+    Explain {
+        /// Its key, or the beginning of it.
+        key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Case {
+    /// List cases.
+    List {
+        /// Only this stage.
+        #[arg(long)]
+        stage: Option<String>,
+        /// Only this condition.
+        #[arg(long)]
+        condition: Option<kenshin_observation::Condition>,
+        /// Most rows.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one case with its trail.
+    Show {
+        /// Its id.
+        id: kenshin_observation::CaseId,
+    },
+    /// Send notices: one mail per provider for the newest round.
+    Notify,
+    /// Acknowledge: somebody works on it.
+    Ack {
+        /// Its id.
+        id: kenshin_observation::CaseId,
+        /// What was said.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Survey the open cases and their providers' pools again, and judge what became of each.
+    Recheck {
+        /// Id of the mandate.
+        #[arg(long)]
+        mandate: String,
+        /// Only these cases; default: every case that is not closed.
+        id: Vec<kenshin_observation::CaseId>,
+    },
+    /// Close with a reason: remedied, exposure-ended, false-positive, withdrawn, accepted-risk, retired, no-addressee.
+    Close {
+        /// Its id.
+        id: kenshin_observation::CaseId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// What was said.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Provider {
+    /// Import the directory: CSV with prefix_or_asn,name,mail,language,encryption.
+    Import {
+        /// The CSV file.
+        file: PathBuf,
+    },
+    /// List providers.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// Figures of one survey.
+    Survey {
+        /// Its id; default: the newest.
+        id: Option<kenshin_observation::SurveyId>,
+    },
+    /// Health over rounds: open, notified, remedied, exposure ended, each with its denominator.
+    Health,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TownSpec {
+    /// Seed of the town.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Prefix the town lives in; a /16 inside 127.0.0.0/8.
+    #[arg(long, default_value = "127.42.0.0/16")]
+    pub(crate) net: kenshin_observation::Prefix,
+    /// Number of devices.
+    #[arg(long, default_value_t = 420)]
+    pub(crate) devices: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Town {
+    /// Serve the town until Ctrl-C. A line on standard input moves it to the next round.
+    Run(TownSpec),
+    /// Print the answer key: what each device is, what is knowable, what a re-check must say.
+    Truth {
+        #[command(flatten)]
+        town: TownSpec,
+        /// Rounds to unfold.
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
