@@ -1,0 +1,208 @@
+//! Lists that narrow: exclusions, opt-outs, revocations. They apply at once and unsigned, because
+//! they can only take away: there is no word in them for giving.
+
+use std::net::IpAddr;
+
+use kenshin_observation::Prefix;
+use toml::Spanned;
+
+use crate::mandate::Exclusion;
+use crate::problem::{Invalid, Report};
+use crate::revocation::RevokedText;
+use crate::{AddressSet, Revocation, RevocationDraft};
+
+/// What is taken away from mandates. It has only methods that take away more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Narrowing {
+    exclusions: Vec<Exclusion>,
+    revoked: Vec<Revocation>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    schema_version: Spanned<i64>,
+    #[serde(default)]
+    exclusion: Vec<ExclusionText>,
+    #[serde(default)]
+    opt_out: Vec<Spanned<OptOutText>>,
+    #[serde(default)]
+    revoked: Vec<Spanned<RevokedText>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExclusionText {
+    prefixes: Vec<Spanned<String>>,
+    reason: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptOutText {
+    address: Option<Spanned<String>>,
+    prefix: Option<Spanned<String>>,
+    /// Reference to the proof that the requester holds the prefix.
+    proof: Option<Spanned<String>>,
+}
+
+impl Narrowing {
+    /// Takes nothing away.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Reads a narrowing list in TOML.
+    ///
+    /// One bad entry refuses the whole list, so that nobody believes it applied: the caller stops
+    /// sending until the list is right.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Invalid> {
+        let mut report = Report::new(file, text);
+        let document: Document = match toml::from_str(text) {
+            Ok(document) => document,
+            Err(error) => {
+                report.add_toml(&error);
+                return Err(report.finish().expect_err("a problem was just added"));
+            }
+        };
+        if *document.schema_version.get_ref() != 1 {
+            report.add(
+                document.schema_version.span(),
+                "this version of the narrowing list format is not known",
+                "this program reads schema_version = 1",
+            );
+        }
+        let mut narrowing = Self::none();
+        for entry in &document.exclusion {
+            let prefixes = entry.prefixes.iter().filter_map(|text| prefix(text, &mut report));
+            narrowing.exclude(prefixes.collect(), &entry.reason);
+        }
+        for entry in &document.opt_out {
+            match opt_out(entry, &mut report) {
+                Some((prefix, Some(proof))) => narrowing.opt_out_prefix(prefix, &proof),
+                Some((prefix, None)) => narrowing.opt_out(prefix.base()),
+                None => {}
+            }
+        }
+        for entry in &document.revoked {
+            narrowing.revoked.extend(RevokedText::read(entry, &mut report));
+        }
+        report.finish()?;
+        Ok(narrowing)
+    }
+
+    /// Reads a plain list: an address or prefix a line, its reason after `#`.
+    pub fn parse_plain(file: &str, text: &str) -> Result<Self, Invalid> {
+        let mut report = Report::new(file, text);
+        let mut narrowing = Self::none();
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let (content, reason) = line.split_once('#').unwrap_or((line, ""));
+            let at = start + (content.len() - content.trim_start().len());
+            start += line.len();
+            match (content.trim(), reason.trim()) {
+                ("", _) => {}
+                (content, reason) => match content.parse::<Prefix>() {
+                    Ok(prefix) => narrowing.exclude(prefix.into(), reason),
+                    Err(error) => {
+                        report.add(at..at, error.to_string(), "write an address or a prefix a line")
+                    }
+                },
+            }
+        }
+        report.finish()?;
+        Ok(narrowing)
+    }
+
+    /// Leaves addresses out.
+    pub fn exclude(&mut self, addresses: AddressSet, reason: &str) {
+        self.exclusions.push(Exclusion { addresses, reason: reason.to_owned() });
+    }
+
+    /// Leaves one address out at the request of its user.
+    pub fn opt_out(&mut self, addr: IpAddr) {
+        self.exclude(Prefix::host(addr).into(), "opt-out");
+    }
+
+    /// Leaves a prefix out at the request of its holder, who has proved to be that.
+    pub fn opt_out_prefix(&mut self, prefix: Prefix, proof: &str) {
+        self.exclude(prefix.into(), &format!("opt-out, proof: {proof}"));
+    }
+
+    /// Revokes mandates.
+    pub fn revoke(&mut self, entry: Revocation) {
+        self.revoked.push(entry);
+    }
+
+    /// Takes away what `other` takes away, too.
+    pub fn and(mut self, other: Self) -> Self {
+        self.exclusions.extend(other.exclusions);
+        self.revoked.extend(other.revoked);
+        self
+    }
+
+    /// Addresses left out, each group with its reason.
+    pub fn exclusions(&self) -> &[Exclusion] {
+        &self.exclusions
+    }
+
+    /// Mandates revoked.
+    pub fn revoked(&self) -> &[Revocation] {
+        &self.revoked
+    }
+}
+
+/// What an unsigned revocation list can do: take away.
+impl From<&RevocationDraft> for Narrowing {
+    fn from(draft: &RevocationDraft) -> Self {
+        Self { exclusions: Vec::new(), revoked: draft.revoked.clone() }
+    }
+}
+
+fn prefix(text: &Spanned<String>, report: &mut Report<'_>) -> Option<Prefix> {
+    text.get_ref()
+        .parse()
+        .map_err(|error: kenshin_observation::ParsePrefixError| {
+            report.add(
+                text.span(),
+                error.to_string(),
+                "write the lowest address of the prefix and its length",
+            );
+        })
+        .ok()
+}
+
+fn opt_out(entry: &Spanned<OptOutText>, report: &mut Report<'_>) -> Option<(Prefix, Option<String>)> {
+    let proof =
+        entry.get_ref().proof.as_ref().map(|proof| proof.get_ref().trim()).filter(|proof| !proof.is_empty());
+    match (&entry.get_ref().address, &entry.get_ref().prefix, proof) {
+        (Some(address), None, _) => match address.get_ref().parse::<IpAddr>() {
+            Ok(addr) => Some((Prefix::host(addr), None)),
+            Err(_) => {
+                report.add(
+                    address.span(),
+                    format!("`{}` is not an address", address.get_ref()),
+                    "write a single address; a prefix goes into prefix = with its proof",
+                );
+                None
+            }
+        },
+        (None, Some(text), Some(proof)) => Some((prefix(text, report)?, Some(proof.to_owned()))),
+        (None, Some(text), None) => {
+            report.add(
+                text.span(),
+                format!("the opt-out of `{}` has no proof", text.get_ref()),
+                "write proof = \"reference\" once the requester has shown to hold the prefix; single addresses need none",
+            );
+            None
+        }
+        _ => {
+            report.add(
+                entry.span(),
+                "an opt-out names one address or one prefix",
+                "write either address or prefix",
+            );
+            None
+        }
+    }
+}
