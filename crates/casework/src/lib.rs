@@ -1,1 +1,75 @@
-//! (room prepared, see ARCHITECTURE.md)
+//! Casework: what people decide and are told. Organisations and people, mandates, surveys, jobs,
+//! providers, assets, findings, cases, notices, figures and the audit trail, in SQL.
+//!
+//! The main type is [`Casework`], a handle to an SQLite file or a PostgreSQL database; both get the
+//! same migrations and the same queries. Cases are kept as an append-only trail of
+//! [`CaseEvent`]s; the pure state machine [`CaseState::apply`] decides what may follow, and every
+//! table of states is a projection that can be computed again.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use kenshin_casework::{Casework, NewUser, Role};
+//! use kenshin_observation::TimeUs;
+//! let directory = tempfile::tempdir().unwrap();
+//! let url = format!("sqlite://{}/kenshin.db", directory.path().display());
+//! let now = TimeUs::from_secs(1_800_000_000);
+//! let casework = Casework::open(&url, [7; 32], now).await?;
+//! let org = casework.add_org("Example University", now).await?;
+//! let password = casework.generate_password();
+//! let user = NewUser {
+//!     login: "admin".into(), name: "Administrator".into(), role: Role::Admin, language: "ja".into(),
+//!     password: password.clone(), must_change: true, providers: Vec::new(),
+//! };
+//! casework.add_user(org.org_id, &user, now).await?;
+//! assert!(casework.sign_in("admin", &password, now, 3600).await?.is_some());
+//! # Ok::<_, kenshin_casework::CaseworkError>(()) }).unwrap();
+//! ```
+//!
+//! It refuses: a database written by a newer version; an event that does not fit the state of its
+//! case; to call anything but an asset that answers, clean, *remedied*; to send a notice again whose
+//! delivery is uncertain; to read rows without a [`Viewer`] that may see them. It reads no clock and
+//! draws no randomness of its own: `now` is an argument, and the seed is given to
+//! [`Casework::open`].
+
+mod assessment;
+mod assets;
+mod audit;
+mod cases;
+mod error;
+mod experiment;
+mod figures;
+mod findings;
+mod intelligence;
+mod jobs;
+mod mandates;
+pub mod openpgp;
+mod page;
+mod people;
+pub mod providers;
+pub mod state;
+mod store;
+mod suppressions;
+mod surveys;
+mod viewer;
+
+pub use assessment::{Assessment, AssessmentSummary};
+pub use assets::{Asset, AssetSeen, LinkRecord};
+pub use audit::AuditEntry;
+pub use cases::CaseFilter;
+pub use error::{CaseworkError, ErrorKind, Result};
+pub use experiment::{Arm, ArmDesign, Experiment};
+pub use figures::{Count, Duration, Figures, ProviderCount, RoundFigures};
+pub use findings::{FindingFilter, FindingRecord, FindingState, product_of};
+pub use intelligence::Snapshot;
+pub use jobs::{Job, JobState, NewJob};
+pub use mandates::{MandateRecord, MandateSignature, NewMandate};
+pub use page::{PAGE_MAX, Page, PageRequest};
+pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
+pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
+pub use state::{
+    Actor, CaseChange, CaseEvent, CaseState, CloseReason, Judgement, Refusal, ReopenCause, Stage,
+};
+pub use store::{Backend, Casework};
+pub use suppressions::{Suppression, SuppressionKind};
+pub use surveys::{NewSurvey, Survey, SurveyKind, SurveyState, SurveyTotals};
+pub use viewer::{Role, Viewer};
