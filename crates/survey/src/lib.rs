@@ -5,6 +5,7 @@ pub mod journal;
 pub mod logbook;
 pub mod permutation;
 pub mod probe;
+mod tls;
 pub mod sensor;
 pub mod slices;
 pub mod spool;

@@ -9,8 +9,13 @@
 //! Whatever the host does (speak forever, say one byte a minute, say nothing, send garbage) costs
 //! at most [`Limits`]. Dropping the future aborts the open connection with a reset at once.
 
-mod conversation;
+mod anonymous;
+pub(crate) mod conversation;
+pub(crate) mod greeting;
 mod limits;
+mod record;
+pub(crate) mod session;
+pub(crate) mod web;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -182,7 +187,9 @@ impl ProbeResult {
 ///
 /// - `handshake` when granted and the port is not listen-only; otherwise `banner` when that is
 ///   granted (nothing is sent); otherwise nothing;
-/// - `anonymous-login` when granted, the port is not listen-only, and the service is FTP or MQTT.
+/// - `anonymous-login` when granted, the port is not listen-only, and the service is FTP or was
+///   asked whether it is MQTT. MQTT cannot be told without such a login: a service that kept
+///   silent is asked when the check is granted, and the row is `limited` when it is none.
 ///
 /// `first` is a connection that the sweep already made; it is used before any new one is asked
 /// for.
