@@ -18,6 +18,10 @@ pub use permit::Permit;
 pub use refusal::Refusal;
 pub use standing::standing;
 
+/// Buckets kept at most for prefixes and for addresses, twice each ([`KeyedBuckets`]): about 100 MB
+/// when full, which takes a million exchanges within the time that a bucket takes to fill.
+const BUCKETS_MAX: usize = 1 << 20;
+
 /// A clock may step back this far, as threads and small corrections do, without being refused;
 /// time stands still meanwhile.
 const CLOCK_BACK_MAX_US: i64 = 1_000_000;
@@ -142,8 +146,8 @@ impl Gate {
             latest: start.now,
             stands: None,
             whole: (whole, origin(whole)),
-            per_prefix: KeyedBuckets::new(prefix, origin(prefix), start.now),
-            per_address: KeyedBuckets::new(address, origin(address), start.now),
+            per_prefix: KeyedBuckets::new(prefix, origin(prefix), start.now, BUCKETS_MAX),
+            per_address: KeyedBuckets::new(address, origin(address), start.now, BUCKETS_MAX),
             mandate,
         };
         gate.narrow(&start.narrowing);
@@ -202,6 +206,10 @@ impl Gate {
             self.revoked.get_or_insert_with(|| entry.reason.clone());
         }
         for exclusion in narrowing.exclusions() {
+            // The same list is applied again and again by those who watch it.
+            if self.narrowed.contains(exclusion) {
+                continue;
+            }
             self.allowed = self.allowed.minus(&exclusion.addresses);
             self.narrowed.push(exclusion.clone());
         }
@@ -292,6 +300,3 @@ impl Gate {
         Verdict::Granted(Permit::new(exchange, listen_only, Arc::clone(&self.digest), self.sensor.id, now))
     }
 }
-
-#[cfg(test)]
-mod tests;
