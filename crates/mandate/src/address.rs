@@ -16,8 +16,10 @@ use ranges::Ranges;
 ///
 /// ```
 /// use kenshin_mandate::AddressSet;
-/// let scope: AddressSet = ["198.51.100.0/24", "2001:db8::/126"].iter().map(|p| p.parse().unwrap()).collect();
-/// let excluded: AddressSet = ["198.51.100.0/25".parse().unwrap()].into_iter().collect();
+/// use kenshin_observation::Prefix;
+/// let prefix = |text: &str| text.parse::<Prefix>().unwrap();
+/// let scope: AddressSet = ["198.51.100.0/24", "2001:db8::/126"].into_iter().map(prefix).collect();
+/// let excluded = AddressSet::from(prefix("198.51.100.0/25"));
 /// let allowed = scope.minus(&excluded);
 /// assert_eq!(allowed.count(), 128 + 4);
 /// assert_eq!(allowed.nth(0), Some("198.51.100.128".parse().unwrap()));

@@ -16,11 +16,7 @@
 //!
 //! This crate does no I/O, reads no clock and draws no randomness. It refuses to guess: unknown
 //! keys, unknown versions, patterns for people and local times without an offset are errors. What
-//! is unsigned can only take away ([`Narrowing`]). A permit cannot be made outside the gate:
-//!
-//! ```compile_fail
-//! let permit = kenshin_mandate::Permit { packets_max: 1 };
-//! ```
+//! is unsigned can only take away ([`Narrowing`]). A [`Permit`] cannot be made outside the gate.
 
 mod address;
 mod gate;

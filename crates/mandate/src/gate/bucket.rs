@@ -8,9 +8,6 @@ use kenshin_observation::{Prefix, TimeUs};
 
 use crate::mandate::PrefixRate;
 
-/// Buckets kept at most, twice: see [`KeyedBuckets`]. About 100 MB when full.
-const BUCKETS_MAX: usize = 1 << 20;
-
 /// A rate and a burst, scaled so that a percentage of them is a whole number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
@@ -99,19 +96,21 @@ pub(super) struct KeyedBuckets {
     young: Generation,
     old: Generation,
     turned: TimeUs,
+    /// Buckets a generation holds at most.
+    most: usize,
 }
 
 type Generation = HashMap<u128, Bucket, BuildHasherDefault<KeyHasher>>;
 
 impl KeyedBuckets {
-    pub(super) fn new(limit: Limit, origin: Bucket, now: TimeUs) -> Self {
-        Self { limit, origin, young: Generation::default(), old: Generation::default(), turned: now }
+    pub(super) fn new(limit: Limit, origin: Bucket, now: TimeUs, most: usize) -> Self {
+        Self { limit, origin, young: Generation::default(), old: Generation::default(), turned: now, most }
     }
 
     /// µs until a token is there for `key`.
     pub(super) fn wait_us(&mut self, key: u128, now: TimeUs) -> i64 {
         self.turn(now);
-        if self.young.len() >= BUCKETS_MAX && !self.young.contains_key(&key) {
+        if self.young.len() >= self.most && !self.young.contains_key(&key) {
             return self.turned.plus_micros(self.limit.fill_us()).micros_since(now).max(1);
         }
         self.bucket(key).wait_us(self.limit, now)
@@ -176,5 +175,79 @@ impl Hasher for KeyHasher {
         let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(32) ^ self.0;
         let product = u128::from(folded ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
         self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(micros: i64) -> TimeUs {
+        TimeUs::from_micros(1_800_000_000_000_000 + micros)
+    }
+
+    #[test]
+    fn the_largest_limit_does_not_overflow() {
+        let limit = Limit::per_minute(1_000_000_000, 1_000_000_000, 100);
+        assert_eq!(limit.fill_us(), 60_000_000);
+        assert_eq!(Bucket::empty(at(0)).wait_us(limit, TimeUs::from_micros(i64::MAX)), 0);
+        assert_eq!(Bucket::full(limit, at(0)).wait_us(limit, TimeUs::from_micros(i64::MIN)), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_full_buckets_are_forgotten() {
+        let limit = Limit::per_second(1, 2, 100);
+        let mut buckets = KeyedBuckets::new(limit, Bucket::full(limit, at(0)), at(0), 3);
+        for key in 0..3 {
+            assert_eq!(buckets.wait_us(key, at(0)), 0);
+            buckets.take(key, at(0));
+        }
+        // A fourth key waits for the turn, two seconds after the start; a known key does not.
+        assert_eq!(buckets.wait_us(9, at(500_000)), 1_500_000);
+        assert_eq!(buckets.wait_us(0, at(500_000)), 0);
+        assert_eq!(buckets.wait_us(9, at(2_000_000)), 0);
+        buckets.take(9, at(2_000_000));
+        assert_eq!((buckets.young.len(), buckets.old.len()), (1, 3));
+        assert_eq!(buckets.wait_us(9, at(4_000_000)), 0);
+        assert_eq!((buckets.young.len(), buckets.old.len()), (0, 1));
+    }
+
+    proptest! {
+        /// Whatever is forgotten, keyed buckets behave as buckets that are kept forever.
+        #[test]
+        fn forgetting_changes_nothing(
+            steps in proptest::collection::vec((0u128..4, 0i64..3_000_000), 1..200), pps in 1u32..5, burst in 1u32..5,
+        ) {
+            let limit = Limit::per_second(pps, burst, 70);
+            prop_assume!(limit.capacity >= limit.token);
+            let mut keyed = KeyedBuckets::new(limit, Bucket::full(limit, at(0)), at(0), usize::MAX);
+            let mut kept: HashMap<u128, Bucket> = HashMap::new();
+            let mut now = at(0);
+            for (key, step) in steps {
+                now = now.plus_micros(step);
+                let model = kept.entry(key).or_insert(Bucket::full(limit, at(0)));
+                prop_assert_eq!(keyed.wait_us(key, now), model.wait_us(limit, now));
+                if model.wait_us(limit, now) == 0 {
+                    model.take(limit, now);
+                    keyed.take(key, now);
+                }
+            }
+        }
+
+        /// A wait is exact: a token is there at its end and not 1 µs before.
+        #[test]
+        fn waits_are_exact(rate in 1u32..2_000_000, burst in 1u32..50, share in 1u8..=100, pause in 0i64..100_000) {
+            let limit = Limit::per_second(rate, burst, share);
+            prop_assume!(limit.capacity >= limit.token);
+            let bucket = Bucket::empty(at(0));
+            let now = at(pause);
+            let wait = bucket.wait_us(limit, now);
+            prop_assert_eq!(bucket.wait_us(limit, now.plus_micros(wait)), 0);
+            if wait > 0 {
+                prop_assert!(bucket.wait_us(limit, now.plus_micros(wait - 1)) > 0);
+            }
+        }
     }
 }

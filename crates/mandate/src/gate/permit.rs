@@ -12,6 +12,38 @@ const USABLE_US: i64 = 1_000_000;
 /// Proof, derived from a valid mandate, that *one exchange* with one target for one check is
 /// allowed now. Made by [`crate::Gate::judge`] only; it cannot be copied, and sending takes it by
 /// value.
+///
+/// What can be said of a permit from outside:
+///
+/// ```
+/// use kenshin_mandate::Permit;
+/// fn send(permit: Permit) -> String {
+///     permit.endpoint().to_string()
+/// }
+/// ```
+///
+/// It cannot be made, copied or altered there; each of these differs from the above in that alone:
+///
+/// ```compile_fail,E0624
+/// use kenshin_mandate::Permit;
+/// fn forge(e: &kenshin_mandate::Exchange, now: kenshin_observation::TimeUs) -> Permit {
+///     Permit::new(e, false, "".into(), kenshin_observation::SensorId::from_bits(0), now)
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// use kenshin_mandate::Permit;
+/// fn alter(permit: Permit) -> Permit {
+///     Permit { listen_only: false, ..permit }
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use kenshin_mandate::Permit;
+/// fn copy(permit: &Permit) -> Permit {
+///     permit.clone()
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     endpoint: Endpoint,
