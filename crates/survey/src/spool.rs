@@ -7,6 +7,7 @@
 //! surveys/<id>/plan.json          the plan
 //! surveys/<id>/journal.log        slices begun and sealed
 //! credential-attempts.journal     shared by every survey of the sensor
+//! sending.log                     since when and until when it sent, per mandate
 //! ```
 //!
 //! A batch exists once its file has been renamed into place; `chain.log` then makes it part of
@@ -15,16 +16,17 @@
 //! when the lake has already taken its batch. Bounded in bytes: when it is full, sealing fails
 //! with [`SpoolError::Full`] and the survey waits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kenshin_observation::batch::{BatchError, GENESIS, Seal};
 use kenshin_observation::{Batch, BatchId, Blob, Coverage, Observation, Sink, SinkError, SurveyId, TimeUs};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::attempts::CredentialAttempts;
 use crate::logbook::{LogError, Logbook, replace_file, sync_parent};
 use crate::sensor::{SensorError, SensorIdentity};
 use crate::slices::SliceSet;
@@ -59,6 +61,14 @@ pub enum SpoolError {
         /// What is wrong with it.
         #[source]
         source: BatchFault,
+    },
+    /// The slice is in the chain already.
+    #[error("slice {slice} of the survey is sealed already")]
+    AlreadySealed {
+        /// The slice.
+        slice: u64,
+        /// Last sequence of the chain, at which it was sealed or before.
+        sequence: i64,
     },
     /// The batch asked for is not in the chain.
     #[error("batch {sequence} is not in the chain, whose last is {last}")]
@@ -133,13 +143,24 @@ struct Inner {
     bytes_max: u64,
     sensor: SensorIdentity,
     state: Mutex<State>,
+    attempts: Mutex<Option<Arc<CredentialAttempts>>>,
     drained: Notify,
     arrived: Notify,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Sending {
+    Begun { mandate_digest: String, survey_id: SurveyId, at: TimeUs },
+    Ended { mandate_digest: String, survey_id: SurveyId, at: TimeUs },
 }
 
 #[derive(Debug)]
 struct State {
     chain: Logbook<Link>,
+    sending: Logbook<Sending>,
+    /// Per mandate: surveys that may be sending, and when the last of the others ended.
+    sent: HashMap<String, (BTreeSet<SurveyId>, Option<TimeUs>)>,
     head: ChainHead,
     /// Sequence → bytes of the file, of batches not acknowledged.
     pending: BTreeMap<i64, u64>,
@@ -154,13 +175,17 @@ impl Spool {
         fs::create_dir_all(&batches).map_err(LogError::io("create", &batches))?;
         let (chain, links) = Logbook::<Link>::open(&dir.join("chain.log"))?;
         let sensor = SensorIdentity::open_or_create(dir, now, seed)?;
+        let (sending, sent) = Logbook::<Sending>::open(&dir.join("sending.log"))?;
         let mut state = State {
             chain,
+            sending,
+            sent: HashMap::new(),
             head: ChainHead { sequence: 0, digest: GENESIS.to_owned() },
             pending: BTreeMap::new(),
             done: HashMap::new(),
         };
         links.into_iter().for_each(|link| state.follow(link));
+        sent.into_iter().for_each(|entry| state.follow_sending(entry));
         for entry in fs::read_dir(&batches).map_err(LogError::io("list", &batches))? {
             let path = entry.map_err(LogError::io("list", &batches))?.path();
             match sequence_of(&path) {
@@ -177,6 +202,7 @@ impl Spool {
             bytes_max,
             sensor,
             state: Mutex::new(state),
+            attempts: Mutex::new(None),
             drained: Notify::new(),
             arrived: Notify::new(),
         };
@@ -227,20 +253,67 @@ impl Spool {
         self.state().done.get(&survey_id).cloned().unwrap_or_default()
     }
 
+    /// The last instant at which this sensor may have sent under a mandate: what a gate counts its
+    /// rates from. `now` when a run has not ended, as after a crash.
+    pub fn last_sent(&self, mandate_digest: &str, now: TimeUs) -> Option<TimeUs> {
+        let state = self.state();
+        let (running, ended) = state.sent.get(mandate_digest)?;
+        if running.is_empty() { *ended } else { Some(now) }
+    }
+
+    /// Records that a survey begins or ends to send under a mandate. Blocks on the disk.
+    pub(crate) fn record_sending(
+        &self,
+        mandate_digest: &str,
+        survey_id: SurveyId,
+        begins: bool,
+        at: TimeUs,
+    ) -> Result<(), LogError> {
+        let mandate_digest = mandate_digest.to_owned();
+        let entry = match begins {
+            true => Sending::Begun { mandate_digest, survey_id, at },
+            false => Sending::Ended { mandate_digest, survey_id, at },
+        };
+        let mut state = self.state();
+        state.sending.append(&entry)?;
+        state.follow_sending(entry);
+        Ok(())
+    }
+
+    /// The sensor's journal of credential attempts. Blocks on the disk at first use.
+    pub fn credential_attempts(&self) -> Result<Arc<CredentialAttempts>, LogError> {
+        let mut held = self.inner.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some(attempts) => Ok(Arc::clone(attempts)),
+            None => {
+                let path = self.inner.dir.join("credential-attempts.journal");
+                let attempts = Arc::new(CredentialAttempts::open(&path)?);
+                *held = Some(Arc::clone(&attempts));
+                Ok(attempts)
+            }
+        }
+    }
+
     /// Bytes of batches held.
     pub fn bytes(&self) -> u64 {
         self.state().pending.values().sum()
     }
 
     /// Seals a draft into the next batch of the chain and stores it. Blocks on the disk.
+    ///
+    /// Full is judged before: the spool may exceed its limit by the last batch it took.
     pub fn seal(
         &self,
-        draft: Draft,
+        draft: &Draft,
         batch_id: BatchId,
         now: TimeUs,
         salt: impl FnMut() -> [u8; 16],
     ) -> Result<i64, SpoolError> {
         let mut state = self.state();
+        if state.done.get(&draft.survey_id).is_some_and(|done| done.contains(draft.slice)) {
+            return Err(SpoolError::AlreadySealed { slice: draft.slice, sequence: state.head.sequence });
+        }
+        self.check_room(&state)?;
         let seal = Seal {
             batch_id,
             sensor_id: self.inner.sensor.id,
@@ -248,28 +321,37 @@ impl Spool {
             slice: i64::try_from(draft.slice).expect("plans hold less than 2^63 targets"),
             sequence: state.head.sequence + 1,
             previous: state.head.digest.clone(),
-            mandate_digest: draft.mandate_digest,
+            mandate_digest: draft.mandate_digest.clone(),
             build: BUILD.to_owned(),
             now,
             key: &self.inner.sensor.key,
         };
-        let batch = Batch::seal(seal, draft.observations, draft.coverage, draft.blobs, salt);
+        let (rows, coverage, blobs) = (&draft.observations, &draft.coverage, &draft.blobs);
+        let batch = Batch::seal(seal, rows.clone(), coverage.clone(), blobs.clone(), salt);
         self.store(&mut state, &batch)?;
         Ok(batch.header.sequence)
     }
 
     fn store(&self, state: &mut State, batch: &Batch) -> Result<(), SpoolError> {
         let json = serde_json::to_vec(batch).expect("batches serialise to JSON");
-        let (bytes, bytes_max) = (state.pending.values().sum::<u64>(), self.inner.bytes_max);
-        // One batch always fits: otherwise a limit set too low would stop for ever.
-        if bytes > 0 && bytes + json.len() as u64 > bytes_max {
-            return Err(SpoolError::Full { dir: self.inner.dir.clone(), bytes, bytes_max });
-        }
         replace_file(&self.batch_path(batch.header.sequence), &json)?;
         state.link(batch)?;
         state.pending.insert(batch.header.sequence, json.len() as u64);
         self.inner.arrived.notify_waiters();
         Ok(())
+    }
+
+    fn check_room(&self, state: &State) -> Result<(), SpoolError> {
+        let (bytes, bytes_max) = (state.pending.values().sum::<u64>(), self.inner.bytes_max);
+        if bytes > 0 && bytes >= bytes_max {
+            return Err(SpoolError::Full { dir: self.inner.dir.clone(), bytes, bytes_max });
+        }
+        Ok(())
+    }
+
+    /// True when nothing more can be sealed until a batch is acknowledged.
+    pub fn is_full(&self) -> bool {
+        self.check_room(&self.state()).is_err()
     }
 
     /// Sequences of the batches that wait for the lake, in order.
@@ -331,7 +413,7 @@ impl Spool {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -346,6 +428,19 @@ impl State {
         self.chain.append(&link)?;
         self.follow(link);
         Ok(())
+    }
+
+    fn follow_sending(&mut self, entry: Sending) {
+        match entry {
+            Sending::Begun { mandate_digest, survey_id, .. } => {
+                self.sent.entry(mandate_digest).or_default().0.insert(survey_id);
+            }
+            Sending::Ended { mandate_digest, survey_id, at } => {
+                let (running, ended) = self.sent.entry(mandate_digest).or_default();
+                running.remove(&survey_id);
+                *ended = (*ended).max(Some(at));
+            }
+        }
     }
 
     fn follow(&mut self, link: Link) {
@@ -373,6 +468,7 @@ impl Sink for Spool {
         if sequence >= 1 && sequence <= state.head.sequence {
             return Ok(());
         }
+        spool.check_room(&state).map_err(io)?;
         let fault = |source| io(SpoolError::Batch { path: spool.batch_path(sequence), source });
         batch.verify(&spool.inner.sensor.public_key()).map_err(|error| fault(error.into()))?;
         let last = state.head.sequence;

@@ -1,0 +1,436 @@
+//! The plan of a survey: what will be asked, in which order, how gently. Making one sends nothing.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kenshin_mandate::{AddressSet, Mandate, Narrowing, NotEnumerable, VerifiedMandate};
+use kenshin_observation::{Check, OrgId, Prefix, SensorId, SurveyId, TimeUs, Tlp, Transport};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::permutation::PermutationKey;
+use crate::probe;
+use crate::space::{Space, SpaceError};
+
+mod summary;
+
+pub use summary::{ExcludedCount, PlanSummary};
+
+/// Version of the plan format written today.
+pub const VERSION: u32 = 1;
+
+/// Most connections at one address at any time (DESIGN.md §6); no plan can raise it.
+pub const CONNECTIONS_PER_ADDRESS_MAX: u32 = 2;
+
+/// What will be asked, in which order, how gently. Stored with the survey as JSON; a survey is
+/// resumed only with the plan it was begun with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurveyPlan {
+    /// Format version, [`VERSION`].
+    pub version: u32,
+    /// The survey.
+    pub survey_id: SurveyId,
+    /// Owner of its rows.
+    pub org_id: OrgId,
+    /// Who may see its rows.
+    pub tlp: Tlp,
+    /// When it was made.
+    pub created_at: TimeUs,
+    /// Mandate it stands on.
+    pub mandate_id: String,
+    /// SHA-256 of the mandate's text, hexadecimal.
+    pub mandate_digest: String,
+    /// Addresses, as the fewest prefixes that hold exactly them.
+    pub targets: Vec<Prefix>,
+    /// TCP ports, ascending.
+    pub ports: Vec<u16>,
+    /// Checks that will be made; `sweep` is always one.
+    pub checks: BTreeSet<Check>,
+    /// Selects the order.
+    pub permutation_key: PermutationKey,
+    /// How gently, how many at once, how often.
+    #[serde(flatten)]
+    pub manner: Manner,
+    /// Dictionary of a credential check.
+    pub dictionary: Option<DictionaryRef>,
+}
+
+/// How a survey goes about it. There are no defaults for these: [`Manner::INTERNET`] and
+/// [`Manner::LOCAL`] are choices to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manner {
+    /// Addresses of a slice.
+    pub slice_addresses: u32,
+    /// Slices worked on at the same time. More of them keep the whole rate used when the rate of
+    /// an address is low.
+    pub slices_max: u32,
+    /// Most connections at any time, also held to the descriptors there are.
+    pub connections_max: u32,
+    /// How often a slice is begun before it is given up.
+    pub attempts_max: u32,
+    /// What happens to a silent target.
+    pub retry: Retry,
+    /// Bounds of every conversation.
+    pub limits: ConversationLimits,
+    /// Most attempts of the dictionary at one device, ever.
+    pub credential_attempts_max: u32,
+}
+
+/// What happens to a target that says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// How often it is asked within one attempt of its slice, at least 1.
+    pub asks_max: u32,
+    /// Pause before it is asked again, ms.
+    pub pause_ms: u64,
+    /// After this many silent ports in a row at a host that had answered, the host is asked again
+    /// where it had answered; when it is silent there too, it is left alone. 0: never.
+    pub breaker_after: u32,
+}
+
+/// Bounds of every conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationLimits {
+    /// Longest wait for a connection, ms.
+    pub connect_ms: u64,
+    /// How long a service may take to speak first, ms.
+    pub listen_ms: u64,
+    /// Longest silence after a question, ms.
+    pub answer_ms: u64,
+    /// Longest life of a connection, ms.
+    pub conversation_ms: u64,
+    /// Most bytes read from a connection.
+    pub bytes_max: u64,
+    /// Most reads from a connection.
+    pub steps_max: u32,
+    /// Most connections of a probe for one check.
+    pub connections_max: u32,
+}
+
+/// A dictionary by its digest; the file stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DictionaryRef {
+    /// Where the sensor reads it.
+    pub path: PathBuf,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+}
+
+/// What a plan is asked for.
+#[derive(Debug, Clone)]
+pub struct PlanRequest {
+    /// The survey.
+    pub survey_id: SurveyId,
+    /// Owner of its rows.
+    pub org_id: OrgId,
+    /// Who may see its rows.
+    pub tlp: Tlp,
+    /// The sensor that will do it; `None` when the mandate names exactly one.
+    pub sensor_id: Option<SensorId>,
+    /// Addresses; `None` for all the mandate's targets.
+    pub targets: Option<AddressSet>,
+    /// TCP ports; `None` for all the mandate grants.
+    pub ports: Option<Vec<u16>>,
+    /// Checks; `None` for all the mandate grants that can be made over TCP.
+    pub checks: Option<BTreeSet<Check>>,
+    /// Selects the order; drawn at the edge.
+    pub permutation_key: PermutationKey,
+    /// How gently.
+    pub manner: Manner,
+    /// Dictionary, for a credential check.
+    pub dictionary: Option<DictionaryRef>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Addresses beyond the mandate were asked for.
+    #[error(
+        "{count} of the addresses asked for are outside the scope of mandate `{mandate}`, the first is {first}; hint: ask for fewer, or get a mandate for them"
+    )]
+    OutsideScope {
+        /// The mandate.
+        mandate: String,
+        /// How many.
+        count: u128,
+        /// The lowest of them.
+        first: std::net::IpAddr,
+    },
+    /// A port beyond the mandate was asked for.
+    #[error(
+        "port {port}/tcp is not granted by mandate `{mandate}`; hint: leave it out, or get a mandate for it"
+    )]
+    Port {
+        /// The mandate.
+        mandate: String,
+        /// The port.
+        port: u16,
+    },
+    /// A check beyond the mandate was asked for.
+    #[error(
+        "the check `{check}` is not granted by mandate `{mandate}`; hint: leave it out, or get a mandate for it"
+    )]
+    Check {
+        /// The mandate.
+        mandate: String,
+        /// The check.
+        check: Check,
+    },
+    /// Every survey begins with a sweep.
+    #[error("a survey needs the check `sweep`; hint: add it to the checks")]
+    NoSweep,
+    /// Not over TCP, or not in this version.
+    #[error("this version makes no check `{0}`; hint: leave it out")]
+    NotMade(Check),
+    /// The credential check has no dictionary, or the other way round.
+    #[error("a credential check needs a dictionary, and a dictionary the check; hint: give both or neither")]
+    Dictionary,
+    /// More addresses than can be gone through one by one.
+    #[error("{0}; hint: {hint}", hint = .0.hint())]
+    NotEnumerable(#[from] NotEnumerable),
+    /// Nothing to ask, or too much to number.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// A limit that makes no sense.
+    #[error("{what} is {value}, and must be from {min} to {max}")]
+    Limit {
+        /// Which.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// Least.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
+    /// The sensor is not one of the mandate's.
+    #[error(
+        "sensor {sensor} is not named by mandate `{mandate}`; hint: kenshin mandate show lists its sensors"
+    )]
+    Sensor {
+        /// The mandate.
+        mandate: String,
+        /// The sensor, or `(none stated)`.
+        sensor: String,
+    },
+    /// The mandate is another one than the plan was made for.
+    #[error(
+        "the plan was made for mandate `{plan}` ({plan_digest}), not for `{mandate}` ({mandate_digest}); hint: plan again"
+    )]
+    OtherMandate {
+        /// Mandate of the plan.
+        plan: String,
+        /// Its digest.
+        plan_digest: String,
+        /// Mandate given.
+        mandate: String,
+        /// Its digest.
+        mandate_digest: String,
+    },
+    /// Written by a newer version.
+    #[error("the plan has format version {0}, this software knows up to {VERSION}")]
+    Version(u32),
+}
+
+impl Manner {
+    /// For strangers on the internet.
+    pub const INTERNET: Self = Self {
+        slice_addresses: 256,
+        slices_max: 16,
+        connections_max: 4096,
+        attempts_max: 3,
+        retry: Retry { asks_max: 2, pause_ms: 1_000, breaker_after: 8 },
+        limits: ConversationLimits {
+            connect_ms: 2_500,
+            listen_ms: 2_000,
+            answer_ms: 6_000,
+            conversation_ms: 15_000,
+            bytes_max: 64 * 1024,
+            steps_max: 256,
+            connections_max: 4,
+        },
+        credential_attempts_max: 3,
+    };
+
+    /// For the same machine or room, where a round trip takes a few milliseconds.
+    pub const LOCAL: Self = Self {
+        slice_addresses: 64,
+        slices_max: 16,
+        connections_max: 512,
+        attempts_max: 3,
+        retry: Retry { asks_max: 1, pause_ms: 200, breaker_after: 8 },
+        limits: ConversationLimits {
+            connect_ms: 700,
+            listen_ms: 150,
+            answer_ms: 1_000,
+            conversation_ms: 3_000,
+            bytes_max: 64 * 1024,
+            steps_max: 256,
+            connections_max: 4,
+        },
+        credential_attempts_max: 3,
+    };
+}
+
+impl ConversationLimits {
+    /// As the probes take them.
+    pub fn probe(&self) -> probe::Limits {
+        probe::Limits {
+            listen: Duration::from_millis(self.listen_ms),
+            answer: Duration::from_millis(self.answer_ms),
+            conversation: Duration::from_millis(self.conversation_ms),
+            bytes_max: usize::try_from(self.bytes_max).unwrap_or(usize::MAX),
+            steps_max: self.steps_max,
+            connections_max: self.connections_max,
+        }
+    }
+}
+
+impl SurveyPlan {
+    /// Makes a plan under `mandate` and says what it comes to. Addresses that the mandate or
+    /// `narrowing` exclude are left out and counted; anything else beyond the mandate is refused.
+    pub fn make(
+        request: PlanRequest,
+        mandate: &VerifiedMandate,
+        narrowing: &Narrowing,
+        now: TimeUs,
+    ) -> Result<(Self, PlanSummary), PlanError> {
+        let asked = match &request.targets {
+            Some(list) => list.clone(),
+            None => mandate.targets.clone().unwrap_or_else(|| mandate.scope.clone()),
+        };
+        let outside = asked.minus(&mandate.scope);
+        if let (Some(first), Some(_)) = (outside.nth(0), &request.targets) {
+            let mandate = mandate.id.clone();
+            return Err(PlanError::OutsideScope { mandate, count: outside.count(), first });
+        }
+        let enumerated = mandate.enumerate_list(&asked)?;
+        let excluded = summary::excluded(&asked, mandate, narrowing);
+        let targets = summary::narrowed(&enumerated, mandate, narrowing);
+        let ports = request.ports.unwrap_or_else(|| mandate.ports.tcp.iter().collect());
+        let ports: Vec<u16> = BTreeSet::from_iter(ports).into_iter().collect();
+        let checks = request.checks.unwrap_or_else(|| grantable(mandate, request.dictionary.is_some()));
+        let plan = Self {
+            version: VERSION,
+            survey_id: request.survey_id,
+            org_id: request.org_id,
+            tlp: request.tlp,
+            created_at: now,
+            mandate_id: mandate.id.clone(),
+            mandate_digest: mandate.digest().to_owned(),
+            targets: targets.prefixes().collect(),
+            ports,
+            checks,
+            permutation_key: request.permutation_key,
+            manner: request.manner,
+            dictionary: request.dictionary,
+        };
+        plan.check_against(mandate)?;
+        let share = share(mandate, request.sensor_id)?;
+        let summary = summary::summarise(&plan, &targets, mandate, share, excluded);
+        Ok((plan, summary))
+    }
+
+    /// Checks that the mandate allows the plan: whoever executes a plan does this again, however
+    /// the plan came to it.
+    pub fn check_against(&self, mandate: &Mandate) -> Result<(), PlanError> {
+        let name = || mandate.id.clone();
+        if self.version > VERSION {
+            return Err(PlanError::Version(self.version));
+        }
+        if self.mandate_digest != mandate.digest() {
+            return Err(PlanError::OtherMandate {
+                plan: self.mandate_id.clone(),
+                plan_digest: self.mandate_digest.clone(),
+                mandate: name(),
+                mandate_digest: mandate.digest().to_owned(),
+            });
+        }
+        let space = self.space()?;
+        let outside = space.addresses().minus(&mandate.scope);
+        if let Some(first) = outside.nth(0) {
+            return Err(PlanError::OutsideScope { mandate: name(), count: outside.count(), first });
+        }
+        mandate.enumerate_list(space.addresses())?;
+        if let Some(port) = self.ports.iter().find(|port| !mandate.ports.contains(**port, Transport::Tcp)) {
+            return Err(PlanError::Port { mandate: name(), port: *port });
+        }
+        for check in &self.checks {
+            if matches!(check, Check::Reflector | Check::IcsIdentity) {
+                return Err(PlanError::NotMade(*check));
+            }
+            if !mandate.grants(*check) {
+                return Err(PlanError::Check { mandate: name(), check: *check });
+            }
+        }
+        if !self.checks.contains(&Check::Sweep) {
+            return Err(PlanError::NoSweep);
+        }
+        if self.checks.contains(&Check::CredentialCheck) != self.dictionary.is_some() {
+            return Err(PlanError::Dictionary);
+        }
+        self.manner.check()
+    }
+
+    /// The target space, in its order.
+    pub fn space(&self) -> Result<Space, SpaceError> {
+        let addresses = self.targets.iter().copied().collect();
+        Space::new(addresses, self.ports.clone(), self.manner.slice_addresses, self.permutation_key)
+    }
+
+    /// SHA-256 of the plan, hexadecimal: what a journal belongs to.
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(serde_json::to_vec(self).expect("plans serialise to JSON")))
+    }
+}
+
+impl Manner {
+    fn check(&self) -> Result<(), PlanError> {
+        let limits = &self.limits;
+        let checks = [
+            ("slice_addresses", self.slice_addresses.into(), 1, 1 << 16),
+            ("slices_max", self.slices_max.into(), 1, 1024),
+            ("connections_max", self.connections_max.into(), 1, 1 << 20),
+            ("attempts_max", self.attempts_max.into(), 1, 10),
+            ("retry.asks_max", self.retry.asks_max.into(), 1, 5),
+            ("retry.pause_ms", self.retry.pause_ms, 0, 600_000),
+            ("limits.connect_ms", limits.connect_ms, 1, 60_000),
+            ("limits.listen_ms", limits.listen_ms, 1, 60_000),
+            ("limits.answer_ms", limits.answer_ms, 1, 60_000),
+            ("limits.conversation_ms", limits.conversation_ms, 1, 300_000),
+            ("limits.bytes_max", limits.bytes_max, 1, 1 << 20),
+            ("limits.steps_max", limits.steps_max.into(), 1, 1 << 16),
+            ("limits.connections_max", limits.connections_max.into(), 1, 16),
+            ("credential_attempts_max", self.credential_attempts_max.into(), 1, 10),
+        ];
+        match checks.into_iter().find(|(_, value, min, max)| value < min || value > max) {
+            Some((what, value, min, max)) => Err(PlanError::Limit { what, value, min, max }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the mandate grants and this version can do over TCP.
+fn grantable(mandate: &Mandate, dictionary: bool) -> BTreeSet<Check> {
+    let made = |check: &Check| match check {
+        Check::Sweep | Check::Banner | Check::Handshake | Check::AnonymousLogin => true,
+        Check::CredentialCheck => dictionary,
+        Check::Reflector | Check::IcsIdentity => false,
+    };
+    mandate.checks.iter().copied().filter(made).collect()
+}
+
+/// The sensor's share of every rate, in percent.
+fn share(mandate: &Mandate, sensor: Option<SensorId>) -> Result<u8, PlanError> {
+    let found = match sensor {
+        Some(id) => mandate.sensor(id),
+        None if mandate.sensors.len() == 1 => mandate.sensors.first(),
+        None => None,
+    };
+    found.map(|sensor| sensor.share_percent).ok_or_else(|| PlanError::Sensor {
+        mandate: mandate.id.clone(),
+        sensor: sensor.map_or_else(|| "(none stated)".to_owned(), |id| id.to_string()),
+    })
+}

@@ -1,0 +1,169 @@
+//! Work on the disk, off the loop: slices are begun and sealed on threads that may block.
+
+use super::*;
+use crate::run::sealing::{batch_id, draft, generator, salts};
+use crate::spool::SpoolError;
+
+/// A piece of work on the disk that is done.
+pub(super) enum Chore {
+    /// A slice is begun in the journal.
+    Opened(Box<Work>),
+    /// A slice's batch is in the spool and the journal says so.
+    Sealed { slice: u64 },
+    /// The spool stayed full until the run ended; the slice will be redone.
+    GivenUp,
+}
+
+impl<S: Sweep> Engine<S> {
+    /// Begins slices while there is room for them, here and in the spool.
+    pub(super) fn open_slices(&mut self) {
+        // More unsealed slices than may be in flight: the disk or the spool is the bottleneck.
+        while self.in_flight() < self.plan.manner.slices_max
+            && self.sealing <= self.plan.manner.slices_max
+            && self.lost.is_none()
+        {
+            let Some(slice) = self.next_unsealed() else { return };
+            self.opening += 1;
+            let (space, journal) = (Arc::clone(&self.space), Arc::clone(&self.journal));
+            let (plan, clock) = (Arc::clone(&self.plan), Arc::clone(&self.clock));
+            self.chores.spawn_blocking(move || {
+                let manner = &plan.manner;
+                let now = clock();
+                let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+                let attempt = journal.attempts(slice) + 1;
+                let begun = space.slice(slice);
+                let work = if attempt > manner.attempts_max {
+                    Work::exhausted(begun, manner.attempts_max, now)
+                } else {
+                    journal.append(&Entry::Begun { slice, attempt, at: now })?;
+                    Work::new(begun, attempt, manner.retry.breaker_after, now)
+                };
+                Ok(Chore::Opened(Box::new(work)))
+            });
+        }
+    }
+
+    fn in_flight(&self) -> u32 {
+        u32::try_from(self.order.len()).unwrap_or(u32::MAX).saturating_add(self.opening)
+    }
+
+    fn next_unsealed(&mut self) -> Option<u64> {
+        while self.next_slice < self.space.slices() {
+            let slice = self.next_slice;
+            self.next_slice += self.settings.shard.count.max(1);
+            if !self.sealed.contains(slice) {
+                return Some(slice);
+            }
+        }
+        None
+    }
+
+    /// Hands complete slices over to be sealed.
+    pub(super) fn seal_complete(&mut self) {
+        let complete: Vec<u32> = self
+            .order
+            .iter()
+            .copied()
+            .filter(|place| self.works[*place as usize].as_ref().is_some_and(Work::complete))
+            .collect();
+        for place in complete {
+            self.order.retain(|held| *held != place);
+            if let Some(work) = self.works[place as usize].take() {
+                self.seal(work);
+            }
+        }
+    }
+
+    pub(super) fn seal(&mut self, work: Work) {
+        self.sealing += 1;
+        let (context, journal) = (Arc::clone(&self.context), Arc::clone(&self.journal));
+        let (spool, clock, give_up) =
+            (self.spool.clone(), Arc::clone(&self.clock), Arc::clone(&self.give_up));
+        let seed = self.settings.seed;
+        self.chores.spawn(async move {
+            while spool.is_full() {
+                if give_up.load(Ordering::Relaxed) {
+                    return Ok(Chore::GivenUp);
+                }
+                spool.drained(Duration::from_millis(100)).await;
+            }
+            let sealing = tokio::task::spawn_blocking(move || {
+                let (slice, sent, now) = (work.slice.number, work.sent, clock());
+                let mut random = generator(seed, slice, work.attempt);
+                let batch_id = batch_id(now, &mut random);
+                let draft = draft(work, &context, now);
+                loop {
+                    let sequence = match spool.seal(&draft, batch_id, now, salts(&mut random)) {
+                        Ok(sequence) => sequence,
+                        Err(SpoolError::AlreadySealed { sequence, .. }) => sequence,
+                        // Another slice was quicker.
+                        Err(SpoolError::Full { .. }) if !give_up.load(Ordering::Relaxed) => {
+                            std::thread::sleep(Duration::from_millis(20));
+                            continue;
+                        }
+                        Err(SpoolError::Full { .. }) => return Ok(Chore::GivenUp),
+                        Err(error) => return Err(error.into()),
+                    };
+                    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+                    journal.append(&Entry::Sealed { slice, sequence, sent })?;
+                    return Ok(Chore::Sealed { slice });
+                }
+            });
+            sealing.await.map_err(|error| RunError::Internal(error.to_string()))?
+        });
+    }
+
+    pub(super) fn chore(
+        &mut self,
+        chore: Result<Result<Chore, RunError>, JoinError>,
+    ) -> Result<(), RunError> {
+        match chore.map_err(|error| RunError::Internal(error.to_string()))?? {
+            Chore::Opened(work) => {
+                self.opening -= 1;
+                let decided = work.targets.iter().filter(|target| target.done).count();
+                self.meter.done(decided as u64);
+                self.place(*work);
+            }
+            Chore::Sealed { slice } => {
+                self.sealing -= 1;
+                self.sealed.insert(slice);
+                self.meter.sealed();
+            }
+            Chore::GivenUp => self.sealing -= 1,
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, work: Work) {
+        let place = self.works.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.works.push(None);
+            self.works.len() - 1
+        });
+        let slice = work.slice.number;
+        self.works[place] = Some(work);
+        let number = |held: &u32| self.works[*held as usize].as_ref().map_or(0, |work| work.slice.number);
+        let at = self.order.iter().position(|held| number(held) > slice).unwrap_or(self.order.len());
+        self.order.insert(at, u32::try_from(place).expect("at most slices_max places"));
+    }
+
+    /// The journal's last word of this run.
+    pub(super) async fn note_ending(&self, ending: &Ending) -> Result<(), RunError> {
+        let at = (self.clock)();
+        let halted = |reason: &str| Entry::Halted { reason: reason.to_owned(), at };
+        let entry = match ending {
+            Ending::Finished => Entry::Finished { at },
+            Ending::Stopped => halted("stopped"),
+            Ending::Paused { code } | Ending::Ended { code } => halted(code),
+        };
+        let journal = Arc::clone(&self.journal);
+        let noted = tokio::task::spawn_blocking(move || {
+            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(entry, Entry::Finished { .. }) && journal.finished() {
+                Ok(())
+            } else {
+                journal.append(&entry)
+            }
+        });
+        noted.await.map_err(|error| RunError::Internal(error.to_string()))?.map_err(RunError::from)
+    }
+}

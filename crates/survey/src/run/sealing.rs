@@ -1,0 +1,173 @@
+//! A complete slice becomes rows, coverage and blobs, and those a sealed batch.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use kenshin_observation::{
+    BatchId, Blob, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome, SensorId, SurveyId,
+    TimeUs, Tlp,
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use sha2::{Digest, Sha256};
+
+use super::slice::{End, Swept, Work};
+use crate::spool::Draft;
+use crate::sweep::Reply;
+
+/// Version of the sweep's method, for [`Observation::method_version`].
+const METHOD_VERSION: i32 = 1;
+
+/// What every row of a survey shares.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    pub(super) org_id: OrgId,
+    pub(super) mandate_id: String,
+    pub(super) mandate_digest: String,
+    pub(super) survey_id: SurveyId,
+    pub(super) sensor_id: SensorId,
+    pub(super) tlp: Tlp,
+    pub(super) clock_error_us: Option<i64>,
+    pub(super) target_digest: String,
+    pub(super) permutation_key: String,
+    pub(super) sources: Vec<IpAddr>,
+}
+
+/// A generator for one slice's batch id and salts.
+pub(super) fn generator(seed: [u8; 32], slice: u64, attempt: u32) -> ChaCha20Rng {
+    let mut hash = Sha256::new_with_prefix(b"kenshin-slice\0");
+    hash.update(seed);
+    hash.update(slice.to_le_bytes());
+    hash.update(attempt.to_le_bytes());
+    ChaCha20Rng::from_seed(hash.finalize().into())
+}
+
+pub(super) fn batch_id(now: TimeUs, random: &mut ChaCha20Rng) -> BatchId {
+    BatchId::new(now, random.random())
+}
+
+/// Everything a complete slice has to say.
+pub(super) fn draft(mut work: Work, context: &Context, now: TimeUs) -> Draft {
+    let alive: Vec<bool> = alive_hosts(&work);
+    let mut rows = Vec::with_capacity(work.targets.len() + work.talked.len());
+    let mut dropped = 0;
+    for (number, target) in work.targets.iter().enumerate() {
+        let number = u32::try_from(number).expect("targets of a slice are counted in 32 bits");
+        let (host, endpoint) = work.endpoint(number);
+        // A slice is drafted when it is complete: every target has an end.
+        let unknown = Swept { end: End::Error("internal"), at: now, vantage: None };
+        let swept = target.swept.unwrap_or(unknown);
+        let (outcome, reason) = outcome(swept.end, alive[host]);
+        dropped += i64::from(target.asks == 0);
+        let mut row = context.row(endpoint, swept, work.attempt);
+        (row.outcome, row.reason) = (outcome, reason.map(str::to_owned));
+        rows.push(row);
+    }
+    let mut blobs: Vec<Blob> = Vec::new();
+    let mut named = HashSet::new();
+    work.talked.sort_by_key(|talked| (talked.target, talked.result.check));
+    for talked in std::mem::take(&mut work.talked) {
+        let (_, endpoint) = work.endpoint(talked.target);
+        let vantage = work.targets[talked.target as usize].swept.and_then(|swept| swept.vantage);
+        let swept = Swept { end: End::Reply(Reply::Answered), at: talked.at, vantage };
+        let mut row = context.row(endpoint, swept, work.attempt);
+        let bodies = talked.result.fill(&mut row);
+        blobs.extend(bodies.into_iter().filter(|blob| named.insert(blob.sha256())));
+        rows.push(row);
+    }
+    let time_to = rows.iter().map(|row| row.time).max().unwrap_or(now);
+    let index = |index: u64| i64::try_from(index).expect("plans number less than 2^63 targets");
+    let coverage = Coverage {
+        survey_id: context.survey_id,
+        sensor_id: context.sensor_id,
+        mandate_digest: context.mandate_digest.clone(),
+        target_digest: context.target_digest.clone(),
+        permutation_key: context.permutation_key.clone(),
+        index_from: index(work.slice.index_from),
+        index_to: index(work.slice.index_to()),
+        time_from: work.began_at,
+        time_to,
+        sent: i64::try_from(work.sent).unwrap_or(i64::MAX),
+        dropped,
+    };
+    Draft {
+        survey_id: context.survey_id,
+        slice: work.slice.number,
+        mandate_digest: context.mandate_digest.clone(),
+        observations: rows,
+        coverage: vec![coverage],
+        blobs,
+    }
+}
+
+/// Which hosts gave any sign of life.
+fn alive_hosts(work: &Work) -> Vec<bool> {
+    let mut alive: Vec<bool> = work.hosts.iter().map(|host| host.alive_port.is_some()).collect();
+    for (number, target) in (0u32..).zip(&work.targets) {
+        if matches!(target.swept, Some(Swept { end: End::Reply(Reply::Answered | Reply::Refused), .. })) {
+            alive[work.endpoint(number).0] = true;
+        }
+    }
+    alive
+}
+
+fn outcome(end: End, host_alive: bool) -> (Outcome, Option<&'static str>) {
+    match end {
+        End::Reply(Reply::Answered) => (Outcome::Answered, None),
+        End::Reply(Reply::Refused) => (Outcome::Refused, None),
+        End::Reply(Reply::Silent) if host_alive => (Outcome::SilentHostAlive, None),
+        End::Reply(Reply::Silent) => (Outcome::Dark, None),
+        End::Reply(Reply::Filtered(reason)) => (Outcome::Filtered, Some(reason)),
+        End::Reply(Reply::Busy(reason) | Reply::Failed(reason)) | End::Error(reason) => {
+            (Outcome::Error, Some(reason))
+        }
+        End::Limited(reason) => (Outcome::Limited, Some(reason)),
+    }
+}
+
+impl Context {
+    /// A sweep row; a conversation fills in the rest.
+    fn row(&self, subject: Endpoint, swept: Swept, attempt: u32) -> Observation {
+        let source = self.sources.iter().find(|source| source.is_ipv4() == subject.addr.is_ipv4());
+        let vantage = match (swept.vantage, source) {
+            (Some(known), _) => Endpoint::tcp(known.ip(), known.port()),
+            (None, Some(source)) => Endpoint::tcp(*source, 0),
+            (None, None) if subject.addr.is_ipv4() => Endpoint::tcp(Ipv4Addr::UNSPECIFIED.into(), 0),
+            (None, None) => Endpoint::tcp(Ipv6Addr::UNSPECIFIED.into(), 0),
+        };
+        Observation {
+            org_id: self.org_id,
+            mandate_id: self.mandate_id.clone(),
+            survey_id: self.survey_id,
+            sensor_id: self.sensor_id,
+            tlp: self.tlp,
+            time: swept.at,
+            clock_error_us: self.clock_error_us,
+            subject,
+            vantage,
+            direction: Direction::Probed,
+            check: Check::Sweep,
+            method_version: METHOD_VERSION,
+            attempt: i32::try_from(attempt).unwrap_or(i32::MAX),
+            outcome: Outcome::Error,
+            reason: None,
+            protocol: None,
+            http: None,
+            tls: None,
+            ssh: None,
+            telnet: None,
+            ftp: None,
+            smtp: None,
+            mqtt: None,
+            rtsp: None,
+            unknown: None,
+            credential: None,
+            blobs: Vec::new(),
+        }
+    }
+}
+
+/// One salt after the other.
+pub(super) fn salts(random: &mut ChaCha20Rng) -> impl FnMut() -> [u8; 16] {
+    move || random.random()
+}
