@@ -5,21 +5,33 @@
 //! the first success or sign of lockout, reads at most 512 bytes to decide, discards them, and
 //! logs out. The record names an entry by its number; the password stays in the dictionary.
 
+mod attempts;
 mod dictionary;
+mod door;
+mod ftp;
+mod http;
+mod ssh;
+mod telnet;
 
 use std::future::Future;
 
-use kenshin_observation::{Check, Endpoint, Outcome, protocol};
+use kenshin_observation::{Check, Endpoint};
 
 pub use dictionary::{Dictionary, DictionaryError, Entry, Method};
 
+use self::door::Door;
+use self::ftp::FtpDoor;
+use self::http::HttpDoor;
+use self::ssh::SshDoor;
+use self::telnet::TelnetDoor;
+use crate::probe::conversation::Lines;
 use crate::probe::{Connect, ProbeResult, ProbeSettings};
 
 /// One attempt, as the journal must remember it before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attempt {
-    /// What identifies the device for the cap: a key seen only there (`ssh:<sha256>`,
-    /// `tls:<sha256>`) or, without one, its address (`addr:192.0.2.7`).
+    /// What identifies the device for the cap: its address (`addr:192.0.2.7`). Not a key it shows:
+    /// whole models share keys, and the first of them would use up the attempts of all.
     pub device: String,
     /// The service tried.
     pub endpoint: Endpoint,
@@ -58,7 +70,8 @@ pub trait AttemptJournal: Send + Sync {
 }
 
 /// Tries the entries of `dictionary` that fit the service in `handshake` (the result of the
-/// handshake at `endpoint`), one at a time. `None` when no method of this module applies there.
+/// handshake at `endpoint`), one at a time. `None` when no method of this module applies there or
+/// no entry fits.
 pub async fn check_credentials(
     endpoint: Endpoint,
     handshake: &ProbeResult,
@@ -67,16 +80,63 @@ pub async fn check_credentials(
     connect: &impl Connect,
     settings: &ProbeSettings,
 ) -> Option<ProbeResult> {
-    let _ = (endpoint, journal, connect, settings);
     let method = Method::of(handshake)?;
-    let mut result = ProbeResult::new(Check::CredentialCheck, Outcome::Limited, Some("steps"));
+    let evidence = evidence(handshake);
+    let entries: Vec<(i32, &Entry)> =
+        (1..).zip(dictionary.entries()).filter(|(_, entry)| entry.fits(method, &evidence)).collect();
+    if entries.is_empty() {
+        return None;
+    }
+    let settings = &ProbeSettings { limits: attempts::patient(&settings.limits), ..settings.clone() };
+    let lines = Lines::new(endpoint, Check::CredentialCheck, None, connect, settings);
+    let tls = handshake.tls.is_some();
+    let tries = Tries { endpoint, method, dictionary, entries: &entries, journal };
+    let mut result = match method {
+        Method::Telnet => tries.at(TelnetDoor::new(lines, tls)).await,
+        Method::Ftp => tries.at(FtpDoor::new(lines, tls)).await,
+        Method::HttpBasic | Method::HttpDigest => tries.at(HttpDoor::new(lines, tls, method)).await,
+        Method::Ssh => tries.at(SshDoor::new(lines)).await,
+    };
     result.protocol.clone_from(&handshake.protocol);
-    result.credential = Some(protocol::Credential {
-        method: method.as_str().to_owned(),
-        result: "interrupted".to_owned(),
-        dictionary_sha256: dictionary.sha256().to_owned(),
-        entry: None,
-        attempts: 0,
-    });
     Some(result)
+}
+
+struct Tries<'a, J> {
+    endpoint: Endpoint,
+    method: Method,
+    dictionary: &'a Dictionary,
+    entries: &'a [(i32, &'a Entry)],
+    journal: &'a J,
+}
+
+impl<J: AttemptJournal> Tries<'_, J> {
+    async fn at(self, mut door: impl Door) -> ProbeResult {
+        let ended =
+            attempts::run(&mut door, self.endpoint, self.method, self.dictionary, self.entries, self.journal)
+                .await;
+        let mut result = ended.result(self.method, self.dictionary);
+        door.sign(&mut result);
+        door.leave().await;
+        result
+    }
+}
+
+/// The service's own words, in lower case, against which vendor and product of an entry are held.
+fn evidence(handshake: &ProbeResult) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    if let Some(http) = &handshake.http {
+        words.extend(
+            [&http.server, &http.title, &http.www_authenticate, &http.powered_by]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        );
+    }
+    if let Some(tls) = &handshake.tls {
+        words.extend(tls.subject.as_deref());
+    }
+    words.extend(handshake.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
+    words.extend(handshake.telnet.as_ref().map(|telnet| telnet.text.as_str()));
+    words.extend(handshake.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
+    words.join("\n").to_lowercase()
 }

@@ -74,6 +74,19 @@ pub struct Entry {
     pub methods: Vec<Method>,
 }
 
+impl Entry {
+    /// True when the entry is for `method` and for what the service says of itself (`evidence`, in
+    /// lower case).
+    pub(super) fn fits(&self, method: Method, evidence: &str) -> bool {
+        let says = |filter: &Option<String>| {
+            filter.as_ref().is_none_or(|filter| evidence.contains(&filter.to_lowercase()))
+        };
+        (self.methods.is_empty() || self.methods.contains(&method))
+            && says(&self.vendor)
+            && says(&self.product)
+    }
+}
+
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("user", &self.user).field("password", &"…").finish_non_exhaustive()

@@ -40,8 +40,8 @@ fn order(port: u16, mqtt: bool) -> Vec<Question> {
 
 /// Why a check got no connection.
 pub(crate) struct NoConnection {
-    outcome: Outcome,
-    reason: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: String,
 }
 
 impl NoConnection {

@@ -76,7 +76,6 @@ pub(crate) struct Session<S> {
     deadline: Instant,
     bytes_left: usize,
     steps_left: u32,
-    said: bool,
 }
 
 /// Makes dropping `stream` abort it, and sends small writes at once.
@@ -92,13 +91,7 @@ impl<S: Link> Session<S> {
             deadline: Instant::now() + limits.conversation,
             bytes_left: limits.bytes_max,
             steps_left: limits.steps_max,
-            said: false,
         }
-    }
-
-    /// True when we have sent something.
-    pub(crate) const fn has_said(&self) -> bool {
-        self.said
     }
 
     /// When the conversation must be over.
@@ -148,7 +141,6 @@ impl<S: Link> Session<S> {
 
     /// Says `bytes`; an ending when the host does not take them.
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), Heard> {
-        self.said = true;
         let write = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
