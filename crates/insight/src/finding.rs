@@ -1,1 +1,153 @@
 //! Weaknesses on assets, with evidence and an explanation.
+//!
+//! [`findings`] joins what one asset showed in one round, what it was identified as and what is
+//! known about weaknesses. The same weakness on the same asset has the same key in every round.
+//! What is not known is no finding: a version that cannot be compared, a CVE without versions, a
+//! page that may be a public website.
+//!
+//! ```
+//! use kenshin_insight::{finding::findings, intelligence::Intelligence};
+//! use kenshin_observation::{AssetId, Identity, TimeUs};
+//! let now = TimeUs::from_secs(1_800_000_000);
+//! assert!(findings(AssetId::new(now, 1), [], &Identity::default(), &Intelligence::default(), now).is_empty());
+//! ```
+
+mod admin;
+mod known;
+mod service;
+mod tls;
+
+use std::collections::BTreeMap;
+
+use kenshin_observation::{
+    AssetId, DeviceType, Endpoint, Evidence, Explanation, Finding, FindingKind, Identity, Observation,
+    Remedy, Severity, TimeUs,
+};
+use sha2::{Digest, Sha256};
+
+use crate::intelligence::Intelligence;
+
+/// Longest value kept as evidence, in bytes.
+const VALUE_MAX: usize = 200;
+
+/// Everything that is wrong with one asset, given its observations of one round.
+pub fn findings<'a>(
+    asset_id: AssetId,
+    observations: impl IntoIterator<Item = &'a Observation>,
+    identity: &Identity,
+    intelligence: &Intelligence,
+    now: TimeUs,
+) -> Vec<Finding> {
+    let observations: Vec<&Observation> = observations.into_iter().collect();
+    let mut found = BTreeMap::new();
+    for observation in &observations {
+        for finding in service::of(asset_id, observation, identity) {
+            keep(&mut found, finding);
+        }
+    }
+    for finding in tls::of(asset_id, &observations, now) {
+        keep(&mut found, finding);
+    }
+    for finding in known::of(asset_id, &observations, identity, intelligence, now) {
+        keep(&mut found, finding);
+    }
+    let mut found: Vec<Finding> = found.into_values().collect();
+    found.sort_by(|a, b| (a.endpoint, a.kind, &a.key).cmp(&(b.endpoint, b.kind, &b.key)));
+    found
+}
+
+/// Several rows may show one weakness: their evidence is joined.
+fn keep(found: &mut BTreeMap<String, Finding>, finding: Finding) {
+    match found.get_mut(&finding.key) {
+        Some(held) => {
+            for evidence in finding.evidence {
+                if !held.evidence.contains(&evidence) {
+                    held.evidence.push(evidence);
+                }
+            }
+        }
+        None => {
+            found.insert(finding.key.clone(), finding);
+        }
+    }
+}
+
+/// Message code of why a weakness matters.
+pub fn why_code(kind: FindingKind) -> String {
+    format!("why.{kind}")
+}
+
+/// Message codes of what an owner does, the most fitting first: for the type of device, then for
+/// any. Callers take the first that their catalogue has.
+pub fn remedy_codes(remedy: Remedy, device_type: Option<DeviceType>) -> Vec<String> {
+    let fitting = device_type.map(|device| format!("remedy.{remedy}.{device}"));
+    fitting.into_iter().chain([format!("remedy.{remedy}")]).collect()
+}
+
+/// What a rule states; [`Draft::finish`] makes it a finding.
+struct Draft<'a> {
+    asset_id: AssetId,
+    kind: FindingKind,
+    observation: &'a Observation,
+    severity: Severity,
+    remedy: Remedy,
+    confidence: u8,
+    /// What tells findings of one kind on one asset apart.
+    discriminator: String,
+    code: String,
+    args: Vec<(&'static str, String)>,
+    evidence: Vec<Evidence>,
+    snapshots: Vec<String>,
+}
+
+impl Draft<'_> {
+    fn finish(mut self) -> Finding {
+        assert!(!self.evidence.is_empty(), "a finding without evidence is a bug of its rule");
+        let endpoint = self.observation.subject;
+        self.args.push(("port", endpoint.port.to_string()));
+        let args = self.args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Finding {
+            key: key(self.asset_id, self.kind, &self.discriminator),
+            asset_id: self.asset_id,
+            kind: self.kind,
+            endpoint,
+            severity: self.severity,
+            remedy: self.remedy,
+            time: self.observation.time,
+            confidence: self.confidence,
+            explanation: Explanation { code: self.code, args },
+            evidence: self.evidence,
+            snapshots: self.snapshots,
+        }
+    }
+}
+
+/// The stable key: SHA-256 over asset, kind and what tells findings of the kind apart.
+fn key(asset_id: AssetId, kind: FindingKind, discriminator: &str) -> String {
+    let mut hash = Sha256::new_with_prefix(b"kenshin-finding-v1\0");
+    for part in [asset_id.to_string().as_str(), kind.as_str(), discriminator] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Findings of a service are told apart by their endpoint's port.
+fn by_port(endpoint: Endpoint) -> String {
+    format!("{}/{}", endpoint.port, endpoint.transport)
+}
+
+fn evidence(observation: &Observation, field: &str, value: &str) -> Evidence {
+    let mut cut = value.len().min(VALUE_MAX);
+    while !value.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    Evidence {
+        survey_id: observation.survey_id,
+        endpoint: observation.subject,
+        time: observation.time,
+        field: field.to_owned(),
+        value: value[..cut].to_owned(),
+        blobs: observation.blobs.clone(),
+    }
+}

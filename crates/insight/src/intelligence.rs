@@ -1,1 +1,43 @@
 //! What is known about weaknesses: exploited, described, scored, out of support.
+//!
+//! Files of four kinds are read ([`Importer`]) into versioned [`Snapshot`]s in a normalised form
+//! that can be stored as JSON lines ([`Snapshot::write`], [`Snapshot::read`]) and joined into an
+//! [`Intelligence`], which answers by vendor and product. Reading is streaming and bounded; a
+//! record that cannot be used is reported with file and line ([`Rejected`]) and the rest goes on.
+//!
+//! ```
+//! use kenshin_insight::intelligence::{Importer, Intelligence, IntelligenceKind};
+//! let mut importer = Importer::new(IntelligenceKind::EndOfLife);
+//! let file = "---\ntitle: Example Router\ncategory: os\npermalink: /example-router\n\
+//!             identifiers:\n  - cpe: cpe:2.3:o:example:router\n\
+//!             releases:\n  - releaseCycle: \"1.0\"\n    eol: 2020-01-01\n---\n";
+//! importer.read("example-router.md", file.as_bytes()).unwrap();
+//! let import = importer.finish("2026-04-01".parse().unwrap());
+//! assert!(import.rejected.is_empty());
+//! let intelligence = Intelligence::new([import.snapshot]);
+//! let today = "2026-04-01".parse().unwrap();
+//! let cycle = intelligence.cycle(Some("Example"), "Router", "1.0.7").unwrap();
+//! assert!(cycle.release.ended(today));
+//! ```
+
+mod affected;
+mod cve;
+mod endoflife;
+mod epss;
+mod front_matter;
+mod importer;
+mod index;
+mod kev;
+mod name;
+mod objects;
+mod record;
+mod snapshot;
+
+pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
+pub use index::{Cycle, Intelligence, Match};
+pub use name::Names;
+pub use record::{
+    Affected, Bound, Change, Cve, CveId, Cvss, Day, EndOfLife, Ending, Epss, Kev, ParseCveIdError,
+    ParseDayError, Range, Release, Status,
+};
+pub use snapshot::{IntelligenceKind, Records, Snapshot, SnapshotError};

@@ -10,8 +10,10 @@
 //! unknown; it never invents a version.
 
 pub mod asset;
+pub mod cpe;
 pub mod finding;
 pub mod fingerprint;
 pub mod identity;
 pub mod intelligence;
 pub mod judge;
+pub mod version;

@@ -1,0 +1,309 @@
+//! Weaknesses that follow from what a thing is: exploited vulnerabilities and ends of support.
+
+use std::collections::BTreeMap;
+
+use kenshin_observation::{
+    AssetId, Component, Finding, FindingKind, Identity, Observation, Remedy, Severity, TimeUs,
+};
+
+use super::{Draft, evidence};
+use crate::cpe::Cpe;
+use crate::intelligence::{Cve, CveId, Cycle, Day, Ending, Intelligence, IntelligenceKind, Names, Status};
+use crate::version::Version;
+
+/// EPSS probability from which exploitation counts as likely, in ppm.
+const LIKELY_PPM: u32 = 500_000;
+
+/// One product with a version, as it is looked up.
+struct Subject<'a> {
+    /// Vendor and product, in every way the identity states them.
+    names: Vec<(String, String)>,
+    version: Option<String>,
+    confidence: u8,
+    /// Port of the service that showed it, for components.
+    port: Option<u16>,
+    /// The device itself, or what runs it.
+    is_device: bool,
+    /// How it is shown.
+    label: String,
+    observations: &'a [&'a Observation],
+}
+
+pub(super) fn of(
+    asset_id: AssetId,
+    observations: &[&Observation],
+    identity: &Identity,
+    intelligence: &Intelligence,
+    now: TimeUs,
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for subject in subjects(observations, identity) {
+        found.extend(exploited(asset_id, &subject, intelligence));
+        found.extend(end_of_life(asset_id, &subject, intelligence, Day::of(now)));
+    }
+    found
+}
+
+fn subjects<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Vec<Subject<'a>> {
+    let device = device(observations, identity);
+    let names_of_device: Vec<String> =
+        device.iter().flat_map(|device| &device.names).flat_map(|(v, p)| Names::of(v, p).products).collect();
+    let components =
+        identity.components.iter().filter_map(|component| self::component(observations, component));
+    // The operating system of a device may show as its product and as a component of it.
+    let another = |subject: &Subject<'_>| {
+        !subject
+            .names
+            .iter()
+            .any(|(v, p)| Names::of(v, p).products.iter().any(|p| names_of_device.contains(p)))
+    };
+    let components: Vec<_> = components.filter(another).collect();
+    device.into_iter().chain(components).collect()
+}
+
+fn device<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Option<Subject<'a>> {
+    let mut names = Vec::new();
+    let mut confidence = 100;
+    if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
+        names.push((vendor.value.clone(), product.value.clone()));
+        confidence = confidence.min(vendor.confidence).min(product.confidence);
+    }
+    let mut version = identity.version.as_ref().map(|claim| {
+        confidence = confidence.min(claim.confidence);
+        claim.value.clone()
+    });
+    if let Some((claim, cpe)) =
+        identity.cpe.as_ref().and_then(|claim| Some((claim, claim.value.parse::<Cpe>().ok()?)))
+    {
+        if let Some(name) = name_of(&cpe) {
+            names.push(name);
+            confidence = confidence.min(claim.confidence);
+        }
+        version = version.or_else(|| cpe.version.text().map(str::to_owned));
+    }
+    let label = match (&identity.product, names.first()) {
+        (Some(product), _) => product.value.clone(),
+        (None, Some((_, product))) => product.clone(),
+        (None, None) => return None,
+    };
+    (!names.is_empty()).then_some(Subject {
+        names,
+        version,
+        confidence,
+        port: None,
+        is_device: true,
+        label,
+        observations,
+    })
+}
+
+fn component<'a>(observations: &'a [&'a Observation], component: &Component) -> Option<Subject<'a>> {
+    if built_by_distribution(observations, component.port) {
+        return None;
+    }
+    let cpe = component.cpe.as_ref().and_then(|cpe| cpe.parse::<Cpe>().ok());
+    let mut names = Vec::new();
+    if let Some(vendor) = &component.vendor {
+        names.push((vendor.clone(), component.product.value.clone()));
+    }
+    names.extend(cpe.as_ref().and_then(name_of));
+    if names.is_empty() {
+        names.push((String::new(), component.product.value.clone()));
+    }
+    let version = component.version.clone().or_else(|| cpe.as_ref()?.version.text().map(str::to_owned));
+    Some(Subject {
+        names,
+        version,
+        confidence: component.product.confidence,
+        port: Some(component.port),
+        is_device: cpe.as_ref().is_some_and(|cpe| matches!(cpe.part.text(), Some("o" | "h"))),
+        label: component.product.value.clone(),
+        observations,
+    })
+}
+
+fn name_of(cpe: &Cpe) -> Option<(String, String)> {
+    Some((cpe.vendor.text()?.to_owned(), cpe.product.text()?.to_owned()))
+}
+
+/// True when a service says that a distribution built it. Distributions mend old versions without
+/// changing the number upstream gave them, and maintain them after upstream has stopped: what the
+/// number would say is not known.
+fn built_by_distribution(observations: &[&Observation], port: u16) -> bool {
+    const DISTRIBUTIONS: &[&str] = &[
+        "debian",
+        "ubuntu",
+        "raspbian",
+        "freebsd-",
+        "red hat",
+        "redhat",
+        "centos",
+        "fedora",
+        "suse",
+        "almalinux",
+        "rocky",
+    ];
+    let here = observations.iter().filter(|observation| observation.subject.port == port);
+    let said = here.flat_map(|observation| texts(observation)).map(|(_, text)| text.to_lowercase());
+    said.into_iter().any(|text| {
+        DISTRIBUTIONS.iter().any(|name| text.contains(name))
+            || text
+                .split_whitespace()
+                .any(|word| Version::parse(word).is_some_and(|version| version.distribution()))
+    })
+}
+
+/// Exploited vulnerabilities that the version is known to have.
+fn exploited(asset_id: AssetId, subject: &Subject<'_>, intelligence: &Intelligence) -> Vec<Finding> {
+    let Some(version) = &subject.version else { return Vec::new() };
+    // One product may be known by several names; what contradicts itself is not known.
+    let mut said: BTreeMap<CveId, Vec<Status>> = BTreeMap::new();
+    for (vendor, product) in &subject.names {
+        for found in intelligence.matches(vendor, product, version) {
+            said.entry(found.cve.id).or_default().push(found.status);
+        }
+    }
+    let affected = said
+        .into_iter()
+        .filter(|(_, said)| said.contains(&Status::Affected) && !said.contains(&Status::Unaffected))
+        .filter_map(|(id, _)| intelligence.cve(id));
+    affected.filter_map(|cve| exploited_by(asset_id, subject, version, cve, intelligence)).collect()
+}
+
+fn exploited_by(
+    asset_id: AssetId,
+    subject: &Subject<'_>,
+    version: &str,
+    cve: &Cve,
+    intelligence: &Intelligence,
+) -> Option<Finding> {
+    let kev = intelligence.kev(cve.id)?;
+    let likely = intelligence.epss(cve.id).filter(|epss| epss.probability_ppm >= LIKELY_PPM);
+    // The reason for the severity is part of the message.
+    let (severity, code) = match (kev.ransomware, likely) {
+        (true, _) => (Severity::Critical, "finding.known-exploited.ransomware"),
+        (false, Some(_)) => (Severity::Critical, "finding.known-exploited.likely"),
+        (false, None) => (Severity::High, "finding.known-exploited"),
+    };
+    let mut args = vec![
+        ("cve", cve.id.to_string()),
+        ("name", if kev.name.is_empty() { cve.title.clone().unwrap_or_default() } else { kev.name.clone() }),
+        ("product", subject.label.clone()),
+        ("version", version.to_owned()),
+        ("added", kev.added.to_string()),
+    ];
+    let mut sources = vec![IntelligenceKind::Kev, IntelligenceKind::Cve];
+    if let Some(epss) = likely {
+        args.push(("percent", (epss.probability_ppm / 10_000).to_string()));
+        sources.push(IntelligenceKind::Epss);
+    }
+    let (observation, evidence) = subject.shown(Some(version))?;
+    let draft = Draft {
+        asset_id,
+        kind: FindingKind::KnownExploited,
+        observation,
+        severity,
+        remedy: Remedy::Update,
+        confidence: subject.confidence,
+        discriminator: cve.id.to_string(),
+        code: code.to_owned(),
+        args,
+        evidence: vec![evidence],
+        snapshots: sources.into_iter().filter_map(|kind| intelligence.source(kind, cve.id)).collect(),
+    };
+    Some(draft.finish())
+}
+
+/// The end of support of the version's cycle, or of the model.
+fn end_of_life(
+    asset_id: AssetId,
+    subject: &Subject<'_>,
+    intelligence: &Intelligence,
+    today: Day,
+) -> Option<Finding> {
+    let cycles = subject.names.iter().filter_map(|(vendor, product)| {
+        let vendor = Some(vendor.as_str()).filter(|vendor| !vendor.is_empty());
+        let by_version =
+            subject.version.as_ref().and_then(|version| intelligence.cycle(vendor, product, version));
+        by_version.or_else(|| {
+            vendor.filter(|_| subject.is_device).and_then(|vendor| intelligence.model(vendor, product))
+        })
+    });
+    let Cycle { product, release } = cycles.into_iter().next().filter(|cycle| cycle.release.ended(today))?;
+    let (observation, evidence) = subject.shown(subject.version.as_deref())?;
+    let extended = release.extended(today);
+    let (code, severity) = match (extended, release.eol) {
+        (true, _) => ("finding.end-of-life.extended", Severity::Low),
+        (false, Some(Ending::On(_))) => {
+            ("finding.end-of-life", if subject.is_device { Severity::High } else { Severity::Medium })
+        }
+        (false, _) => ("finding.end-of-life.undated", Severity::Medium),
+    };
+    let ended = match release.eol {
+        Some(Ending::On(day)) => day.to_string(),
+        _ => String::new(),
+    };
+    let draft = Draft {
+        asset_id,
+        kind: FindingKind::EndOfLife,
+        observation,
+        severity,
+        remedy: if subject.is_device { Remedy::Replace } else { Remedy::Update },
+        // Support that is paid for cannot be seen from outside.
+        confidence: if extended { subject.confidence.min(50) } else { subject.confidence },
+        discriminator: format!("{}/{}", product.name, release.cycle),
+        code: code.to_owned(),
+        args: vec![
+            ("product", subject.label.clone()),
+            ("version", subject.version.clone().unwrap_or_default()),
+            ("cycle", release.cycle.clone()),
+            ("ended", ended),
+        ],
+        evidence: vec![evidence],
+        snapshots: intelligence.source_of_cycles(product).into_iter().collect(),
+    };
+    Some(draft.finish())
+}
+
+impl<'a> Subject<'a> {
+    /// The observation and field that showed it: the one with the version in it, else with the
+    /// product, else the first that says anything.
+    fn shown(&self, version: Option<&str>) -> Option<(&'a Observation, kenshin_observation::Evidence)> {
+        let said: Vec<(&Observation, &str, &str)> = self
+            .observations
+            .iter()
+            .filter(|observation| self.port.is_none_or(|port| observation.subject.port == port))
+            .flat_map(|observation| texts(observation).map(|(field, text)| (*observation, field, text)))
+            .collect();
+        let with = |wanted: &str| {
+            let wanted = wanted.to_lowercase();
+            said.iter()
+                .copied()
+                .find(|(_, _, text)| !wanted.is_empty() && text.to_lowercase().contains(&wanted))
+        };
+        let (observation, field, text) =
+            version.and_then(with).or_else(|| with(&self.label)).or_else(|| said.first().copied())?;
+        Some((observation, evidence(observation, field, text)))
+    }
+}
+
+/// Every text of an observation that may tell what a thing is, the most telling first.
+fn texts(observation: &Observation) -> impl Iterator<Item = (&'static str, &str)> {
+    let http = observation.http.as_ref();
+    let tls = observation.tls.as_ref();
+    [
+        ("ssh.banner", observation.ssh.as_ref().map(|ssh| ssh.banner.as_str())),
+        ("http.server", http.and_then(|http| http.server.as_deref())),
+        ("http.title", http.and_then(|http| http.title.as_deref())),
+        ("http.www_authenticate", http.and_then(|http| http.www_authenticate.as_deref())),
+        ("http.powered_by", http.and_then(|http| http.powered_by.as_deref())),
+        ("telnet.text", observation.telnet.as_ref().map(|telnet| telnet.text.as_str())),
+        ("ftp.banner", observation.ftp.as_ref().map(|ftp| ftp.banner.as_str())),
+        ("smtp.banner", observation.smtp.as_ref().map(|smtp| smtp.banner.as_str())),
+        ("rtsp.server", observation.rtsp.as_ref().and_then(|rtsp| rtsp.server.as_deref())),
+        ("tls.subject", tls.and_then(|tls| tls.subject.as_deref())),
+        ("unknown.banner", observation.unknown.as_ref().map(|unknown| unknown.banner.as_str())),
+    ]
+    .into_iter()
+    .filter_map(|(field, text)| Some((field, text.filter(|text| !text.trim().is_empty())?)))
+}

@@ -1,0 +1,183 @@
+//! Files of one kind become one snapshot.
+
+use std::io::BufRead;
+
+use super::{Cve, Day, EndOfLife, Epss, IntelligenceKind, Kev, Records, Snapshot, cve, endoflife, epss, kev};
+
+/// Most rejected records that are listed; further ones are counted.
+pub const REJECTED_MAX: usize = 1_000;
+
+/// Most records of one import.
+const RECORDS_MAX: usize = 4_000_000;
+
+/// A record that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// File it is in.
+    pub file: String,
+    /// Line it begins at, or where its error is, from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.reason)
+    }
+}
+
+/// A whole file that could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The medium failed.
+    #[error("failed to read `{file}`")]
+    Io {
+        /// Which file.
+        file: String,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not a file of this kind.
+    #[error("`{file}` is not a file of kind `{kind}`: {problem}\nhint: {hint}")]
+    Kind {
+        /// Which file.
+        file: String,
+        /// The kind asked for.
+        kind: IntelligenceKind,
+        /// What was found instead.
+        problem: String,
+        /// What is expected.
+        hint: &'static str,
+    },
+    /// More records than any publisher has.
+    #[error("`{file}` takes the import above {RECORDS_MAX} records")]
+    TooMany {
+        /// Which file.
+        file: String,
+    },
+}
+
+/// What an import made.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// The records that could be used.
+    pub snapshot: Snapshot,
+    /// The records that could not, at most [`REJECTED_MAX`].
+    pub rejected: Vec<Rejected>,
+    /// How many could not, listed or not.
+    pub rejected_total: usize,
+}
+
+/// Reads files of one kind.
+#[derive(Debug)]
+pub struct Importer {
+    kind: IntelligenceKind,
+    /// The publisher's own version, when it states one.
+    pub(super) version: Option<String>,
+    pub(super) kev: Vec<Kev>,
+    pub(super) cve: Vec<Cve>,
+    pub(super) endoflife: Vec<EndOfLife>,
+    pub(super) epss: Vec<Epss>,
+    rejected: Vec<Rejected>,
+    rejected_total: usize,
+}
+
+impl Importer {
+    /// An importer for files of one kind.
+    pub fn new(kind: IntelligenceKind) -> Self {
+        Self {
+            kind,
+            version: None,
+            kev: Vec::new(),
+            cve: Vec::new(),
+            endoflife: Vec::new(),
+            epss: Vec::new(),
+            rejected: Vec::new(),
+            rejected_total: 0,
+        }
+    }
+
+    /// Reads one file, uncompressed. `file` names it in messages; the name also tells the date of
+    /// an old EPSS file and the product of a list of release cycles. A record that cannot be used
+    /// is noted and the rest goes on; an error means that the file as a whole cannot be used.
+    pub fn read(&mut self, file: &str, from: impl BufRead) -> Result<(), ImportError> {
+        match self.kind {
+            IntelligenceKind::Kev => kev::read(self, file, from)?,
+            IntelligenceKind::Cve => cve::read(self, file, from)?,
+            IntelligenceKind::EndOfLife => endoflife::read(self, file, from)?,
+            IntelligenceKind::Epss => epss::read(self, file, from)?,
+        }
+        if self.kev.len() + self.cve.len() + self.endoflife.len() + self.epss.len() > RECORDS_MAX {
+            return Err(ImportError::TooMany { file: file.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Makes the snapshot; `today` is its version when neither publisher nor records state one.
+    pub fn finish(self, today: Day) -> Import {
+        let records = match self.kind {
+            IntelligenceKind::Kev => Records::Kev(self.kev),
+            IntelligenceKind::Cve => Records::Cve(self.cve),
+            IntelligenceKind::EndOfLife => Records::EndOfLife(self.endoflife),
+            IntelligenceKind::Epss => Records::Epss(self.epss),
+        };
+        let version = self.version.unwrap_or_else(|| Snapshot::newest(&records).unwrap_or(today).to_string());
+        Import {
+            snapshot: Snapshot::new(version, records),
+            rejected: self.rejected,
+            rejected_total: self.rejected_total,
+        }
+    }
+
+    pub(super) fn reject(&mut self, file: &str, line: u64, reason: impl std::fmt::Display) {
+        self.rejected_total += 1;
+        if self.rejected.len() < REJECTED_MAX {
+            let reason = reason.to_string().chars().take(300).collect();
+            self.rejected.push(Rejected { file: file.to_owned(), line, reason });
+        }
+    }
+
+    pub(super) fn newer_version(&mut self, version: String) {
+        if self.version.as_ref().is_none_or(|held| *held < version) {
+            self.version = Some(version);
+        }
+    }
+}
+
+pub(super) fn io(file: &str) -> impl FnOnce(std::io::Error) -> ImportError {
+    |source| ImportError::Io { file: file.to_owned(), source }
+}
+
+/// Reads one line, without its end, into `line`; `None` at the end of the file. A line above `max`
+/// bytes is skipped to its end and comes back cut.
+pub(super) fn read_line(
+    from: &mut impl BufRead,
+    max: usize,
+    line: &mut Vec<u8>,
+) -> std::io::Result<Option<bool>> {
+    line.clear();
+    let read = std::io::Read::take(&mut *from, max as u64 + 1).read_until(b'\n', line)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    let whole = line.last() == Some(&b'\n') || read <= max;
+    if !whole {
+        loop {
+            let chunk = from.fill_buf()?;
+            let (length, end) = match chunk.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (chunk.len(), chunk.is_empty()),
+            };
+            from.consume(length);
+            if end {
+                break;
+            }
+        }
+    }
+    while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        line.pop();
+    }
+    Ok(Some(whole))
+}
