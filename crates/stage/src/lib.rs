@@ -21,8 +21,12 @@
 mod device;
 mod evolution;
 mod intelligence;
+mod key;
 mod model;
+mod persona;
 mod provider;
+mod running;
+mod silence;
 mod town;
 mod truth;
 
@@ -30,6 +34,7 @@ pub use device::{Device, ServiceState, TlsState};
 pub use evolution::{Event, EventKind};
 pub use intelligence::TownIntelligence;
 pub use model::{Firmware, FirmwareState, KeyPolicy, Model, ModelError, Service, ServiceKind};
-pub use provider::TownProvider;
+pub use provider::{PROVIDER_KEYS, TownProvider};
+pub use running::{RunningTown, ServeError, TownLog, serve};
 pub use town::{Round, Town, TownConfig, TownError};
 pub use truth::{KnowableIdentity, Truth, TruthCase, TruthDevice, TruthFinding, TruthRound, Unknowable};

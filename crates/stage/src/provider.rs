@@ -13,11 +13,19 @@ pub struct TownProvider {
     pub mail: &'static str,
     /// Language of its notices.
     pub language: &'static str,
-    /// Path of a key, `link-only`, or empty.
+    /// File name of a key ([`PROVIDER_KEYS`]), or `link-only`.
     pub encryption: &'static str,
     /// Addresses it declares as its customers'.
     pub pools: Vec<Prefix>,
 }
+
+/// Throw-away OpenPGP keys of the providers by file name, public and secret halves.
+pub const PROVIDER_KEYS: [(&str, &str); 4] = [
+    ("minato-hikari.asc", include_str!("../keys/minato-hikari.asc")),
+    ("minato-hikari.secret.asc", include_str!("../keys/minato-hikari.secret.asc")),
+    ("kitahama-cable.asc", include_str!("../keys/kitahama-cable.asc")),
+    ("kitahama-cable.secret.asc", include_str!("../keys/kitahama-cable.secret.asc")),
+];
 
 /// Addresses in one block of a pool.
 pub(crate) const BLOCK: u32 = 64;
@@ -53,14 +61,14 @@ pub(crate) fn layout(base: Prefix, addresses: u32) -> Option<(Vec<TownProvider>,
             name: "みなと光ネットワーク",
             mail: "abuse@minato-hikari.example",
             language: "ja",
-            encryption: "",
+            encryption: "minato-hikari.asc",
             pools: cut(SHARES[0])?,
         },
         TownProvider {
             name: "Kitahama Cable Networks",
             mail: "noc@kitahama-cable.example",
             language: "en",
-            encryption: "",
+            encryption: "kitahama-cable.asc",
             pools: cut(SHARES[1])?,
         },
         TownProvider {
