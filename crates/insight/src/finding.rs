@@ -9,7 +9,7 @@
 //! use kenshin_insight::{finding::findings, intelligence::Intelligence};
 //! use kenshin_observation::{AssetId, Identity, TimeUs};
 //! let now = TimeUs::from_secs(1_800_000_000);
-//! assert!(findings(AssetId::new(now, 1), [], &Identity::default(), &Intelligence::default(), now).is_empty());
+//! assert!(findings(AssetId::new(now, 1), &[], &Identity::default(), &Intelligence::default(), now).is_empty());
 //! ```
 
 mod admin;
@@ -31,24 +31,23 @@ use crate::intelligence::Intelligence;
 const VALUE_MAX: usize = 200;
 
 /// Everything that is wrong with one asset, given its observations of one round.
-pub fn findings<'a>(
+pub fn findings(
     asset_id: AssetId,
-    observations: impl IntoIterator<Item = &'a Observation>,
+    observations: &[&Observation],
     identity: &Identity,
     intelligence: &Intelligence,
     now: TimeUs,
 ) -> Vec<Finding> {
-    let observations: Vec<&Observation> = observations.into_iter().collect();
     let mut found = BTreeMap::new();
-    for observation in &observations {
+    for observation in observations {
         for finding in service::of(asset_id, observation, identity) {
             keep(&mut found, finding);
         }
     }
-    for finding in tls::of(asset_id, &observations, now) {
+    for finding in tls::of(asset_id, observations, now) {
         keep(&mut found, finding);
     }
-    for finding in known::of(asset_id, &observations, identity, intelligence, now) {
+    for finding in known::of(asset_id, observations, identity, intelligence, now) {
         keep(&mut found, finding);
     }
     let mut found: Vec<Finding> = found.into_values().collect();

@@ -268,9 +268,12 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
                 let length = run(char::is_ascii_digit);
                 let digits = rest[..length].trim_start_matches('0');
                 let digits = if digits.is_empty() { "0" } else { digits };
-                // Behind a word nothing but the number counts: `build 7` is `build7`.
+                // Behind a word only a dot counts: `build 7` is `build7`, `alpha.1` is more than `alpha`.
                 let behind_number = matches!(tokens.last(), Some(Token::Number { .. }));
-                let joint = joint.take().filter(|_| behind_number).unwrap_or(Joint::Break);
+                let joint = joint
+                    .take()
+                    .filter(|joint| behind_number || *joint == Joint::Dot)
+                    .unwrap_or(Joint::Break);
                 tokens.push(Token::Number { digits: digits.to_owned(), written: length, joint });
                 length
             }

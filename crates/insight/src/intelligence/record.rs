@@ -67,6 +67,12 @@ impl Day {
     }
 }
 
+impl From<TimeUs> for Day {
+    fn from(time: TimeUs) -> Self {
+        Self::of(time)
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.0.to_string().split('T').next().unwrap_or_default())
