@@ -214,6 +214,7 @@ CREATE TABLE finding (
     transport    TEXT   NOT NULL,
     provider_id  TEXT,
     product      TEXT,                        -- vendor and product claimed, for lists
+    vantage      TEXT,                        -- endpoint it was observed from, JSON
     body         TEXT   NOT NULL,             -- the newest finding, JSON
     identity     TEXT   NOT NULL,             -- what the device was taken for, JSON
     state        TEXT   NOT NULL,             -- present | absent | withdrawn
@@ -336,9 +337,8 @@ CREATE TABLE notice (
     subject     TEXT   NOT NULL,
     cases       BIGINT NOT NULL,
     findings    BIGINT NOT NULL,
-    body_text   TEXT   NOT NULL,              -- what it says, before protection
-    body_csv    TEXT   NOT NULL,              -- JSON: attachments by file name
-    digest      TEXT   NOT NULL,              -- SHA-256 of body_text and the attachments
+    content     TEXT   NOT NULL,              -- what it says before protection, JSON
+    digest      TEXT   NOT NULL,              -- SHA-256 of its attachments
     message     TEXT   NOT NULL,              -- the mail as sent, RFC 5322
     attempts    BIGINT NOT NULL,
     created_us  BIGINT NOT NULL,

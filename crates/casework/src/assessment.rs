@@ -1,9 +1,9 @@
 //! A round's assessment: what insight concluded becomes findings and cases, once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kenshin_observation::{
-    AssetId, CaseId, CaseSubject, Condition, Finding, Identity, OrgId, Prefix, SurveyId, TimeUs,
+    AssetId, CaseId, CaseSubject, Condition, Endpoint, Finding, Identity, OrgId, Prefix, SurveyId, TimeUs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub struct Assessment {
     pub assets: Vec<AssetSeen>,
     /// Findings that hold.
     pub findings: Vec<Finding>,
+    /// Where the decisive observation of each finding was made from, by finding key.
+    pub vantages: BTreeMap<String, Endpoint>,
     /// What was seen of the cases that were looked at again.
     pub judgements: Vec<(CaseId, Judgement)>,
     /// Prefixes of which every target has its final outcome: there, a finding not seen is absent.
@@ -93,7 +95,7 @@ impl Casework {
         let mut findings = Vec::with_capacity(assessment.findings.len());
         for finding in &assessment.findings {
             let identity = assets.get(&finding.asset_id).map_or(&unknown, |asset| &asset.identity);
-            findings.push((finding, identity));
+            findings.push((finding, identity, assessment.vantages.get(&finding.key).copied()));
         }
         findings.sort_by(|a, b| a.0.key.cmp(&b.0.key));
         record_findings(&mut tx, org, &survey, &map, &findings, &assessment.covered).await?;
@@ -119,7 +121,7 @@ impl Casework {
                 None => {}
             }
         }
-        for (finding, identity) in &findings {
+        for (finding, identity, _) in &findings {
             match case_of(&mut tx, org, finding.asset_id, finding.remedy).await? {
                 Some(case) => {
                     attach(&mut tx, org, &survey.survey_id, case, finding, &actor, now, &mut summary).await?
@@ -133,7 +135,8 @@ impl Casework {
                             asset_id: finding.asset_id,
                             endpoint: finding.endpoint,
                             keys: keys.unwrap_or_default(),
-                            product: product_of(identity),
+                            // The product alone, as the host of a later round shows it to the judge.
+                            product: identity.product.as_ref().map(|claim| claim.value.clone()),
                             time: finding.time,
                         },
                         remedy: finding.remedy,

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use kenshin_observation::{
-    AssetId, CaseId, Finding, FindingKind, Identity, OrgId, Prefix, ProviderId, Remedy, Severity, SurveyId,
-    TimeUs, words,
+    AssetId, CaseId, Endpoint, Finding, FindingKind, Identity, OrgId, Prefix, ProviderId, Remedy, Severity,
+    SurveyId, TimeUs, words,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -35,6 +35,8 @@ pub struct FindingRecord {
     pub finding: Finding,
     /// What the device was taken for.
     pub identity: Identity,
+    /// Where the decisive observation was made from.
+    pub vantage: Option<Endpoint>,
     /// Who can reach its owner.
     pub provider: Option<ProviderId>,
     /// Whether it holds.
@@ -148,19 +150,19 @@ pub(crate) async fn record_findings(
     org: OrgId,
     survey: &Survey,
     map: &ProviderMap,
-    findings: &[(&Finding, &Identity)],
+    findings: &[(&Finding, &Identity, Option<Endpoint>)],
     covered: &[Prefix],
 ) -> Result<()> {
-    for (finding, identity) in findings {
+    for (finding, identity, vantage) in findings {
         let provider = map.find(finding.endpoint.addr).map(|id| id.to_string());
         tx.run(
             query(
-                "INSERT INTO finding (org_id, finding_key, asset_id, kind, remedy, severity, addr, port, transport, provider_id, product, body,
+                "INSERT INTO finding (org_id, finding_key, asset_id, kind, remedy, severity, addr, port, transport, provider_id, product, vantage, body,
                    identity, state, first_survey, first_round, first_us, last_survey, last_round, last_us)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'present', $14, $15, $16, $14, $15, $16)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'present', $15, $16, $17, $15, $16, $17)
                  ON CONFLICT (org_id, finding_key) DO UPDATE SET asset_id = excluded.asset_id, kind = excluded.kind, remedy = excluded.remedy,
                    severity = excluded.severity, addr = excluded.addr, port = excluded.port, transport = excluded.transport,
-                   provider_id = excluded.provider_id, product = excluded.product, body = excluded.body, identity = excluded.identity,
+                   provider_id = excluded.provider_id, product = excluded.product, vantage = excluded.vantage, body = excluded.body, identity = excluded.identity,
                    state = 'present', last_survey = excluded.last_survey, last_round = excluded.last_round, last_us = excluded.last_us",
             )
             .bind(org.to_string())
@@ -174,6 +176,7 @@ pub(crate) async fn record_findings(
             .bind(finding.endpoint.transport.as_str())
             .bind(provider.clone())
             .bind(product_of(identity))
+            .bind(vantage.as_ref().map(json))
             .bind(json(finding))
             .bind(json(identity))
             .bind(survey.survey_id.to_string())
@@ -260,6 +263,10 @@ fn record(row: &AnyRow, viewer: &Viewer) -> Result<FindingRecord> {
     Ok(FindingRecord {
         finding,
         identity: row.json("identity")?,
+        vantage: match row.maybe_text("vantage")? {
+            Some(_) => Some(row.json("vantage")?),
+            None => None,
+        },
         provider: row.maybe_word("provider_id")?,
         state: row.word("state")?,
         case_id: row.maybe_word("case_id")?,

@@ -36,12 +36,14 @@ mod assets;
 mod audit;
 mod cases;
 mod error;
+pub mod escape;
 mod experiment;
 mod figures;
 mod findings;
 mod intelligence;
 mod jobs;
 mod mandates;
+mod notices;
 pub mod openpgp;
 mod page;
 mod people;
@@ -50,6 +52,7 @@ pub mod state;
 mod store;
 mod suppressions;
 mod surveys;
+mod transport;
 mod viewer;
 
 pub use assessment::{Assessment, AssessmentSummary};
@@ -63,6 +66,10 @@ pub use findings::{FindingFilter, FindingRecord, FindingState, product_of};
 pub use intelligence::Snapshot;
 pub use jobs::{Job, JobState, NewJob};
 pub use mandates::{MandateRecord, MandateSignature, NewMandate};
+pub use notices::{
+    Attachment, DeliveryEntry, DeliverySummary, Letterhead, Notice, NoticeContent, NoticeFilter, NoticeState,
+    QueueSummary, ReportKind,
+};
 pub use page::{PAGE_MAX, Page, PageRequest};
 pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
 pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
@@ -72,4 +79,5 @@ pub use state::{
 pub use store::{Backend, Casework};
 pub use suppressions::{Suppression, SuppressionKind};
 pub use surveys::{NewSurvey, Survey, SurveyKind, SurveyState, SurveyTotals};
+pub use transport::{Credentials, Delivery, Smtp, Tls, Transport};
 pub use viewer::{Role, Viewer};

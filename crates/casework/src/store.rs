@@ -127,6 +127,13 @@ impl Casework {
         u128::from(source.next_u64()) << 64 | u128::from(source.next_u64())
     }
 
+    /// A seed for one generator.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.random.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(&mut seed);
+        seed
+    }
+
     /// A secret of 256 random bits, hexadecimal.
     pub(crate) fn secret(&self) -> String {
         format!("{:032x}{:032x}", self.random(), self.random())

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use crate::audit::audit_in;
 use crate::error::{CaseworkError, Result};
 use crate::state::Actor;
-use crate::store::{Casework, Columns, Tx, addr_text, query};
+use crate::store::{Casework, Columns, addr_text, query};
 
 words!(
     /// What is suppressed.
@@ -85,10 +85,6 @@ impl Casework {
         let rows = self.rows(in_force(org, now)).await?;
         rows.iter().map(suppression).collect()
     }
-}
-
-pub(crate) async fn suppressions_in(tx: &mut Tx, org: OrgId, now: TimeUs) -> Result<Vec<Suppression>> {
-    tx.rows(in_force(org, now)).await?.iter().map(suppression).collect()
 }
 
 fn in_force(org: OrgId, now: TimeUs) -> crate::store::Query {

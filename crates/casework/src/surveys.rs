@@ -124,6 +124,11 @@ impl Casework {
         SurveyId::new(now, self.random())
     }
 
+    /// A fresh asset id, for an assessment that meets a device for the first time.
+    pub fn new_asset_id(&self, now: TimeUs) -> kenshin_observation::AssetId {
+        kenshin_observation::AssetId::new(now, self.random())
+    }
+
     /// Plans a survey: the next round of its programme, which is made when it is new.
     pub async fn plan_survey(&self, org: OrgId, new: &NewSurvey, now: TimeUs) -> Result<Survey> {
         let id = new.survey_id;
