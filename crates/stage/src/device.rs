@@ -55,6 +55,9 @@ pub struct Device {
     pub open_admin: bool,
     /// TLS.
     pub tls: TlsState,
+    /// Its TLS key is an RSA key, as its firmware was built when those were the rule. The key
+    /// stays when the certificate is renewed.
+    pub rsa: bool,
     /// For each service of the model: its state.
     pub services: Vec<ServiceState>,
     /// For each service of the model: anyone is let in.
@@ -101,6 +104,7 @@ impl Device {
             .collect();
         let factory_password = model.factory.as_ref().is_some_and(|f| rng.random_bool(f.left));
         let open_admin = rng.random_bool(model.open_admin);
+        let model_is_rsa = model.keys == KeyPolicy::Shared || matches!(tls, TlsState::Tls10 | TlsState::Sha1);
         Self {
             id,
             model,
@@ -109,6 +113,7 @@ impl Device {
             factory_password,
             open_admin,
             tls,
+            rsa: model_is_rsa,
             services,
             anonymous,
             dark: false,
@@ -132,6 +137,7 @@ impl Device {
             factory_password: false,
             open_admin: false,
             tls: TlsState::Modern,
+            rsa: false,
             services,
             anonymous: vec![false; model.service.len()],
             dark: false,

@@ -169,7 +169,7 @@ impl Change<'_> {
                     [only]
                         if closes_instead
                             && !matches!(device.model.service[*only].kind, ServiceKind::Http { .. })
-                            && !self.hides_a_shared_key(index) =>
+                            && self.may_close(index, *only) =>
                     {
                         self.close(index, vec![*only])
                     }
@@ -207,6 +207,17 @@ impl Change<'_> {
                 self.close(index, services)
             }
         }
+    }
+
+    /// A device known by its key keeps showing it while anything else is wrong with it, and a
+    /// shared key stays common enough to be known as shared.
+    fn may_close(&self, index: usize, service: usize) -> bool {
+        if self.hides_a_shared_key(index) {
+            return false;
+        }
+        let mut after = self.devices[index].clone();
+        after.services[service] = ServiceState::Closed;
+        after.model.keys != KeyPolicy::Unique || after.shows_own_key() || after.weaknesses().is_empty()
     }
 
     fn close(&mut self, index: usize, services: Vec<usize>) -> Option<EventKind> {

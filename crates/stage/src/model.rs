@@ -130,6 +130,8 @@ pub enum ServiceKind {
         /// Failures after which it hangs up.
         #[serde(default = "three")]
         tries: u32,
+        /// Failures, counted over all visitors, after which it lets nobody try for a while.
+        locks: Option<u32>,
     },
     /// FTP.
     Ftp {

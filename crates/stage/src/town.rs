@@ -101,6 +101,18 @@ pub(crate) enum Nuisance {
 impl Nuisance {
     pub(crate) const ALL: [Self; 7] =
         [Self::Mute, Self::Drip, Self::Endless, Self::Garbage, Self::GiantHeader, Self::BadTls, Self::HangUp];
+
+    /// Nominal ports where it waits.
+    pub(crate) const fn ports(self) -> &'static [u16] {
+        match self {
+            Self::Mute => &[22, 80],
+            Self::Drip => &[23],
+            Self::Endless => &[21, 23],
+            Self::Garbage => &[23, 8080],
+            Self::GiantHeader | Self::HangUp => &[80],
+            Self::BadTls => &[443],
+        }
+    }
 }
 
 /// The town in one round.
