@@ -83,7 +83,7 @@ pub(super) async fn run(
     let mut skipped = false;
     for &(number, entry) in entries {
         // The service must be ready to take a pair before the journal says that one was sent.
-        match door.ready().await {
+        match door.ready(entry).await {
             Ok(()) => {}
             Err(NotReady::TurnedAway) if ended.attempts > 0 => {
                 return stop(ended, "locked-out", Outcome::Limited, Some("locked-out"));

@@ -57,8 +57,9 @@ impl From<NoConnection> for NotReady {
 
 /// One service.
 pub(super) trait Door: Send {
-    /// Reaches the point where a pair can be sent, over the open connection or a new one.
-    fn ready(&mut self) -> impl Future<Output = Result<(), NotReady>> + Send;
+    /// Reaches the point where the pair of `entry` can be sent, over the open connection or a new
+    /// one.
+    fn ready(&mut self, entry: &Entry) -> impl Future<Output = Result<(), NotReady>> + Send;
 
     /// Sends the pair. Called once after each successful [`Door::ready`].
     fn attempt(&mut self, entry: &Entry) -> impl Future<Output = Verdict> + Send;

@@ -57,7 +57,7 @@ impl<'a, C: Connect> FtpDoor<'a, C> {
 }
 
 impl<C: Connect> Door for FtpDoor<'_, C> {
-    async fn ready(&mut self) -> Result<(), NotReady> {
+    async fn ready(&mut self, _entry: &Entry) -> Result<(), NotReady> {
         if self.open.as_ref().is_some_and(|open| open.attempts < ATTEMPTS_PER_CONNECTION) {
             return Ok(());
         }

@@ -130,7 +130,7 @@ impl<'a, C: Connect> HttpDoor<'a, C> {
 }
 
 impl<C: Connect> Door for HttpDoor<'_, C> {
-    async fn ready(&mut self) -> Result<(), NotReady> {
+    async fn ready(&mut self, _entry: &Entry) -> Result<(), NotReady> {
         if self.challenge.is_none() {
             self.reopen().await?;
             let request = self.request(None);

@@ -37,6 +37,7 @@ struct Open {
     pump: Pump,
     deadline: Instant,
     attempts: u32,
+    user: String,
     /// The server takes no plain password, only keyboard-interactive.
     interactive: bool,
 }
@@ -176,8 +177,11 @@ fn pump(mut session: Session<TcpStream>, pipe: DuplexStream, wait: Duration) -> 
 }
 
 impl<C: Connect> Door for SshDoor<'_, C> {
-    async fn ready(&mut self) -> Result<(), NotReady> {
-        let usable = |open: &Open| open.attempts < ATTEMPTS_PER_CONNECTION && !open.handle.is_closed();
+    async fn ready(&mut self, entry: &Entry) -> Result<(), NotReady> {
+        // Servers end a connection on which the user name changes.
+        let usable = |open: &Open| {
+            open.attempts < ATTEMPTS_PER_CONNECTION && open.user == entry.user && !open.handle.is_closed()
+        };
         if self.open.as_ref().is_some_and(usable) {
             return Ok(());
         }
@@ -193,7 +197,8 @@ impl<C: Connect> Door for SshDoor<'_, C> {
         let connected = client::connect_stream(config, far, Stranger);
         match race(&mut pump, deadline, connected).await {
             Ok(Ok(handle)) => {
-                self.open = Some(Open { handle, pump, deadline, attempts: 0, interactive: false });
+                let user = entry.user.clone();
+                self.open = Some(Open { handle, pump, deadline, attempts: 0, user, interactive: false });
                 Ok(())
             }
             Ok(Err(russh::Error::NoCommonAlgo { .. })) => Err(NotReady::limited("algorithms")),

@@ -121,7 +121,7 @@ fn waits_for_input(text: &[u8]) -> bool {
 }
 
 impl<C: Connect> Door for TelnetDoor<'_, C> {
-    async fn ready(&mut self) -> Result<(), NotReady> {
+    async fn ready(&mut self, _entry: &Entry) -> Result<(), NotReady> {
         if self.open.as_ref().is_some_and(|open| open.attempts < ATTEMPTS_PER_CONNECTION) {
             return Ok(());
         }

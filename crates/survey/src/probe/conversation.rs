@@ -231,7 +231,7 @@ impl<C: Connect> Asking<'_, '_, C> {
                 return result;
             }
             // Brokers hang up on what is not MQTT: after that sign it is asked next.
-            if self.silence == "closed" && self.fallback.is_none() {
+            if matches!(self.silence, "closed" | "reset") && self.fallback.is_none() {
                 promote(Question::Mqtt, &mut questions);
             }
         }
