@@ -143,7 +143,7 @@ impl Gate {
             narrowed: Vec::new(),
             revoked: None,
             revocation: None,
-            latest: start.now,
+            latest: start.last_sent.unwrap_or(start.now).max(start.now),
             stands: None,
             whole: (whole, origin(whole)),
             per_prefix: KeyedBuckets::new(prefix, origin(prefix), start.now, BUCKETS_MAX),

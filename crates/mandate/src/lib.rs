@@ -11,7 +11,7 @@
 //! assert!(mandate.allowed().contains("198.51.100.1".parse().unwrap()));
 //!
 //! let error = Mandate::parse("example.toml", "schema_version = 1\nscoop = 1").unwrap_err();
-//! assert!(error.to_string().starts_with("example.toml:2:1: unknown field `scoop`"));
+//! assert!(error.to_string().starts_with("example.toml:2:1: unknown key `scoop`"));
 //! ```
 //!
 //! This crate does no I/O, reads no clock and draws no randomness. It refuses to guess: unknown

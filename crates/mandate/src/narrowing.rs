@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::mandate::Exclusion;
 use crate::problem::{Invalid, Report};
 use crate::revocation::RevokedText;
-use crate::{AddressSet, Revocation, RevocationDraft};
+use crate::{AddressSet, Revocation, RevocationDraft, Revoked, VerifiedMandate};
 
 /// What is taken away from mandates. It has only methods that take away more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,6 +132,14 @@ impl Narrowing {
     /// Revokes mandates.
     pub fn revoke(&mut self, entry: Revocation) {
         self.revoked.push(entry);
+    }
+
+    /// Revokes the version that a newer, verified mandate says it replaces.
+    pub fn supersede(&mut self, newer: &VerifiedMandate) {
+        if let Some(older) = &newer.supersedes {
+            let what = Revoked::Digest(older.digest.clone());
+            self.revoke(Revocation { what, reason: format!("superseded by version {}", newer.version) });
+        }
     }
 
     /// Takes away what `other` takes away, too.

@@ -76,15 +76,13 @@ impl<'a> Report<'a> {
 
     /// Notes what the TOML reader refused.
     pub(crate) fn add_toml(&mut self, error: &toml::de::Error) {
-        let span = error.span().unwrap_or(0..0);
-        let message = error.message().trim_end().replace('\n', "; ");
-        let hint = toml_hint(&message);
-        self.add(span, message, hint);
+        let (message, hint) = plain(error.message());
+        self.add(error.span().unwrap_or(0..0), message, hint);
     }
 
-    /// True while no problem was noted.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.problems.is_empty()
+    /// How many problems were noted.
+    pub(crate) fn len(&self) -> usize {
+        self.problems.len()
     }
 
     /// Everything is well, or the problems in the order of the text.
@@ -108,27 +106,35 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-fn toml_hint(message: &str) -> String {
-    let quoted = |from: &str| {
-        let rest = &message[message.find(from)? + from.len()..];
-        Some(rest.split('`').next().unwrap_or(rest).to_owned())
-    };
-    if let Some(unknown) = quoted("unknown field `") {
-        let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-        return match nearest(&unknown, &known) {
-            Some(meant) => format!("did you mean `{meant}`? unknown keys are refused, so that none is ignored by mistake"),
-            None => "remove the key, or write it as a comment; unknown keys are refused, so that none is ignored by mistake".to_owned(),
-        };
+/// What the TOML reader says, in the words of these files, and the way out.
+fn plain(said: &str) -> (String, String) {
+    let said = said.trim_end().replace('\n', "; ");
+    let quoted: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+    match (said.split('`').next().unwrap_or_default(), quoted.as_slice()) {
+        ("unknown field ", [unknown, known @ ..]) => {
+            let way_out = match nearest(unknown, known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the keys here are {}.", known.join(", ")),
+            };
+            (
+                format!("unknown key `{unknown}`"),
+                format!("{way_out} Unknown keys are refused, so that none is ignored by mistake"),
+            )
+        }
+        ("missing field ", [missing]) => (
+            format!("the key `{missing}` is missing"),
+            format!(
+                "add `{missing}` to this table; `kenshin mandate new` writes every key with its explanation"
+            ),
+        ),
+        ("duplicate key", _) => (said, "keep one of them: a key stands once".to_owned()),
+        _ => {
+            let said = said
+                .replace("expected i64", "expected a whole number")
+                .replace("expected a sequence", "expected a list");
+            (said, "compare with what `kenshin mandate new` writes".to_owned())
+        }
     }
-    if let Some(missing) = quoted("missing field `") {
-        return format!(
-            "add `{missing}` to this table; `kenshin mandate new` writes every key with its explanation"
-        );
-    }
-    if message.starts_with("duplicate key") {
-        return "keep one of them: a key stands once".to_owned();
-    }
-    "compare with what `kenshin mandate new` writes".to_owned()
 }
 
 /// The known word that is at most a third of its letters away from `word`.

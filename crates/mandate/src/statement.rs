@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::gate::Refusal;
 use crate::mandate::{Exclusion, Mandate};
 use crate::signature::Signer;
+use crate::window::{DAYS, DailyWindow};
 
 mod duration;
 
@@ -170,11 +171,14 @@ impl Sentences {
                 zone.clone(),
             ],
         );
-        match windows.windows() {
-            [] => self.add("any-hour", []),
-            some => {
-                let hours: Vec<String> = some.iter().map(ToString::to_string).collect();
-                self.add("hours", [("hours", hours.join("; ")), zone]);
+        if windows.windows().is_empty() {
+            self.add("any-hour", []);
+        }
+        for window in windows.windows() {
+            for days in days(window) {
+                let time = |time: jiff::civil::Time| time.strftime("%H:%M").to_string();
+                let args = [("from", time(window.from)), ("until", time(window.until)), zone.clone()];
+                self.add(&format!("hours.{days}"), args);
             }
         }
     }
@@ -295,6 +299,19 @@ impl Sentences {
     }
 }
 
+/// The days of a window as message codes: together when they are the usual groups.
+fn days(window: &DailyWindow) -> Vec<&'static str> {
+    let mut days: Vec<usize> =
+        window.days.iter().map(|day| usize::from(day.to_monday_zero_offset().unsigned_abs())).collect();
+    days.sort_unstable();
+    days.dedup();
+    match days.as_slice() {
+        [0, 1, 2, 3, 4, 5, 6] => vec!["daily"],
+        [0, 1, 2, 3, 4] => vec!["weekdays"],
+        some => some.iter().map(|day| DAYS[*day]).collect(),
+    }
+}
+
 /// The first few prefixes, and how many more there are.
 fn prefixes(all: impl Iterator<Item = kenshin_observation::Prefix>) -> String {
     let mut all = all.peekable();
@@ -317,7 +334,7 @@ fn thousands(number: u128) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             out.push('\u{2009}');
         }
         out.push(digit);

@@ -72,7 +72,7 @@ impl TrustRoots {
                 }
             }
         }
-        if roots.is_empty() && report.is_empty() {
+        if roots.is_empty() && report.len() == 0 {
             report.add(
                 0..0,
                 "no signer is allowed",

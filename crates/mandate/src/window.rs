@@ -1,7 +1,5 @@
 //! The hours of the day at which a mandate lets send.
 
-use std::fmt;
-
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan};
@@ -135,20 +133,8 @@ impl Windows {
     }
 }
 
-/// `mon,tue 09:00-17:00`
-impl fmt::Display for DailyWindow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days: Vec<&str> = self
-            .days
-            .iter()
-            .map(|day| DAYS[usize::from(day.to_monday_zero_offset().unsigned_abs())])
-            .collect();
-        let Self { from, until, .. } = self;
-        write!(f, "{} {}-{}", days.join(","), from.strftime("%H:%M"), until.strftime("%H:%M"))
-    }
-}
-
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// Days as a mandate writes them, from Monday.
+pub(crate) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The day that a mandate writes as `mon`, `tue` …
 pub(crate) fn weekday(text: &str) -> Option<Weekday> {

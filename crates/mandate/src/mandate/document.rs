@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use ed25519_dalek::VerifyingKey;
 use jiff::civil::{Time, Weekday};
-use kenshin_observation::{Check, Prefix, SensorId, TimeUs};
+use kenshin_observation::{Check, ParsePrefixError, Prefix, SensorId, TimeUs};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use toml::Spanned;
 use toml::value::Datetime;
@@ -250,7 +250,7 @@ fn terms(document: Document, report: Report<'_>) -> Result<Terms, Invalid> {
     let mut read = Reader { report };
     let id = read.id(&document.id);
     let version = read.number(&document.version, 1, u32::MAX, "version");
-    let supersedes = document.supersedes.map(|text| read.supersedes(&text, version));
+    let supersedes = document.supersedes.map(|text| read.supersedes(&text, *document.version.get_ref()));
     let checks = read.checks(&document.checks);
     let signers_required = read.signers(&document.signers_required, &checks);
     let (valid_from, valid_until) = read.validity(&document.validity);
@@ -259,8 +259,11 @@ fn terms(document: Document, report: Report<'_>) -> Result<Terms, Invalid> {
     let special_space: Vec<SpecialSpace> =
         document.special_space.iter().map(|text| read.special(text)).collect();
     let exclusions: Vec<Exclusion> = document.exclusion.iter().map(|text| read.exclusion(text)).collect();
+    let before = read.report.len();
     let scope = read.scope(&document.scope, &special_space, &exclusions);
-    let targets = document.targets.map(|targets| read.targets(&targets, &scope));
+    // Targets are compared with a scope that is right, or every one of them would be outside it.
+    let bounds = (read.report.len() == before).then_some(&scope);
+    let targets = document.targets.map(|targets| read.targets(&targets, bounds));
     let ports = read.ports(&document.ports);
     let rate = read.rate(&document.rate);
     let sensors = read.sensors(&document.sensor, &rate);
@@ -366,9 +369,9 @@ impl Reader<'_> {
         id.clone()
     }
 
-    fn supersedes(&mut self, text: &SupersedesText, version: u32) -> Supersedes {
+    fn supersedes(&mut self, text: &SupersedesText, version: i64) -> Supersedes {
         let replaced = self.number(&text.version, 1, u32::MAX, "supersedes.version");
-        if replaced >= version {
+        if version > 0 && i64::from(replaced) >= version {
             self.report.add(
                 text.version.span(),
                 format!("version {version} cannot replace version {replaced}"),
@@ -419,7 +422,7 @@ impl Reader<'_> {
         let signers = self.number(text, 1, 2, "signers_required");
         let grave =
             [Check::CredentialCheck, Check::IcsIdentity].into_iter().find(|check| checks.contains(check));
-        if let (Some(check), 1) = (grave, signers) {
+        if let (Some(check), 1) = (grave, *text.get_ref()) {
             self.report.add(
                 text.span(),
                 format!("`{check}` needs two signers"),
@@ -507,12 +510,13 @@ impl Reader<'_> {
         match text.get_ref().parse() {
             Ok(prefix) => Some(prefix),
             Err(error) => {
-                self.report.add(
-                    text.span(),
-                    error.to_string(),
-                    "write the lowest address of the prefix and its length",
-                );
-                None
+                let hint = "write the lowest address of the prefix and its length";
+                self.report.add(text.span(), error.to_string(), hint);
+                match error {
+                    // The prefix that was meant lets the other rules speak.
+                    ParsePrefixError::HostBits(_, meant) => Some(meant),
+                    ParsePrefixError::Syntax(_) => None,
+                }
             }
         }
     }
@@ -549,14 +553,16 @@ impl Reader<'_> {
             if prefix.len() == 0 {
                 read.report.add(
                     span,
-                    format!("`{prefix}` is every address there is"),
+                    format!("`{prefix}` is every {} address there is", if prefix.base().is_ipv4() { "IPv4" } else { "IPv6" }),
                     "name the prefixes that the authority is responsible for",
                 );
                 return;
             }
             let allowed = AddressSet::from(prefix).minus(&excluded);
             let Some((block, refused)) = unnamed_special(&allowed, &named) else { return };
-            let example = refused.prefixes().next().expect("the set is not empty");
+            let whole = AddressSet::from(prefix).intersect(&block.prefix().into());
+            let missing = if named.intersect(&whole).is_empty() { whole } else { refused };
+            let example = missing.prefixes().next().expect("the set is not empty");
             let (message, hint) = if block.nameable {
                 (
                     format!("`{prefix}` reaches {} space ({}), which is not named", block.name, block.prefix),
@@ -572,7 +578,7 @@ impl Reader<'_> {
         })
     }
 
-    fn targets(&mut self, text: &Spanned<TargetsText>, scope: &AddressSet) -> AddressSet {
+    fn targets(&mut self, text: &Spanned<TargetsText>, scope: Option<&AddressSet>) -> AddressSet {
         let mut targets = Vec::new();
         for text in &text.get_ref().prefixes {
             targets.extend(self.prefix(text).map(|prefix| (prefix, text.span())));
@@ -588,9 +594,8 @@ impl Reader<'_> {
             }
         }
         for (prefix, span) in &targets {
-            let outside = AddressSet::from(*prefix).minus(scope);
-            if !outside.is_empty() {
-                let example = outside.nth(0).expect("the set is not empty");
+            let outside = scope.map(|scope| AddressSet::from(*prefix).minus(scope)).unwrap_or_default();
+            if let Some(example) = outside.nth(0) {
                 self.report.add(
                     span.clone(),
                     format!("`{prefix}` is not inside the scope: {example} is outside"),
@@ -796,7 +801,8 @@ impl Reader<'_> {
             (rate.per_prefix.burst, "per_prefix.burst"),
             (rate.per_address.burst, "per_address.burst"),
         ] {
-            if u64::from(burst) * u64::from(share) < 100 {
+            if u64::from(burst) * u64::from(share) < 100 && i64::from(share) == *text.share_percent.get_ref()
+            {
                 self.report.add(
                     text.share_percent.span(),
                     format!(
