@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use regex::bytes::Regex;
-
 use super::literal::Prefilter;
-use super::pattern::{self, Flags};
+use super::pattern::{Compiled, Flags};
 use super::xml::{self, PackError};
 
 /// Longest input looked at, in bytes; the rest is cut off. No banner that we keep is longer.
@@ -35,7 +33,7 @@ pub struct Fingerprint {
     pub(super) description: String,
     pub(super) examples: Vec<Example>,
     pub(super) params: Vec<Param>,
-    pub(super) regex: OnceLock<Option<Regex>>,
+    pub(super) compiled: Compiled,
 }
 
 /// A text that the fingerprint must match, with the attributes it must yield.
@@ -199,14 +197,8 @@ impl Fingerprint {
         &self.params
     }
 
-    /// Compiles on first use; a pattern that does not compile matches nothing and is reported by
-    /// [`Database::verify`].
-    pub(super) fn regex(&self) -> Option<&Regex> {
-        self.regex.get_or_init(|| pattern::compile(&self.pattern, self.flags).ok()).as_ref()
-    }
-
     fn attributes(&self, input: &[u8], protocol: Option<&str>) -> Option<BTreeMap<&str, String>> {
-        let captures = self.regex()?.captures(input)?;
+        let captures = self.compiled.captures(&self.pattern, self.flags, input)?;
         let mut values: BTreeMap<&str, String> = BTreeMap::new();
         for param in &self.params {
             let value = match param.position {

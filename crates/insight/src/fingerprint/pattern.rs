@@ -1,6 +1,8 @@
 //! How a pattern is read: as Ruby does, over bytes.
 
-use regex::bytes::{Regex, RegexBuilder};
+use std::sync::OnceLock;
+
+use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_syntax::hir::Hir;
 
 /// Largest compiled form of one pattern, in bytes.
@@ -33,19 +35,46 @@ impl Flags {
     }
 }
 
+/// A pattern compiled when it is first needed, over bytes and, where that can make a difference,
+/// over characters.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
+    bytes: OnceLock<Option<Regex>>,
+    characters: OnceLock<Option<Regex>>,
+}
+
+impl Compiled {
+    /// The groups of the first match. A pattern that does not compile matches nothing.
+    ///
+    /// A dot is one byte. Text beyond ASCII that does not match so is read again as characters,
+    /// for a title such as `Sign in · GitLab`.
+    pub(crate) fn captures<'i>(&self, pattern: &str, flags: Flags, input: &'i [u8]) -> Option<Captures<'i>> {
+        let bytes = self.bytes.get_or_init(|| compile(pattern, flags).ok()).as_ref()?;
+        if let Some(found) = bytes.captures(input) {
+            return Some(found);
+        }
+        if input.is_ascii() || !(pattern.contains('.') || pattern.contains("[^")) {
+            return None;
+        }
+        std::str::from_utf8(input).ok()?;
+        self.characters.get_or_init(|| build(pattern, flags, true).ok()).as_ref()?.captures(input)
+    }
+}
+
 /// Compiles over bytes; a pattern that names characters beyond ASCII in a class needs Unicode.
 pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Regex, regex::Error> {
-    let build = |unicode| {
-        RegexBuilder::new(pattern)
-            .multi_line(true)
-            .unicode(unicode)
-            .case_insensitive(flags.ignore_case)
-            .dot_matches_new_line(flags.dot_matches_newline)
-            .size_limit(COMPILED_MAX)
-            .nest_limit(NEST_MAX)
-            .build()
-    };
-    build(false).or_else(|error| build(true).map_err(|_| error))
+    build(pattern, flags, false).or_else(|error| build(pattern, flags, true).map_err(|_| error))
+}
+
+fn build(pattern: &str, flags: Flags, unicode: bool) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern)
+        .multi_line(true)
+        .unicode(unicode)
+        .case_insensitive(flags.ignore_case)
+        .dot_matches_new_line(flags.dot_matches_newline)
+        .size_limit(COMPILED_MAX)
+        .nest_limit(NEST_MAX)
+        .build()
 }
 
 /// The pattern's structure, read the same way; `None` when it does not parse.

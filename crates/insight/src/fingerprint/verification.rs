@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::database::{Database, Example, Fingerprint, Match};
+use super::database::{Database, Example, Match};
 
 /// What is wrong with one fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,11 +155,4 @@ fn wrong_attributes(found: &Match<'_>, example: &Example) -> Vec<FaultKind> {
         })
     };
     example.attributes.iter().filter_map(differs).collect()
-}
-
-impl Fingerprint {
-    /// True when the fingerprint itself matches `input`.
-    pub fn matches(&self, input: &[u8]) -> bool {
-        self.regex().is_some_and(|regex| regex.is_match(input))
-    }
 }

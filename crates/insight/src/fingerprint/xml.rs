@@ -9,7 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
 use super::database::{Database, Example, Fingerprint, Param, stem};
-use super::pattern::Flags;
+use super::pattern::{Compiled, Flags};
 
 /// What one file may hold. The whole Recog database stays far below.
 pub mod limits {
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
             description: String::new(),
             examples: Vec::new(),
             params: Vec::new(),
-            regex: OnceLock::new(),
+            compiled: Compiled::default(),
         };
         let mut pattern = None;
         for (name, value) in self.attributes(start)? {

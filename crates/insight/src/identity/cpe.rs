@@ -15,7 +15,8 @@ pub fn cpe23(text: &str) -> Option<String> {
     } else {
         split_formatted(text.strip_prefix("cpe:2.3:")?).iter().map(|one| unescape(one)).collect()
     };
-    let [Component::Value(part), Component::Value(vendor), Component::Value(product), rest @ ..] = &components[..]
+    let [Component::Value(part), Component::Value(vendor), Component::Value(product), rest @ ..] =
+        &components[..]
     else {
         return None;
     };
@@ -176,7 +177,15 @@ mod tests {
         assert_eq!(with_version(open, "11.01.34"), closed);
         assert_eq!(with_version(closed, "1"), closed);
         assert!(same_product(open, closed));
-        for bad in ["", "cpe:/", "cpe:/o:vendor", "cpe:/x:a:b", "http://", "cpe:/o::b", "cpe:/a:a:b:1:2:3:4:5:6:7:8:9"] {
+        for bad in [
+            "",
+            "cpe:/",
+            "cpe:/o:vendor",
+            "cpe:/x:a:b",
+            "http://",
+            "cpe:/o::b",
+            "cpe:/a:a:b:1:2:3:4:5:6:7:8:9",
+        ] {
             assert_eq!(cpe23(bad), None, "{bad}");
         }
     }

@@ -28,7 +28,8 @@ pub(super) fn fuse(statements: &[Statement]) -> Identity {
 }
 
 fn device(statements: &[Statement]) -> Identity {
-    let all: Vec<Voice<'_>> = statements.iter().map(|statement| Voice::new(statement, &statement.device)).collect();
+    let all: Vec<Voice<'_>> =
+        statements.iter().map(|statement| Voice::new(statement, &statement.device)).collect();
     let vendor = choose(&all, Attribute::Vendor, normal_vendor, equal);
     // Once the maker is known, who speaks of another maker is not asked about the model.
     let of_maker: Vec<Voice<'_>> = all
@@ -215,7 +216,9 @@ fn components(statements: &[Statement], identity: &Identity) -> Vec<Component> {
         let name = normal_product(&software.product.value);
         let confidence = percent(software.product.sure.min(SURE_MAX));
         let known_better = software.version.is_none()
-            && out.iter().any(|held| held.port == software.port && normal_product(&held.product.value) == name);
+            && out
+                .iter()
+                .any(|held| held.port == software.port && normal_product(&held.product.value) == name);
         if Some(&name) == product.as_ref() || known_better || confidence < THRESHOLD {
             continue;
         }

@@ -276,7 +276,10 @@ mod tests {
         assert_eq!(forms(Field::SshBanner, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), ["OpenSSH_9.2p1 Debian-2"]);
         assert_eq!(forms(Field::SshBanner, "SSH-"), ["SSH-"]);
         assert_eq!(forms(Field::FtpBanner, "220 (vsFTPd 3.0.3)\r\n"), ["(vsFTPd 3.0.3)"]);
-        assert_eq!(forms(Field::FtpBanner, "220-Hello\r\n220 there\r\n"), ["Hello\r\nthere", "Hello", "there"]);
+        assert_eq!(
+            forms(Field::FtpBanner, "220-Hello\r\n220 there\r\n"),
+            ["Hello\r\nthere", "Hello", "there"]
+        );
         assert_eq!(forms(Field::HttpTitle, " a\r\n  b "), ["a b"]);
         assert_eq!(forms(Field::HttpCookie, "SID"), ["SID="]);
         assert_eq!(

@@ -116,17 +116,12 @@ fn statement(found: &Match<'_>, sighting: &Sighting, text: usize, rank: usize) -
     let system = sure("os");
     let os_cpe = found.get("os.cpe23").and_then(cpe23);
     let (vendor, product) = (found.get("os.vendor"), found.get("os.product"));
-    let says_system = vendor.is_some() || product.is_some();
-    let facts = match is_general_purpose(vendor, product) {
-        true => &mut computer,
-        false => &mut device,
-    };
-    if says_system {
-        add(facts, Attribute::Vendor, vendor, system);
-        add(facts, Attribute::System, product, system);
-        add(facts, Attribute::Version, found.get("os.version"), system);
-        add(facts, Attribute::Cpe, os_cpe.as_deref(), system);
-    }
+    // A version without a named system is that of the device's firmware.
+    let facts = if is_general_purpose(vendor, product) { &mut computer } else { &mut device };
+    add(facts, Attribute::Vendor, vendor, system);
+    add(facts, Attribute::System, product, system);
+    add(facts, Attribute::Version, found.get("os.version"), system);
+    add(facts, Attribute::Cpe, os_cpe.as_deref(), system);
     add(&mut device, Attribute::Version, found.get("hw.version"), hardware);
     add(&mut device, Attribute::Cpe, hw_cpe.as_deref(), hardware);
     for (group, sure) in [("hw.device", hardware), ("os.device", system)] {

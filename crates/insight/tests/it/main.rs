@@ -1,1 +1,4 @@
 //! Integration tests of insight.
+
+mod pack;
+mod recog;
