@@ -78,7 +78,8 @@ impl Version {
     /// A distribution's revision (Debian, Ubuntu, Red Hat) is cut off, its epoch too: what remains
     /// is the upstream version ([`Version::distribution`] remembers the cut).
     pub fn parse(text: &str) -> Option<Self> {
-        let lower = text.trim().to_ascii_lowercase();
+        // Some records carry the escapes of CPE names into their versions.
+        let lower = text.trim().to_ascii_lowercase().replace('\\', "");
         if lower.is_empty() || lower.len() > TEXT_MAX {
             return None;
         }

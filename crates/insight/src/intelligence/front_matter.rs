@@ -1,8 +1,8 @@
 //! A bounded reader of the YAML front matter that endoflife.date writes.
 //!
 //! Own code rather than a YAML library: the established one is archived and its successors are
-//! young; the files use a small part of YAML, and what lies outside it (anchors, aliases, tags,
-//! flow mappings over several lines) is refused here instead of expanded. Scalars stay text, so
+//! young; the files use a small part of YAML, and what lies outside it (anchors, aliases, tags, flow
+//! mappings over several lines) is refused here instead of expanded. Scalars stay text, so
 //! that the cycle `3.10` is not read as the number 3.1.
 
 /// Most lines between the two `---`.
@@ -198,8 +198,12 @@ impl<'a> Reader<'a> {
                 let lines = self.deeper(indent, true);
                 return Ok(Value::Text(lines.join(if literal { "\n" } else { " " }).trim_end().to_owned()));
             }
-            b'&' | b'*' | b'!' | b'{' | b'%' | b'@' | b'`' => {
-                return problem(number, "anchors, aliases, tags and flow mappings are not read");
+            b'&' | b'*' | b'!' | b'%' | b'@' | b'`' => {
+                return problem(number, "anchors, aliases and tags are not read");
+            }
+            // Nothing that is looked at stands in a flow mapping: on one line it is kept as text.
+            b'{' if !uncommented(text).ends_with('}') => {
+                return problem(number, "flow mappings over several lines are not read");
             }
             quote @ (b'"' | b'\'') => {
                 let mut whole = text.to_owned();

@@ -34,7 +34,7 @@ const COMPANY: &[&str] = &[
 ];
 
 /// Words at the end of a product's name that do not tell products apart.
-const SOFTWARE: &[&str] = &["firmware", "software"];
+const SOFTWARE: &[&str] = &["firmware", "software", "series"];
 
 /// Names that say nothing.
 const NOTHING: &[&str] = &["", "na", "unknown", "unspecified", "none", "any", "notapplicable"];

@@ -20,6 +20,7 @@ fn orders_that_are_known() {
         "5.37 5.37_Patch_1 5.37_Patch_2 5.38",
         "1.04 1.05 1.10",
         "6.9.3-9 6.9.3-10 6.9.4",
+        "5.21(AAZF.14)C0 5.21(AAZF.15)C0 5.22(AAZF.1)C0",
         "12.4(22)T1 12.4(24)T1 12.4(24)T5",
         "1.2-rc1 1.2 1.2.1",
         "7 7.0.1 7.1",
@@ -42,6 +43,7 @@ fn blanks_and_dashes_before_a_word_mean_nothing() {
         ("1.0.0+20130313", "1.0.0"),
         ("US_AC10UV1.0RTL_V15.03.06.49_multi_TDE01", "us_ac10uv1.0rtl_v15.03.06.49_multi_tde01"),
         ("R.47.0.0", "r.47"),
+        ("V5.21(AAZF.14)C0", "5.21\\(aazf.14\\)c0"),
     ] {
         assert_eq!(compare(a, b), Some(Ordering::Equal), "{a} ? {b}");
     }

@@ -1,4 +1,6 @@
 //! Integration tests of insight.
 
+mod identity;
 mod pack;
+mod knowledge;
 mod recog;
