@@ -40,14 +40,18 @@ pub fn head(section: &[u8]) -> Vec<u8> {
         };
         let name = line[..colon].trim_ascii().to_ascii_lowercase();
         let value = &line[colon + 1..];
-        out.extend_from_slice(&line[..=colon]);
-        match name.as_slice() {
-            b"set-cookie" | b"cookie" => out.extend(cookie(value)),
+        let value = match name.as_slice() {
+            b"set-cookie" | b"cookie" => cookie(value),
             // Scheme and realm stay; nonce and opaque go by their names.
-            b"www-authenticate" | b"proxy-authenticate" => out.extend(text(value)),
-            name if SECRET_FIELDS.iter().any(|field| field.as_bytes() == name) => out.extend(whole(value)),
-            _ => out.extend(text(value)),
-        }
+            b"www-authenticate" | b"proxy-authenticate" => text(value),
+            name if SECRET_FIELDS.iter().any(|field| field.as_bytes() == name) => whole(value),
+            _ => {
+                out.extend(text(line));
+                continue;
+            }
+        };
+        out.extend_from_slice(&line[..=colon]);
+        out.extend(value);
     }
     out
 }

@@ -52,8 +52,8 @@ pub(crate) fn tags(page: &str) -> impl Iterator<Item = Tag<'_>> {
         loop {
             let open = at + page.get(at..)?.find('<')?;
             let rest = &page[open..];
-            if rest.starts_with("<!--") {
-                at = open + 4 + rest[4..].find("-->")? + 3;
+            if let Some(comment) = rest.strip_prefix("<!--") {
+                at = open + 4 + comment.find("-->")? + 3;
                 continue;
             }
             let name_len = rest[1..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len() - 1);

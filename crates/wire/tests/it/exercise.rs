@@ -1,0 +1,117 @@
+//! Every decoder, fed with arbitrary bytes. Shared with the fuzz targets in `fuzz/`.
+//!
+//! `cuts` chooses where a stream of bytes is cut into reads: a decoder must not care.
+
+use kenshin_wire::http::challenge::challenges;
+use kenshin_wire::http::digest::{Digest, Proof};
+use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, page};
+use kenshin_wire::reply::ReplyDecoder;
+use kenshin_wire::ssh::{HostKeyExchange, KexInit, Step, decode_packet, host_key};
+use kenshin_wire::telnet::{TelnetDecoder, prompt, reply};
+use kenshin_wire::{charset, mqtt, recognise, redaction, rtsp, tls};
+
+/// Cuts `bytes` into reads whose sizes `cuts` chooses.
+pub fn reads(bytes: &[u8], mut cuts: u64) -> Vec<&[u8]> {
+    let (mut out, mut rest) = (Vec::new(), bytes);
+    while !rest.is_empty() {
+        let len = 1 + (cuts % 97) as usize * (cuts % 13) as usize;
+        cuts = cuts
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407)
+            .rotate_left(17);
+        let (read, more) = rest.split_at(len.min(rest.len()));
+        out.push(read);
+        rest = more;
+    }
+    out
+}
+
+const SMALL: Limits = Limits { head_bytes_max: 2048, headers_max: 32, body_bytes_max: 4096 };
+
+/// The response in `bytes`, read in pieces; `None` when it is none.
+pub fn response(bytes: &[u8], cuts: u64) -> Option<Response> {
+    let mut decoder = ResponseDecoder::new(SMALL);
+    for read in reads(bytes, cuts) {
+        match decoder.push(read) {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => break,
+            Err(_) => return None,
+        }
+    }
+    decoder.end().ok()
+}
+
+pub fn http(bytes: &[u8], cuts: u64) {
+    let Some(response) = response(bytes, cuts) else { return };
+    assert!(response.body.len() <= SMALL.body_bytes_max);
+    assert!(response.head.headers.iter().count() <= SMALL.headers_max);
+    let text = response.text();
+    assert!(page::title(&text).is_none_or(|title| title.len() <= 512));
+    page::has_password_form(&text);
+    response.head.headers.cookie_names();
+    rtsp::methods(&response.head);
+    for challenge in challenges(&response.head.headers) {
+        challenge.shown();
+        if let Some(digest) = Digest::from_challenge(&challenge) {
+            let proof = Proof { user: "a", password: "b", method: "GET", target: "/", cnonce: "c", count: 1 };
+            assert!(digest.answer(&proof).starts_with("Digest "));
+        }
+    }
+}
+
+pub fn ssh(bytes: &[u8], cuts: u64) {
+    let mut exchange = HostKeyExchange::new("Kenshin", "test");
+    for read in reads(bytes, cuts) {
+        match exchange.push(read) {
+            Ok(Step::Continue(out)) => assert!(out.len() < 8192),
+            Ok(Step::Done(_)) | Err(_) => break,
+        }
+    }
+    let _ = decode_packet(bytes);
+    let _ = KexInit::decode(bytes);
+    let _ = host_key(bytes);
+}
+
+pub fn telnet(bytes: &[u8], cuts: u64) {
+    let mut decoder = TelnetDecoder::new(1024);
+    let mut answered = 0;
+    for read in reads(bytes, cuts) {
+        answered += decoder.push(read).len();
+        assert!(decoder.text().len() <= 1024);
+    }
+    // Each of 256 options is refused once as DO and once as WILL.
+    assert!(answered <= 2 * 256 * 3);
+    assert!(decoder.options().len() <= 64);
+    prompt(decoder.text());
+    reply(decoder.text());
+}
+
+pub fn replies(bytes: &[u8], cuts: u64) {
+    let mut decoder = ReplyDecoder::default();
+    for read in reads(bytes, cuts) {
+        if decoder.push(read).is_err() {
+            return;
+        }
+        while let Ok(Some(reply)) = decoder.next_reply() {
+            assert!(reply.code <= 999);
+            reply.shown();
+        }
+    }
+}
+
+pub fn rest(bytes: &[u8]) {
+    recognise(bytes);
+    tls::recognise(bytes);
+    mqtt::connack(bytes);
+    charset::decode(bytes, charset::declared(bytes).as_deref());
+    assert_eq!(redaction::text(bytes).len(), bytes.len());
+    assert_eq!(redaction::head(bytes).len(), bytes.len());
+}
+
+pub fn everything(bytes: &[u8], cuts: u64) {
+    http(bytes, cuts);
+    ssh(bytes, cuts);
+    telnet(bytes, cuts);
+    replies(bytes, cuts);
+    rest(bytes);
+}

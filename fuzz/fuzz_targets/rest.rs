@@ -1,0 +1,10 @@
+//! Fuzzes recognition, TLS records, MQTT, character sets and redaction.
+#![no_main]
+#![allow(dead_code, reason = "the exercises are shared, each target runs one")]
+
+#[path = "../../crates/wire/tests/it/exercise.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    exercise::rest(bytes);
+});
