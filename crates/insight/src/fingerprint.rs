@@ -124,3 +124,6 @@ impl Packs {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,22 @@ pub(super) fn with_version(text: &str, version: &str) -> String {
     parts.join(":")
 }
 
+/// The formatted string, its version and update left open unless `disclosed` says that the host
+/// showed that version.
+pub(super) fn only_disclosed(text: &str, disclosed: impl Fn(&str) -> bool) -> String {
+    let mut parts = split_formatted(text);
+    let stated = match parts.get(VERSION).map(|version| unescape(version)) {
+        Some(Component::Value(version)) => disclosed(&version),
+        _ => return text.to_owned(),
+    };
+    if !stated {
+        for open in parts.iter_mut().skip(VERSION).take(2) {
+            *open = "*".to_owned();
+        }
+    }
+    parts.join(":")
+}
+
 enum Component {
     Any,
     None,
@@ -177,6 +193,8 @@ mod tests {
         assert_eq!(with_version(open, "11.01.34"), closed);
         assert_eq!(with_version(closed, "1"), closed);
         assert!(same_product(open, closed));
+        assert_eq!(only_disclosed(closed, |_| true), closed);
+        assert_eq!(only_disclosed(closed, |version| version != "11.01.34"), open);
         for bad in [
             "",
             "cpe:/",

@@ -40,26 +40,25 @@ fn device(statements: &[Statement]) -> Identity {
             _ => true,
         })
         .collect();
-    let product = choose(&of_maker, Attribute::Product, normal_product, related)
-        .or_else(|| choose(&of_maker, Attribute::System, normal_product, related));
+    let model = choose(&of_maker, Attribute::Product, normal_product, related);
+    // A model runs a system of another name; only where the system is the product does it compete.
+    let naming = if model.is_some() { Attribute::Product } else { Attribute::System };
+    let product = model.or_else(|| choose(&of_maker, Attribute::System, normal_product, related));
     let of_product: Vec<Voice<'_>> = of_maker
         .iter()
         .copied()
-        .filter(|voice| {
-            let names = [Attribute::Product, Attribute::System].map(|name| voice.facts.get(&name));
-            let mut names = names.iter().flatten().peekable();
-            match &product {
-                Some(product) if names.peek().is_some() => {
-                    names.any(|name| related(&normal_product(&name.value), &normal_product(&product.value)))
-                }
-                _ => true,
+        .filter(|voice| match (&product, voice.facts.get(&naming)) {
+            (Some(product), Some(name)) => {
+                related(&normal_product(&name.value), &normal_product(&product.value))
             }
+            _ => true,
         })
         .collect();
-    let version = choose(&of_product, Attribute::Version, str::to_owned, equal);
+    // A version of we do not know what says nothing, nor does a name by a maker in doubt.
+    let version = choose(&of_product, Attribute::Version, str::to_owned, equal).filter(|_| product.is_some());
     Identity {
         device_type: choose(&of_maker, Attribute::Type, str::to_owned, equal),
-        cpe: choose_cpe(&of_product, version.as_ref()),
+        cpe: vendor.as_ref().and_then(|_| choose_cpe(&of_product, version.as_ref())),
         vendor,
         product,
         version,

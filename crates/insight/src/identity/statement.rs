@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::fingerprint::{Match, Packs};
 
-use super::cpe::cpe23;
+use super::cpe::{self, cpe23};
 use super::name::{device_type, is_general_purpose, normal_product};
 use super::sighting::{Field, Sighting};
 
@@ -14,6 +14,9 @@ const CERTAINTY_OWN: f64 = 1.0;
 
 /// Certainty of an imported fingerprint that states none, as Recog's own tools assume.
 const CERTAINTY_IMPORTED: f64 = 0.85;
+
+/// What some fingerprints call a product and is only a protocol.
+const NO_NAMES: &[&str] = &["http", "https", "httpd", "ftp", "ftpd", "ssh", "telnet", "smtp"];
 
 /// Longest value kept, in bytes.
 const VALUE_MAX: usize = 100;
@@ -108,21 +111,31 @@ fn statement(found: &Match<'_>, sighting: &Sighting, text: usize, rank: usize) -
         }
     };
 
+    // Some imported fingerprints state the version that was current when they were written. Only
+    // what the host itself shows is a version.
+    let shown = String::from_utf8_lossy(&sighting.text).to_lowercase();
+    let disclosed = |version: &str| shown.contains(&version.to_lowercase());
+    let version = |name: &str| found.get(name).filter(|version| disclosed(version));
+    let cpe = |name: &str| {
+        let cpe = found.get(name).and_then(cpe23)?;
+        Some(cpe::only_disclosed(&cpe, disclosed))
+    };
+
     let hardware = sure("hw");
-    let hw_cpe = found.get("hw.cpe23").and_then(cpe23);
+    let hw_cpe = cpe("hw.cpe23");
     add(&mut device, Attribute::Vendor, found.get("hw.vendor"), hardware);
     add(&mut device, Attribute::Product, found.get("hw.product"), hardware);
 
     let system = sure("os");
-    let os_cpe = found.get("os.cpe23").and_then(cpe23);
+    let os_cpe = cpe("os.cpe23");
     let (vendor, product) = (found.get("os.vendor"), found.get("os.product"));
     // A version without a named system is that of the device's firmware.
     let facts = if is_general_purpose(vendor, product) { &mut computer } else { &mut device };
     add(facts, Attribute::Vendor, vendor, system);
     add(facts, Attribute::System, product, system);
-    add(facts, Attribute::Version, found.get("os.version"), system);
+    add(facts, Attribute::Version, version("os.version"), system);
     add(facts, Attribute::Cpe, os_cpe.as_deref(), system);
-    add(&mut device, Attribute::Version, found.get("hw.version"), hardware);
+    add(&mut device, Attribute::Version, version("hw.version"), hardware);
     add(&mut device, Attribute::Cpe, hw_cpe.as_deref(), hardware);
     for (group, sure) in [("hw.device", hardware), ("os.device", system)] {
         let word = found.get(group).and_then(device_type);
@@ -136,12 +149,13 @@ fn statement(found: &Match<'_>, sighting: &Sighting, text: usize, rank: usize) -
         let get = |name: &str| found.get(&format!("{group}.{name}"));
         let Some(product) = get("product").map(clean) else { continue };
         let sure = sure(group);
-        if sure > 0.0 && !own_names.contains(&normal_product(&product)) {
+        let name = normal_product(&product);
+        if sure > 0.0 && !own_names.contains(&name) && !NO_NAMES.contains(&name.as_str()) {
             components.push(Software {
                 vendor: get("vendor").map(clean),
                 product: Fact { value: product, sure },
-                version: get("version").map(clean),
-                cpe: get("cpe23").and_then(cpe23),
+                version: version(&format!("{group}.version")).map(clean),
+                cpe: cpe(&format!("{group}.cpe23")),
                 port: sighting.port,
             });
         }

@@ -1,0 +1,185 @@
+//! What hosts are, from tables of what they say.
+
+use kenshin_insight::fingerprint::Packs;
+use kenshin_insight::identity::{Field, Sighting, identify, identify_sightings};
+use kenshin_observation::Identity;
+use proptest::prelude::*;
+
+/// One host of a table.
+#[derive(Debug, Default)]
+pub(crate) struct Case {
+    name: String,
+    sightings: Vec<Sighting>,
+    expected: Vec<(String, String)>,
+}
+
+/// Reads a table: `= name`, then `field:port text` lines (with `\r`, `\n` and `\\`), then
+/// `> attribute value` lines, where `-` means that nothing may be claimed.
+pub(crate) fn cases(table: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in table.lines() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("= ") {
+            cases.push(Case { name: name.to_owned(), ..Case::default() });
+            continue;
+        }
+        let case = cases.last_mut().expect("a table starts with a name");
+        if let Some(expected) = line.strip_prefix("> ") {
+            let (attribute, value) = expected.split_once(' ').expect("attribute and value");
+            case.expected.push((attribute.to_owned(), value.to_owned()));
+        } else {
+            let (place, text) = line.split_once(' ').expect("field:port and text");
+            let (field, port) = place.split_once(':').expect("field and port");
+            let field = Field::ALL.iter().find(|known| known.as_str() == field);
+            let field = *field.unwrap_or_else(|| panic!("unknown field in `{line}`"));
+            case.sightings.push(Sighting::new(field, port.parse().unwrap(), unescape(text)));
+        }
+    }
+    cases
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, character == '\\') {
+            (_, true) => match characters.next() {
+                Some('r') => out.push('\r'),
+                Some('n') => out.push('\n'),
+                Some(other) => out.push(other),
+                None => {}
+            },
+            (other, false) => out.push(other),
+        }
+    }
+    out
+}
+
+/// What differs from the table, in words.
+pub(crate) fn differences(case: &Case, packs: &Packs) -> Vec<String> {
+    let identity = identify_sightings(&case.sightings, packs);
+    let components: Vec<String> = identity
+        .components
+        .iter()
+        .map(|one| match &one.version {
+            Some(version) => format!("{} {version}:{}", one.product.value, one.port),
+            None => format!("{}:{}", one.product.value, one.port),
+        })
+        .collect();
+    let mut out = Vec::new();
+    for (attribute, expected) in &case.expected {
+        let found = match attribute.as_str() {
+            "vendor" => identity.vendor.as_ref().map(|claim| claim.value.clone()),
+            "product" => identity.product.as_ref().map(|claim| claim.value.clone()),
+            "version" => identity.version.as_ref().map(|claim| claim.value.clone()),
+            "type" => identity.device_type.as_ref().map(|claim| claim.value.clone()),
+            "cpe" => identity.cpe.as_ref().map(|claim| claim.value.clone()),
+            "component" if expected == "-" => components.first().cloned(),
+            "component" => components.iter().find(|one| *one == expected).cloned(),
+            "unknown" => Some(identity.is_unknown().to_string()),
+            other => panic!("unknown attribute `{other}`"),
+        };
+        if found.as_deref().unwrap_or("-") != expected {
+            out.push(format!(
+                "{}: {attribute} should be `{expected}`, is `{}` ({})",
+                case.name,
+                found.unwrap_or_else(|| components.join(", ")),
+                reasons(&identity),
+            ));
+        }
+    }
+    out
+}
+
+fn reasons(identity: &Identity) -> String {
+    let claims = [&identity.vendor, &identity.product, &identity.version, &identity.device_type];
+    let claims = claims.iter().filter_map(|claim| claim.as_ref());
+    claims
+        .map(|claim| format!("{} {}% {}", claim.value, claim.confidence, claim.reason))
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+const TABLE: &str = include_str!("../../../../testdata/insight/identity.txt");
+
+#[test]
+fn hosts_are_what_the_table_says() {
+    let cases = cases(TABLE);
+    let wrong: Vec<String> = cases.iter().flat_map(|case| differences(case, &Packs::own())).collect();
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(cases.iter().all(|case| !case.expected.is_empty()));
+}
+
+#[test]
+fn an_imported_pack_adds_and_does_not_overrule() {
+    let Some(recog) = crate::recog::pack() else {
+        eprintln!("skipped: an_imported_pack_adds_and_does_not_overrule (no shared data)");
+        return;
+    };
+    let packs = Packs::both([recog]);
+    let keeps = |case: &Case| {
+        let own = identify_sightings(&case.sightings, &Packs::own());
+        let both = identify_sightings(&case.sightings, &packs);
+        let value = |identity: &Identity| {
+            let claims = [&identity.vendor, &identity.product]
+                .map(|claim| claim.as_ref().map(|one| one.value.clone()));
+            claims
+        };
+        let kept = value(&own).into_iter().zip(value(&both)).all(|(own, both)| own.is_none() || own == both);
+        (!kept).then(|| {
+            format!("{}: {:?} became {:?} ({})", case.name, value(&own), value(&both), reasons(&both))
+        })
+    };
+    let wrong: Vec<String> = cases(TABLE).iter().filter_map(keeps).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn observations_and_their_sightings_agree() {
+    assert!(identify(&[], &Packs::own()).is_unknown());
+    assert_eq!(identify(&[], &Packs::own()), Identity::default());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        texts in proptest::collection::vec((0..Field::ALL.len(), any::<u16>(), proptest::collection::vec(any::<u8>(), 0..200)), 0..6)
+    ) {
+        let sightings: Vec<Sighting> =
+            texts.iter().map(|(field, port, text)| Sighting::new(Field::ALL[*field], *port, text)).collect();
+        let identity = identify_sightings(&sightings, &Packs::own());
+        for claim in [&identity.vendor, &identity.product, &identity.version, &identity.cpe].into_iter().flatten() {
+            prop_assert!(claim.confidence <= 100 && claim.confidence >= 50);
+            prop_assert!(!claim.value.chars().any(char::is_control));
+        }
+    }
+
+    /// Whatever surrounds it, a known text cut anywhere or with bytes changed never panics, and a
+    /// version is only ever text that was there.
+    #[test]
+    fn mutated_texts_never_panic_and_versions_are_disclosed(
+        case in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte: u8
+    ) {
+        let cases = cases(TABLE);
+        let case = case.get(&cases);
+        let mut sightings = case.sightings.clone();
+        for sighting in &mut sightings {
+            let position = at.index(sighting.text.len().max(1));
+            if let Some(place) = sighting.text.get_mut(position) {
+                *place = byte;
+            }
+            sighting.text.truncate(cut.index(sighting.text.len() + 1));
+        }
+        let identity = identify_sightings(&sightings, &Packs::own());
+        let said = sightings.iter().map(|one| String::from_utf8_lossy(&one.text).into_owned()).collect::<Vec<_>>();
+        let versions = identity.components.iter().filter_map(|one| one.version.as_ref());
+        for version in versions.chain(identity.version.as_ref().map(|claim| &claim.value)) {
+            prop_assert!(said.iter().any(|text| text.contains(version.as_str())), "{version} in {said:?}");
+        }
+    }
+}
