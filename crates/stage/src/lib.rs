@@ -33,7 +33,10 @@ mod truth;
 pub use device::{Device, ServiceState, TlsState};
 pub use evolution::{Event, EventKind};
 pub use intelligence::TownIntelligence;
-pub use model::{Firmware, FirmwareState, KeyPolicy, Model, ModelError, Service, ServiceKind};
+pub use model::{
+    Attribute, Factory, Firmware, FirmwareState, HttpAuth, KeyPolicy, Model, ModelError, Service,
+    ServiceKind, TlsModel,
+};
 pub use provider::{PROVIDER_KEYS, TownProvider};
 pub use running::{RunningTown, ServeError, TownLog, serve};
 pub use town::{Round, Town, TownConfig, TownError};
