@@ -255,7 +255,14 @@ impl russh::client::Handler for Visitor {
 async fn ssh(device: &Device, user: &str, password: &str) -> (Option<String>, Option<bool>) {
     let key = Arc::new(Mutex::new(None));
     let mut config = russh::client::Config::default();
-    config.preferred.kex = russh::kex::ALL_KEX_ALGORITHMS.iter().map(|name| **name).collect();
+    config.preferred.mac = russh::mac::ALL_MAC_ALGORITHMS.iter().map(|name| **name).collect();
+    config.preferred.kex = vec![
+        russh::kex::CURVE25519,
+        russh::kex::CURVE25519_PRE_RFC_8731,
+        russh::kex::DH_G14_SHA256,
+        russh::kex::DH_G14_SHA1,
+    ]
+    .into();
     let at = SocketAddr::from((device.address, Town::port(22)));
     let taken = match russh::client::connect(Arc::new(config), at, Visitor(Arc::clone(&key))).await {
         Ok(mut session) => session.authenticate_password(user, password).await.ok().map(|r| r.success()),
