@@ -124,9 +124,7 @@ fn an_imported_pack_adds_and_does_not_overrule() {
         let own = identify_sightings(&case.sightings, &Packs::own());
         let both = identify_sightings(&case.sightings, &packs);
         let value = |identity: &Identity| {
-            let claims = [&identity.vendor, &identity.product]
-                .map(|claim| claim.as_ref().map(|one| one.value.clone()));
-            claims
+            [&identity.vendor, &identity.product].map(|claim| claim.as_ref().map(|one| one.value.clone()))
         };
         let kept = value(&own).into_iter().zip(value(&both)).all(|(own, both)| own.is_none() || own == both);
         (!kept).then(|| {
