@@ -66,6 +66,11 @@ impl AddressSet {
         other.v4.minus(&self.v4).is_empty() && other.v6.minus(&self.v6).is_empty()
     }
 
+    /// True when some address is in both sets; fast when either set has few ranges.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.v4.overlaps(&other.v4) || self.v6.overlaps(&other.v6)
+    }
+
     /// How many addresses there are. Saturates at `u128::MAX`, which only a set with (nearly) all
     /// of IPv6 reaches.
     pub fn count(&self) -> u128 {
@@ -141,6 +146,18 @@ impl FromIterator<Prefix> for AddressSet {
         for prefix in prefixes {
             let ranges = if prefix.base().is_ipv4() { &mut v4 } else { &mut v6 };
             ranges.push((bits(prefix.base()), bits(prefix.last())));
+        }
+        Self { v4: Ranges::from_unsorted(v4), v6: Ranges::from_unsorted(v6) }
+    }
+}
+
+/// The union of many sets at once.
+impl<'a> FromIterator<&'a AddressSet> for AddressSet {
+    fn from_iter<I: IntoIterator<Item = &'a Self>>(sets: I) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for set in sets {
+            v4.extend(set.v4.iter());
+            v6.extend(set.v6.iter());
         }
         Self { v4: Ranges::from_unsorted(v4), v6: Ranges::from_unsorted(v6) }
     }

@@ -205,13 +205,12 @@ impl Gate {
         if let Some(entry) = narrowing.revoked().iter().find(|entry| entry.what.covers(&self.mandate)) {
             self.revoked.get_or_insert_with(|| entry.reason.clone());
         }
-        for exclusion in narrowing.exclusions() {
-            // The same list is applied again and again by those who watch it.
-            if self.narrowed.contains(exclusion) {
-                continue;
-            }
-            self.allowed = self.allowed.minus(&exclusion.addresses);
-            self.narrowed.push(exclusion.clone());
+        // The same list comes again and again; only what takes something away is kept.
+        let taken: AddressSet = narrowing.exclusions().iter().map(|exclusion| &exclusion.addresses).collect();
+        if self.allowed.overlaps(&taken) {
+            let effective = narrowing.exclusions().iter().filter(|e| self.allowed.overlaps(&e.addresses));
+            self.narrowed.extend(effective.cloned());
+            self.allowed = self.allowed.minus(&taken);
         }
     }
 

@@ -203,7 +203,8 @@ impl Mandate {
     /// Reads a mandate. `file` names the text in messages.
     pub fn parse(file: &str, text: &str) -> Result<Self, Invalid> {
         let terms = document::read(file, text)?;
-        let allowed = terms.exclusions.iter().fold(terms.scope.clone(), |set, e| set.minus(&e.addresses));
+        let excluded: AddressSet = terms.exclusions.iter().map(|exclusion| &exclusion.addresses).collect();
+        let allowed = terms.scope.minus(&excluded);
         Ok(Self { terms, allowed, digest: digest(text) })
     }
 

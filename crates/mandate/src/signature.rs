@@ -2,7 +2,7 @@
 
 use kenshin_observation::TimeUs;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
 use crate::TrustRoots;
 
@@ -64,6 +64,14 @@ pub enum SignatureError {
         /// Fingerprint of the key.
         fingerprint: String,
     },
+    /// A hardware token signed by itself: nobody touched it.
+    #[error("the signature of `{file}` was made without anybody touching the token (key {fingerprint})")]
+    Untouched {
+        /// The text.
+        file: String,
+        /// Fingerprint of the key.
+        fingerprint: String,
+    },
     /// The key is not in the trust roots.
     #[error("`{file}` is signed by a key that is not among the trust roots ({fingerprint})")]
     Unknown {
@@ -110,6 +118,9 @@ impl SignatureError {
             Self::Malformed { .. } => "sign the text again; the .sig file holds blocks that begin with -----BEGIN SSH SIGNATURE-----".to_owned(),
             Self::Namespace { expected, .. } => format!("sign it with -n {expected}"),
             Self::Mismatch { .. } => "read the text again and sign it as it is now; any change, even of a space, needs a new signature".to_owned(),
+            Self::Untouched { .. } => {
+                "make the key without -O no-touch-required: signing a mandate is the act of a person".to_owned()
+            }
             Self::Unknown { .. } => "ask the authority which key it signs with, and add that key to allowed_signers on this machine".to_owned(),
             Self::NotEntitled { .. } => "compare the options of the key's line in allowed_signers".to_owned(),
             Self::NotTheAuthority { authority, .. } => format!("let {authority} sign it, or correct `authority` and sign again"),
@@ -165,6 +176,9 @@ fn verify_one(
     if key.verify(namespace, text.as_bytes(), signature).is_err() {
         return Err(SignatureError::Mismatch { file, fingerprint });
     }
+    if !touched(signature) {
+        return Err(SignatureError::Untouched { file, fingerprint });
+    }
     let known: Vec<_> = roots.of_key(key.key_data()).collect();
     if known.is_empty() {
         return Err(SignatureError::Unknown { file, fingerprint });
@@ -184,6 +198,18 @@ fn verify_one(
         None => format!("the key may not sign in namespace `{namespace}`"),
     };
     Err(SignatureError::NotEntitled { file, principals: known[0].principals.join(", "), reason })
+}
+
+/// False when a hardware token says that nobody was present (PROTOCOL.u2f: the signature is followed
+/// by a byte of flags, whose lowest bit tells presence, and four bytes of counter). Other keys have
+/// no such word.
+fn touched(signature: &SshSig) -> bool {
+    match signature.algorithm() {
+        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256 => {
+            signature.signature_bytes().iter().nth_back(4).is_some_and(|flags| flags & 1 == 1)
+        }
+        _ => true,
+    }
 }
 
 /// The armored blocks in the texts; anything else but white space is refused.

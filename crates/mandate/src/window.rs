@@ -79,6 +79,7 @@ impl Windows {
             .flat_map(|date| self.on(date))
             .collect();
         spans.sort_unstable();
+        let horizon = spans.iter().map(|span| span.1).max();
         let mut open_until: Option<TimeUs> = None;
         for (opens, closes) in spans {
             match open_until {
@@ -90,7 +91,8 @@ impl Windows {
             }
         }
         match open_until {
-            Some(_) => WindowState { open: true, until: open_until },
+            // Windows repeat every week: what is open beyond one is always open.
+            Some(end) => WindowState { open: true, until: Some(end).filter(|_| open_until < horizon) },
             None => closed,
         }
     }
@@ -200,6 +202,13 @@ mod tests {
             WindowState { open: true, until: Some(at("2026-04-03T04:00:00Z")) }
         );
         assert_eq!(windows.seconds_per_week(), 7 * 6 * 3600);
+    }
+
+    #[test]
+    fn whole_days_never_close() {
+        let windows = Windows::new(vec![window(&EVERY_DAY, (6, 0), (6, 0))], "Asia/Tokyo").unwrap();
+        assert_eq!(windows.state(at("2026-04-03T00:30:00Z")), WindowState { open: true, until: None });
+        assert_eq!(windows.seconds_per_week(), 7 * 86_400);
     }
 
     #[test]

@@ -92,6 +92,15 @@ impl Ranges {
         Self::from_sorted(common)
     }
 
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (few, many) = if self.ranges.len() <= other.ranges.len() { (self, other) } else { (other, self) };
+        few.iter().any(|(first, last)| {
+            // The first range that does not end before this one begins.
+            let next = many.ranges.partition_point(|range| range.1 < first);
+            many.ranges.get(next).is_some_and(|range| range.0 <= last)
+        })
+    }
+
     pub(super) fn minus(&self, other: &Self) -> Self {
         let mut rest = Vec::new();
         let mut holes = other.ranges.as_slice();

@@ -54,6 +54,8 @@ proptest! {
         prop_assert_eq!(numbers(&set_a.union(&set_b)), &model_a | &model_b);
         prop_assert_eq!(numbers(&set_a.minus(&set_b)), &model_a - &model_b);
         prop_assert_eq!(numbers(&set_a.intersect(&set_b)), &model_a & &model_b);
+        prop_assert_eq!(set_a.overlaps(&set_b), !model_a.is_disjoint(&model_b));
+        prop_assert_eq!([&set_a, &set_b].into_iter().collect::<AddressSet>(), set_a.union(&set_b));
         prop_assert_eq!(set_a.contains_all(&set_b), model_b.is_subset(&model_a));
         prop_assert_eq!(set_a.count(), model_a.len() as u128);
         prop_assert_eq!(set_a.is_empty(), model_a.is_empty());

@@ -180,6 +180,20 @@ reason = "ended"
 }
 
 #[test]
+fn the_same_list_again_costs_nothing() {
+    let mut narrowing =
+        Narrowing::parse_plain("n.txt", "198.51.100.9 # printer\n9.9.9.9 # elsewhere\n").unwrap();
+    narrowing.exclude("198.51.100.8/29".parse::<kenshin_observation::Prefix>().unwrap().into(), "wider");
+    let mut gate = gate(&options(), noon());
+    gate.narrow(&narrowing);
+    let once = format!("{gate:?}");
+    for _ in 0..100 {
+        gate.narrow(&narrowing);
+    }
+    assert_eq!(format!("{gate:?}"), once);
+}
+
+#[test]
 fn an_opt_out_of_a_prefix_needs_proof() {
     for (entry, expected) in [
         ("prefix = \"198.51.100.0/24\"", "n.toml:3:10: the opt-out of `198.51.100.0/24` has no proof"),

@@ -1,9 +1,13 @@
 //! Whose signatures count.
 
+use ed25519_dalek::{Signer, SigningKey};
 use kenshin_mandate::signature::{MANDATE_NAMESPACE, SignatureError};
 use kenshin_mandate::{SignerKey, TrustRoots, VerifyError, template, verify};
 use kenshin_observation::TimeUs;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, Signature, SshSig};
 
 use crate::support::{AUTHORITY, SECOND, key, noon, options, read, roots, sign};
 
@@ -113,6 +117,33 @@ fn nothing_is_believed_before_the_signature() {
         matches!(error, VerifyError::Invalid(_)) && error.to_string().starts_with("m.toml:1:"),
         "{error}"
     );
+}
+
+/// What a hardware token would make of the text: its public key and its signature (PROTOCOL.u2f).
+fn token(text: &str, flags: u8) -> (String, String) {
+    let pair = SigningKey::from_bytes(&[3; 32]);
+    let key = SkEd25519::new(Ed25519PublicKey(*pair.verifying_key().as_bytes()), "ssh:");
+    let key = PublicKey::new(KeyData::SkEd25519(key), "token");
+    let signed = SshSig::signed_data(MANDATE_NAMESPACE, HashAlg::Sha512, text.as_bytes()).unwrap();
+    let flags_and_counter = [flags, 0, 0, 0, 9];
+    let message = [&Sha256::digest(b"ssh:")[..], &flags_and_counter, &Sha256::digest(signed)[..]].concat();
+    let data = [&pair.sign(&message).to_bytes()[..], &flags_and_counter].concat();
+    let signature = Signature::new(Algorithm::SkEd25519, data).unwrap();
+    let signature =
+        SshSig::new(key.key_data().clone(), MANDATE_NAMESPACE, HashAlg::Sha512, signature).unwrap();
+    (key.to_openssh().unwrap(), signature.to_pem(LineEnding::LF).unwrap())
+}
+
+#[test]
+fn hardware_tokens_sign_when_somebody_touches_them() {
+    let text = template(&options());
+    let (public, signature) = token(&text, 1);
+    let roots = roots_of(&[format!("{AUTHORITY} {public}\n")]);
+    assert_eq!(verify("m.toml", &text, &[&signature], &roots, noon()).unwrap().signers().len(), 1);
+    let error = refused(&format!("{text} "), &[&signature], &roots, noon());
+    assert!(matches!(error, SignatureError::Mismatch { .. }), "{error}");
+    let error = refused(&text, &[&token(&text, 4).1], &roots, noon());
+    assert!(matches!(error, SignatureError::Untouched { .. }), "{error}");
 }
 
 #[test]
