@@ -33,7 +33,7 @@ pub use name::{device_type, normal_product, normal_vendor};
 pub use sighting::{Field, Sighting, sightings};
 
 /// Percent below which nothing is claimed.
-pub const THRESHOLD: u8 = 50;
+pub const THRESHOLD: u8 = 60;
 
 /// What the host that all of `observations` saw is.
 pub fn identify(observations: &[&Observation], packs: &Packs) -> Identity {

@@ -1,7 +1,7 @@
 //! What hosts are, from tables of what they say.
 
 use kenshin_insight::fingerprint::Packs;
-use kenshin_insight::identity::{Field, Sighting, identify, identify_sightings};
+use kenshin_insight::identity::{Field, Sighting, THRESHOLD, identify, identify_sightings};
 use kenshin_observation::Identity;
 use proptest::prelude::*;
 
@@ -136,6 +136,30 @@ fn an_imported_pack_adds_and_does_not_overrule() {
 }
 
 #[test]
+fn agreement_strengthens_and_contradiction_weakens() {
+    let yamaha = Sighting::new(Field::HttpServer, 80, "YAMAHA-RT");
+    let model = Sighting::new(Field::HttpAuthenticate, 80, r#"Basic realm="YAMAHA RTX810""#);
+    let brother = Sighting::new(Field::HttpServer, 8080, "debut/1.20");
+    let claim = |sightings: &[&Sighting]| {
+        let sightings: Vec<Sighting> = sightings.iter().map(|&one| one.clone()).collect();
+        identify_sightings(&sightings, &Packs::own()).vendor
+    };
+    let one = claim(&[&model]).unwrap();
+    let two = claim(&[&model, &yamaha]).unwrap();
+    let against = claim(&[&model, &yamaha, &brother]).unwrap();
+    assert!(
+        one.confidence < two.confidence && against.confidence < two.confidence,
+        "{one:?} {two:?} {against:?}"
+    );
+    assert_eq!(two.reason.matches("own:").count(), 2, "{}", two.reason);
+    assert!(against.reason.contains("; against `Brother`: own:http_server/"), "{}", against.reason);
+    assert_eq!(claim(&[&model, &brother]), None, "one word against another");
+
+    let again = Sighting { port: 8443, ..model.clone() };
+    assert_eq!(claim(&[&model, &again]).unwrap().confidence, one.confidence, "one text, one witness");
+}
+
+#[test]
 fn observations_and_their_sightings_agree() {
     assert!(identify(&[], &Packs::own()).is_unknown());
     assert_eq!(identify(&[], &Packs::own()), Identity::default());
@@ -152,7 +176,7 @@ proptest! {
             texts.iter().map(|(field, port, text)| Sighting::new(Field::ALL[*field], *port, text)).collect();
         let identity = identify_sightings(&sightings, &Packs::own());
         for claim in [&identity.vendor, &identity.product, &identity.version, &identity.cpe].into_iter().flatten() {
-            prop_assert!(claim.confidence <= 100 && claim.confidence >= 50);
+            prop_assert!((THRESHOLD..=100).contains(&claim.confidence));
             prop_assert!(!claim.value.chars().any(char::is_control));
         }
     }
