@@ -242,7 +242,7 @@ mod tests {
     fn the_order_of_version_1_does_not_drift() {
         let permutation = Permutation::new(1000, PermutationKey(*b"kenshin-order-v1"));
         let first: Vec<u64> = (0..8).map(|i| permutation.at(i)).collect();
-        assert_eq!(first, [0; 8]);
+        assert_eq!(first, [554, 723, 761, 26, 55, 569, 440, 713]);
     }
 
     #[test]

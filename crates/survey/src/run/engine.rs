@@ -218,28 +218,19 @@ impl<S: Sweep> Engine<S> {
 
     async fn next_event(&mut self) -> Event {
         let nap = self.nap();
-        let none = |option: Option<_>| async move {
-            match option {
-                Some(value) => value,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             answer = self.sweep.answer() => Event::Answer(answer),
             talked = self.talks.join_next_with_id(), if !self.talks.is_empty() => match talked {
                 Some(talked) => Event::Talked(talked),
                 None => Event::Tick,
             },
-            request = self.dial_requests.1.recv() => Event::Dial(none(request).await),
+            // We hold a sender, so that the channel never closes.
+            Some(request) = self.dial_requests.1.recv() => Event::Dial(request),
             chore = self.chores.join_next(), if !self.chores.is_empty() => match chore {
                 Some(chore) => Event::Chore(chore),
                 None => Event::Tick,
             },
-            changed = self.stop.changed() => match changed {
-                Ok(()) => Event::Stop,
-                // Nobody can stop us any more; the tick goes on.
-                Err(_) => { tokio::time::sleep(nap).await; Event::Tick }
-            },
+            () = stopped(&mut self.stop) => Event::Stop,
             () = tokio::time::sleep(nap) => Event::Tick,
         }
     }
@@ -406,6 +397,13 @@ impl<S: Sweep> Engine<S> {
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the word to stop; for ever when nobody can say it any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -1,0 +1,347 @@
+//! The engine against hosts on loopback.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kenshin_mandate::{Narrowing, Revocation, Revoked};
+use kenshin_observation::{Check, Endpoint, Outcome};
+use kenshin_survey::journal::{Entry, Journal};
+use kenshin_survey::run::{Ending, Refresh, RunError, resume, run, stored_plan};
+use kenshin_survey::space::Shard;
+use tokio::sync::watch;
+
+use crate::world::*;
+
+const SSH: Manners = Manners::Banner("SSH-2.0-dropbear_2019.78\r\n");
+const FTP: Manners = Manners::Banner("220 ProFTPD Server ready.\r\n");
+
+/// A small town: every host has SSH, every third FTP, host 5 is silent on its third port.
+fn town(base: std::net::Ipv4Addr, hosts: u32, ports: [u16; 3]) -> Town {
+    let mut town = Town::default();
+    for host in 1..=hosts {
+        town.listen(addr(base, host), ports[0], SSH);
+        if host % 3 == 0 {
+            town.listen(addr(base, host), ports[1], FTP);
+        }
+    }
+    town
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_final_row_for_every_target_and_check() {
+    let (base, prefix) = network();
+    let mut town = town(base, 20, [2201, 2101, 8001]);
+    town.listen(addr(base, 5), 8001, Manners::Silent);
+    town.listen(addr(base, 200), 2201, Manners::Silent);
+    town.listen(addr(base, 200), 2101, Manners::Silent);
+    town.listen(addr(base, 200), 8001, Manners::Silent);
+    let world = World::new(&Terms::new(&prefix, &[2201, 2101, 8001]));
+    let summary = world.finish().await;
+
+    let rows = rows(&world.plan, &world.batches());
+    let outcome = |host, port, check| {
+        rows.get(&(Endpoint::tcp(addr(base, host), port), check))
+            .map(|row| (row.outcome, row.protocol.as_deref()))
+    };
+    assert_eq!(outcome(1, 2201, Check::Sweep), Some((Outcome::Answered, None)));
+    assert_eq!(outcome(1, 2201, Check::Handshake).map(|(_, protocol)| protocol), Some(Some("ssh")));
+    assert_eq!(outcome(1, 2101, Check::Sweep), Some((Outcome::Refused, None)));
+    assert_eq!(outcome(1, 2101, Check::Handshake), None);
+    assert_eq!(outcome(3, 2101, Check::Handshake), Some((Outcome::Answered, Some("ftp"))));
+    assert_eq!(outcome(5, 8001, Check::Sweep), Some((Outcome::SilentHostAlive, None)));
+    assert_eq!(outcome(200, 8001, Check::Sweep), Some((Outcome::Dark, None)));
+    assert_eq!(rows.keys().filter(|(_, check)| *check == Check::Handshake).count(), 26);
+
+    let progress = &summary.progress;
+    assert_eq!((progress.targets_done, progress.targets_total), (768, 768));
+    assert_eq!((progress.answered, progress.silent), (26, 4));
+    assert_eq!(progress.hits.get("ssh"), Some(&20));
+    let sent: i64 = world.batches().iter().flat_map(|batch| &batch.coverage).map(|c| c.sent).sum();
+    assert_eq!(sent as u64, progress.sent);
+    assert!(town.most_at_one_address() <= 2, "{}", town.most_at_one_address());
+    for row in rows.values().filter(|row| row.outcome == Outcome::Answered) {
+        assert_eq!(row.vantage.addr, "127.0.0.1".parse::<std::net::IpAddr>().unwrap());
+        assert_ne!(row.vantage.port, 0);
+    }
+    assert_eq!(stored_plan(&world.spool, world.plan.survey_id).unwrap(), world.plan);
+
+    // What is finished stays finished: nothing is asked again.
+    let calls = town.count();
+    let again = resume(world.run()).await.unwrap();
+    assert_eq!((again.ending, again.progress.sent, town.count()), (Ending::Finished, 0, calls));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_together_are_the_whole_and_the_outcome_is_the_same() {
+    let (base, prefix) = network();
+    let _town = town(base, 9, [2202, 2102, 8002]);
+    let world = World::new(&Terms::new(&prefix, &[2202, 2102, 8002]));
+    for index in [2, 0, 1] {
+        let mut part = world.run();
+        part.settings.shard = Shard { index, count: 3 };
+        let summary = run(part).await.unwrap();
+        assert_eq!(summary.ending, Ending::Finished);
+        assert_eq!(summary.progress.targets_done, summary.progress.targets_total);
+    }
+    let sharded = rows(&world.plan, &world.batches());
+    let other = World::new(&Terms::new(&prefix, &[2202, 2102, 8002]));
+    other.finish().await;
+    let whole = rows(&other.plan, &other.batches());
+    let digest = |rows: &std::collections::BTreeMap<_, kenshin_observation::Observation>| -> Vec<_> {
+        rows.iter().map(|(key, row)| (*key, row.outcome, row.protocol.clone())).collect()
+    };
+    assert_eq!(digest(&sharded), digest(&whole));
+}
+
+/// Accepted connections in any second stay below the limit, five percent and the burst.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rate_is_kept_in_any_second() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    (0..64).for_each(|host| town.listen(addr(base, host), 2203, SSH));
+    let mut terms = Terms::new(&format!("{base}/26"), &[2203, 2204]);
+    terms.checks = vec![Check::Sweep];
+    (terms.rate.whole_pps, terms.rate.whole_burst) = (40, 4);
+    let world = World::new(&terms);
+    let began = Instant::now();
+    world.finish().await;
+    assert!(began.elapsed() > Duration::from_millis(2_900), "128 targets at 40 a second");
+    let calls: Vec<Instant> = town.calls.lock().unwrap().iter().map(|(_, at)| *at).collect();
+    assert_eq!(calls.len(), 64);
+    for (n, first) in calls.iter().enumerate() {
+        let within = calls[n..].iter().take_while(|at| **at - *first < Duration::from_secs(1)).count();
+        assert!(within <= 42 + 4, "{within} in one second");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rate_of_an_address_delays_only_that_address() {
+    let (base, _) = network();
+    let town = town(base, 3, [2205, 2105, 8005]);
+    let mut terms = Terms::new(&format!("{base}/30"), &[2205, 2105, 8005]);
+    terms.checks = vec![Check::Sweep];
+    terms.rate.per_address = kenshin_mandate::AddressRate { per_minute: 120, burst: 1 };
+    let world = World::new(&terms);
+    let began = Instant::now();
+    world.finish().await;
+    // Three exchanges each at two a second, all addresses at once.
+    assert!((Duration::from_millis(950)..Duration::from_secs(4)).contains(&began.elapsed()));
+    assert_eq!(town.count(), 4);
+    rows(&world.plan, &world.batches());
+}
+
+fn revoking(world: &World, at_once: Arc<std::sync::atomic::AtomicBool>) -> Refresh {
+    let digest = world.mandate.digest().to_owned();
+    Arc::new(move |gate, _| {
+        if at_once.load(std::sync::atomic::Ordering::SeqCst) {
+            let mut narrowing = Narrowing::none();
+            let what = Revoked::Digest(digest.clone());
+            narrowing.revoke(Revocation { what, reason: "a test".into() });
+            gate.lock().unwrap().narrow(&narrowing);
+        }
+    })
+}
+
+/// After a revocation nothing is begun, and open conversations end, within a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revocation_acts_within_a_second() {
+    let (base, prefix) = network();
+    let mut town = Town::default();
+    (1..250).for_each(|host| town.listen(addr(base, host), 2206, Manners::Hold));
+    let mut terms = Terms::new(&prefix, &[2206]);
+    (terms.rate.whole_pps, terms.rate.whole_burst) = (60, 2);
+    terms.manner.limits.listen_ms = 30_000;
+    terms.manner.limits.conversation_ms = 60_000;
+    let world = World::new(&terms);
+    let revoked = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut survey = world.run();
+    survey.settings.refresh = Some(revoking(&world, revoked.clone()));
+    let running = tokio::spawn(run(survey));
+    until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 20).await;
+
+    revoked.store(true, std::sync::atomic::Ordering::SeqCst);
+    let at = Instant::now();
+    until(Duration::from_secs(1), "every conversation is closed", || town.open_now() == 0).await;
+    let summary = running.await.unwrap().unwrap();
+    assert_eq!(summary.ending, Ending::Ended { code: "revoked".into() });
+    assert!(at.elapsed() < Duration::from_secs(5));
+    let late =
+        town.calls.lock().unwrap().iter().filter(|(_, call)| *call > at + Duration::from_secs(1)).count();
+    assert_eq!(late, 0);
+
+    // What was begun is sealed; a target has one row, cut-off conversations say why.
+    let batches = world.batches();
+    let all: Vec<_> = batches.iter().flat_map(|batch| &batch.observations).collect();
+    let cut = |row: &&&kenshin_observation::Observation| row.reason.as_deref() == Some("revoked");
+    let conversations = all.iter().filter(cut).filter(|row| row.check == Check::Handshake).count();
+    assert!(conversations >= 20, "{conversations}");
+    assert!(all.iter().filter(cut).filter(|row| row.check == Check::Sweep).count() > 0);
+    assert!(all.iter().filter(cut).all(|row| row.outcome == Outcome::Limited));
+
+    let error = refused_by_error(resume(world.run()).await);
+    assert!(error.contains("revoked") && error.contains("hint:"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_resets_everything_and_resume_completes() {
+    let (base, prefix) = network();
+    let mut town = Town::default();
+    (1..100).for_each(|host| town.listen(addr(base, host), 2207, Manners::Hold));
+    let world = World::new(&Terms::new(&prefix, &[2207, 2208]));
+    let mut survey = world.run();
+    let (stopper, stop) = watch::channel(false);
+    survey.stop = stop;
+    let running = tokio::spawn(run(survey));
+    until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 5).await;
+    stopper.send(true).unwrap();
+    until(Duration::from_secs(1), "every conversation is closed", || town.open_now() == 0).await;
+    assert_eq!(running.await.unwrap().unwrap().ending, Ending::Stopped);
+    let summary = resume(world.run()).await.unwrap();
+    assert_eq!(summary.ending, Ending::Finished);
+    let rows = rows(&world.plan, &world.batches());
+    assert!(rows.values().any(|row| row.attempt == 2) && rows.values().all(|row| row.attempt <= 2));
+    assert!(matches!(
+        resume(World::new(&Terms::new(&prefix, &[2207])).run()).await,
+        Err(RunError::NeverBegun(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slice_whose_attempts_ran_out_is_given_up_without_sending() {
+    let (base, prefix) = network();
+    let town = town(base, 30, [2209, 2109, 8009]);
+    let world = World::new(&Terms::new(&prefix, &[2209, 2109, 8009]));
+    let dir = world.spool.survey_dir(world.plan.survey_id);
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut journal =
+        Journal::open(&dir.join("journal.log"), world.plan.survey_id, &world.plan.digest()).unwrap();
+    for slice in 0..world.plan.space().unwrap().slices() {
+        for attempt in 1..=3 {
+            journal.append(&Entry::Begun { slice, attempt, at: now() }).unwrap();
+        }
+    }
+    drop(journal);
+    world.finish().await;
+    assert_eq!(town.count(), 0);
+    let rows = rows(&world.plan, &world.batches());
+    assert!(rows.values().all(|row| row.outcome == Outcome::Error));
+    assert!(rows.values().all(|row| row.reason.as_deref() == Some("attempts-exhausted") && row.attempt == 3));
+}
+
+/// A list that narrows takes effect in the middle of a run: excluded targets are limited, and a
+/// conversation with one of them ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exclusion_in_the_middle_ends_conversations_there() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    (0..16).for_each(|host| town.listen(addr(base, host), 2210, Manners::Hold));
+    let mut terms = Terms::new(&format!("{base}/28"), &[2210]);
+    (terms.manner.limits.listen_ms, terms.manner.limits.conversation_ms) = (2_000, 2_500);
+    terms.manner.slices_max = 1;
+    let world = World::new(&terms);
+    let running = tokio::spawn(run(world.run()));
+    until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 8).await;
+    let mut narrowing = Narrowing::none();
+    let half: kenshin_observation::Prefix = format!("{base}/29").parse().unwrap();
+    narrowing.exclude(half.into(), "asked not to be measured");
+    world.gate.lock().unwrap().narrow(&narrowing);
+    let summary = running.await.unwrap().unwrap();
+    assert_eq!(summary.ending, Ending::Finished);
+    let rows = rows(&world.plan, &world.batches());
+    for row in rows.values() {
+        let excluded = half.contains(row.subject.addr) && row.reason.as_deref() == Some("excluded");
+        assert_eq!(row.outcome == Outcome::Limited && excluded, excluded);
+    }
+    let excluded = rows.values().filter(|row| row.reason.as_deref() == Some("excluded")).count();
+    assert_eq!(excluded, 8, "each excluded address is cut off or not begun");
+}
+
+/// A stale revocation list stops everything; when a fresh one comes, the survey goes on and still
+/// has one row for each target.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_list_pauses_and_a_fresh_one_resumes() {
+    let (base, prefix) = network();
+    let mut town = Town::default();
+    (1..40).for_each(|host| town.listen(addr(base, host), 2211, Manners::Hold));
+    let mut terms = Terms::new(&prefix, &[2211, 2212]);
+    terms.manner.limits.listen_ms = 700;
+    terms.manner.limits.conversation_ms = 900;
+    let world = World::new(&terms);
+    let survey = world.run();
+    let progress = survey.progress.subscribe();
+    let running = tokio::spawn(run(survey));
+    until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 4).await;
+    world.offset.advance(20 * 60);
+    until(Duration::from_secs(1), "every conversation is closed", || town.open_now() == 0).await;
+    until(Duration::from_secs(5), "the progress says why", || {
+        format!("{:?}", progress.borrow().waiting).contains("revocation-stale")
+    })
+    .await;
+    let calls = town.count();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(town.count(), calls, "nothing is sent meanwhile");
+    let fresh = list(2, (world.offset.clock())(), vec![]);
+    world.gate.lock().unwrap().refresh(fresh).unwrap();
+    assert_eq!(running.await.unwrap().unwrap().ending, Ending::Finished);
+    rows(&world.plan, &world.batches());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_spool_makes_the_survey_wait() {
+    let (base, prefix) = network();
+    let _town = town(base, 10, [2213, 2113, 8013]);
+    let mut terms = Terms::new(&prefix, &[2213, 2113, 8013]);
+    terms.spool_bytes = 1;
+    let world = World::new(&terms);
+    let running = tokio::spawn(run(world.run()));
+    let mut taken = Vec::new();
+    while !running.is_finished() {
+        world.spool.arrived(Duration::from_millis(20)).await;
+        for sequence in world.spool.pending_sequences() {
+            taken.push(world.spool.read(sequence).unwrap());
+            world.spool.ack(sequence).unwrap();
+        }
+    }
+    taken.extend(world.batches());
+    assert_eq!(running.await.unwrap().unwrap().ending, Ending::Finished);
+    assert_eq!(taken.len(), 32);
+    rows(&world.plan, &taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_the_mandate_is_refused_before_anything_is_sent() {
+    let (_, prefix) = network();
+    let world = World::new(&Terms::new(&prefix, &[2214]));
+    let refused = async |change: &dyn Fn(&mut kenshin_survey::plan::SurveyPlan)| {
+        let mut survey = world.run();
+        change(&mut survey.plan);
+        refused_by_error(run(survey).await)
+    };
+    let outside = refused(&|plan| plan.targets = vec!["192.0.2.0/24".parse().unwrap()]).await;
+    assert!(outside.contains("outside the scope") && outside.contains("192.0.2.0"), "{outside}");
+    let port = refused(&|plan| plan.ports.push(9)).await;
+    assert!(port.contains("port 9/tcp is not granted"), "{port}");
+    let check = refused(&|plan| plan.checks.extend([Check::AnonymousLogin])).await;
+    assert!(check.contains("`anonymous-login` is not granted"), "{check}");
+    let digest = refused(&|plan| plan.mandate_digest = "00".into()).await;
+    assert!(digest.contains("plan again"), "{digest}");
+    let limit = refused(&|plan| plan.manner.retry.asks_max = 100).await;
+    assert!(limit.contains("retry.asks_max is 100"), "{limit}");
+    let mut survey = world.run();
+    survey.settings.refresh = Some(Arc::new(|_, _| {}));
+    survey.settings.refresh_every = Duration::from_secs(5);
+    assert!(matches!(run(survey).await, Err(RunError::RefreshEvery(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_survey_is_not_run_twice_at_a_time() {
+    let (base, prefix) = network();
+    let mut town = Town::default();
+    (1..20).for_each(|host| town.listen(addr(base, host), 2215, Manners::Hold));
+    let world = World::new(&Terms::new(&prefix, &[2215]));
+    let running = tokio::spawn(run(world.run()));
+    until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 1).await;
+    let error = refused_by_error(run(world.run()).await);
+    assert!(error.contains("in use by another run"), "{error}");
+    assert_eq!(running.await.unwrap().unwrap().ending, Ending::Finished);
+}

@@ -1,0 +1,4 @@
+//! Integration tests of the survey room.
+
+mod engine;
+mod world;
