@@ -148,7 +148,7 @@ impl<'a> Case<'a> {
     /// Rule 1: a key of the subject at its own address.
     fn at_home(&self, host: &'a Host) -> Judgement {
         let basis = JudgementBasis::Key;
-        if let Some(finding) = self.holds(&BTreeSet::from([host.addr])) {
+        if let Some(finding) = self.holds(&BTreeSet::from([host.addr]), JudgementBasis::Key) {
             return self.affected(basis, finding);
         }
         self.without_finding(basis, host).unwrap_or_else(|| self.not_measured())
@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
     /// Rule 1: a key of the subject at another covered address.
     fn elsewhere(&self, addrs: &BTreeSet<IpAddr>) -> Judgement {
         let addr = addrs.first().copied().expect("called with at least one address");
-        let finding = self.holds(addrs);
+        let finding = self.holds(addrs, JudgementBasis::Key);
         let code = if finding.is_some() { "judge.elsewhere.affected" } else { "judge.elsewhere.clean" };
         let addr = finding.map_or(addr, |finding| finding.endpoint.addr);
         let host = self.round.hosts.get(&addr);
@@ -230,7 +230,7 @@ impl<'a> Case<'a> {
             return self.unobservable("judge.other-key", &addr);
         }
         let basis = JudgementBasis::Address;
-        if let Some(finding) = self.holds(&BTreeSet::from([host.addr])) {
+        if let Some(finding) = self.holds(&BTreeSet::from([host.addr]), basis) {
             return self.affected(basis, finding);
         }
         let Some(service) = host.services.get(&self.endpoint) else { return self.not_measured() };
@@ -304,7 +304,7 @@ impl<'a> Case<'a> {
     }
 
     /// A finding of the case's remedy that holds for the asset at one of `addrs`.
-    fn holds(&self, addrs: &BTreeSet<IpAddr>) -> Option<&'a Finding> {
+    fn holds(&self, addrs: &BTreeSet<IpAddr>, basis: JudgementBasis) -> Option<&'a Finding> {
         let current = self.round.current;
         let asset = current(self.question.subject.asset_id);
         let of_remedy = self.round.findings.iter().copied().filter(|finding| {
@@ -316,7 +316,7 @@ impl<'a> Case<'a> {
             let host = self.round.hosts.get(&finding.endpoint.addr);
             let shows_key =
                 host.is_some_and(|host| self.key_carrier(host).is_some() && self.foreign_key(host).is_none());
-            shows_key || (self.keys.is_empty() && finding.endpoint == self.endpoint)
+            shows_key || (basis == JudgementBasis::Address && finding.endpoint == self.endpoint)
         };
         let rank = |finding: &Finding| (finding.endpoint != self.endpoint, finding.endpoint, finding.kind);
         of_remedy.filter(|finding| of_asset(finding) || by_place(finding)).min_by_key(|finding| rank(finding))

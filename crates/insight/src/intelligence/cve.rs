@@ -147,10 +147,7 @@ pub(super) fn read(importer: &mut Importer, file: &str, mut from: impl BufRead) 
         Item::Head(_) => {}
         Item::Broken(line, reason) => importer.reject(file, line, reason),
         Item::Object(line, bytes) => match serde_json::from_slice::<Document>(bytes) {
-            Err(error) => {
-                let at = line + (error.line() as u64).saturating_sub(1);
-                importer.reject(file, at, error);
-            }
+            Err(error) => importer.reject_json(file, line, &error),
             Ok(document) => match record(document) {
                 Ok(record) => importer.cve.push(record),
                 Err(reason) => importer.reject(file, line, reason),

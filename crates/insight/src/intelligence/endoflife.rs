@@ -88,7 +88,7 @@ fn read_json(importer: &mut Importer, file: &str, text: &str) -> Result<(), Impo
     let json: Json = match serde_json::from_str(text) {
         Ok(json) => json,
         Err(error) => {
-            importer.reject(file, error.line() as u64, &error);
+            importer.reject_json(file, 1, &error);
             return Ok(());
         }
     };

@@ -139,6 +139,15 @@ impl Importer {
         }
     }
 
+    /// Notes a record that begins at `begins` and is no such JSON.
+    pub(super) fn reject_json(&mut self, file: &str, begins: u64, error: &serde_json::Error) {
+        // The error counts lines from the record's beginning.
+        let reason = error.to_string();
+        let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
+        let line = begins + (error.line() as u64).saturating_sub(1);
+        self.reject(file, line, format_args!("{reason} (column {})", error.column()));
+    }
+
     pub(super) fn newer_version(&mut self, version: String) {
         if self.version.as_ref().is_none_or(|held| *held < version) {
             self.version = Some(version);

@@ -57,7 +57,7 @@ fn read_json(importer: &mut Importer, file: &str, from: impl BufRead) -> Result<
         }
         Item::Object(line, bytes) if known => match serde_json::from_slice::<Entry>(bytes) {
             Ok(entry) => take(importer, file, line, entry),
-            Err(error) => importer.reject(file, line + (error.line() as u64).saturating_sub(1), error),
+            Err(error) => importer.reject_json(file, line, &error),
         },
         Item::Object(..) => {}
         Item::Broken(line, reason) => importer.reject(file, line, reason),

@@ -1,8 +1,11 @@
 //! Integration tests of insight.
 
+mod assets;
 mod findings;
 mod identity;
+mod malformed;
 mod pack;
+mod judgements;
 mod knowledge;
 mod recog;
 mod world;
