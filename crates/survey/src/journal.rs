@@ -130,6 +130,21 @@ impl Journal {
         Ok(())
     }
 
+    /// Begins slices: when this returns `Ok`, every attempt survives a crash. Blocks on the disk.
+    pub fn begin(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+        self.log.append_unsynced(entries)?;
+        self.log.sync()?;
+        entries.iter().for_each(|entry| self.follow(entry));
+        Ok(())
+    }
+
+    /// Notes what the spool's chain knows already: durable with the next record that is.
+    pub fn note(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        self.log.append_unsynced(std::slice::from_ref(entry))?;
+        self.follow(entry);
+        Ok(())
+    }
+
     /// How often the slice was begun without being sealed.
     pub fn attempts(&self, slice: u64) -> u32 {
         self.attempts.get(&slice).copied().unwrap_or(0)

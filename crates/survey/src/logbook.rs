@@ -54,6 +54,11 @@ impl LogError {
         move |source| Self::Io { act, path: path.to_owned(), source }
     }
 
+    /// True when this process has too many files open: trying again soon is the way out.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)))
+    }
+
     /// True when freeing space and running again is the way out.
     pub fn is_disk_full(&self) -> bool {
         match self {
@@ -83,6 +88,8 @@ pub struct Logbook<R> {
     file: File,
     length: u64,
     poisoned: bool,
+    /// Something was appended and not yet synchronised.
+    dirty: bool,
     records: PhantomData<fn(R)>,
 }
 
@@ -109,6 +116,7 @@ impl<R: Serialize + DeserializeOwned> Logbook<R> {
             file,
             length: bytes.len() as u64,
             poisoned: false,
+            dirty: false,
             records: PhantomData,
         };
         if log.length != good {
@@ -122,18 +130,20 @@ impl<R: Serialize + DeserializeOwned> Logbook<R> {
 
     /// Appends one record; when this returns `Ok`, it survives a crash.
     pub fn append(&mut self, record: &R) -> Result<(), LogError> {
-        if self.poisoned {
-            return Err(LogError::Poisoned { path: self.path.clone() });
-        }
-        let line = line(record);
-        let written = self
-            .file
-            .seek(SeekFrom::Start(self.length))
-            .and_then(|_| self.file.write_all(&line))
-            .and_then(|()| self.file.sync_data());
+        self.append_unsynced(std::slice::from_ref(record))?;
+        self.sync()
+    }
+
+    /// Appends records that something else can restore: they survive the end of the process, and
+    /// the end of the machine only once [`Logbook::sync`] has returned.
+    pub fn append_unsynced(&mut self, records: &[R]) -> Result<(), LogError> {
+        self.check_poison()?;
+        let lines: Vec<u8> = records.iter().flat_map(|record| line(record)).collect();
+        let written = self.file.seek(SeekFrom::Start(self.length)).and_then(|_| self.file.write_all(&lines));
         match written {
             Ok(()) => {
-                self.length += line.len() as u64;
+                self.length += lines.len() as u64;
+                self.dirty |= !records.is_empty();
                 Ok(())
             }
             Err(source) => {
@@ -141,6 +151,25 @@ impl<R: Serialize + DeserializeOwned> Logbook<R> {
                 Err(LogError::io("append to", &self.path)(source))
             }
         }
+    }
+
+    /// Makes everything appended durable.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.check_poison()?;
+        if !self.dirty {
+            return Ok(());
+        }
+        if let Err(source) = self.file.sync_data() {
+            // Nobody knows what of it is on the disk; opening again will tell.
+            self.poisoned = true;
+            return Err(LogError::io("synchronise", &self.path)(source));
+        }
+        self.dirty = false;
+        Ok(())
+    }
+
+    fn check_poison(&self) -> Result<(), LogError> {
+        if self.poisoned { Err(LogError::Poisoned { path: self.path.clone() }) } else { Ok(()) }
     }
 
     /// Where it lies.

@@ -10,10 +10,10 @@
 //! sending.log                     since when and until when it sent, per mandate
 //! ```
 //!
-//! A batch exists once its file has been renamed into place; `chain.log` then makes it part of
-//! the chain, and only a batch in the chain can be acknowledged and removed. So after a crash at
-//! any instant the chain goes on without a gap, and a slice that was sealed is known to be, even
-//! when the lake has already taken its batch. Bounded in bytes: when it is full, sealing fails
+//! A batch exists once its file has been renamed into place, durably; `chain.log` then makes it
+//! part of the chain, and is made durable before a batch is acknowledged and removed. So after a
+//! crash at any instant the chain goes on without a gap, and a slice that was sealed is known to
+//! be, even when the lake has already taken its batch. Bounded in bytes: when it is full, sealing fails
 //! with [`SpoolError::Full`] and the survey waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::attempts::CredentialAttempts;
-use crate::logbook::{LogError, Logbook, replace_file, sync_parent};
+use crate::logbook::{LogError, Logbook, replace_file};
 use crate::sensor::{SensorError, SensorIdentity};
 use crate::slices::SliceSet;
 
@@ -385,12 +385,14 @@ impl Spool {
         if sequence < 1 || sequence > state.head.sequence {
             return Err(SpoolError::Unknown { sequence, last: state.head.sequence });
         }
+        state.chain.sync()?;
         let path = self.batch_path(sequence);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(LogError::io("remove", &path)(error).into());
             }
-            _ => sync_parent(&path)?,
+            // A removal that a power cut undoes offers the batch once more, and the lake knows it.
+            _ => {}
         }
         state.pending.remove(&sequence);
         self.inner.drained.notify_waiters();
@@ -425,7 +427,7 @@ impl State {
             survey_id: batch.header.survey_id,
             slice: batch.header.slice.unsigned_abs(),
         };
-        self.chain.append(&link)?;
+        self.chain.append_unsynced(std::slice::from_ref(&link))?;
         self.follow(link);
         Ok(())
     }

@@ -1,4 +1,5 @@
 //! Integration tests of the survey room.
 
+mod crash;
 mod engine;
 mod world;

@@ -6,8 +6,8 @@ use crate::spool::SpoolError;
 
 /// A piece of work on the disk that is done.
 pub(super) enum Chore {
-    /// A slice is begun in the journal.
-    Opened(Box<Work>),
+    /// Slices are begun in the journal.
+    Opened(Vec<Work>),
     /// A slice's batch is in the spool and the journal says so.
     Sealed { slice: u64 },
     /// The spool stayed full until the run ended; the slice will be redone.
@@ -17,30 +17,36 @@ pub(super) enum Chore {
 impl<S: Sweep> Engine<S> {
     /// Begins slices while there is room for them, here and in the spool.
     pub(super) fn open_slices(&mut self) {
+        let slices_max = self.plan.manner.slices_max;
+        let mut slices = Vec::new();
         // More unsealed slices than may be in flight: the disk or the spool is the bottleneck.
-        while self.in_flight() < self.plan.manner.slices_max
-            && self.sealing <= self.plan.manner.slices_max
-            && self.lost.is_none()
-        {
-            let Some(slice) = self.next_unsealed() else { return };
+        while self.in_flight() < slices_max && self.sealing <= slices_max && self.lost.is_none() {
+            let Some(slice) = self.next_unsealed() else { break };
             self.opening += 1;
-            let (space, journal) = (Arc::clone(&self.space), Arc::clone(&self.journal));
-            let (plan, clock) = (Arc::clone(&self.plan), Arc::clone(&self.clock));
-            self.chores.spawn_blocking(move || {
-                let manner = &plan.manner;
-                let now = clock();
-                let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-                let attempt = journal.attempts(slice) + 1;
-                let begun = space.slice(slice);
-                let work = if attempt > manner.attempts_max {
-                    Work::exhausted(begun, manner.attempts_max, now)
-                } else {
-                    journal.append(&Entry::Begun { slice, attempt, at: now })?;
-                    Work::new(begun, attempt, manner.retry.breaker_after, now)
-                };
-                Ok(Chore::Opened(Box::new(work)))
-            });
+            slices.push(slice);
         }
+        if slices.is_empty() {
+            return;
+        }
+        let (space, journal) = (Arc::clone(&self.space), Arc::clone(&self.journal));
+        let (plan, clock) = (Arc::clone(&self.plan), Arc::clone(&self.clock));
+        self.chores.spawn_blocking(move || {
+            let manner = &plan.manner;
+            let at = clock();
+            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut works, mut begun) = (Vec::new(), Vec::new());
+            for slice in slices {
+                let attempt = journal.attempts(slice) + 1;
+                if attempt > manner.attempts_max {
+                    works.push(Work::exhausted(space.slice(slice), manner.attempts_max, at));
+                } else {
+                    begun.push(Entry::Begun { slice, attempt, at });
+                    works.push(Work::new(space.slice(slice), attempt, manner.retry.breaker_after, at));
+                }
+            }
+            journal.begin(&begun)?;
+            Ok(Chore::Opened(works))
+        });
     }
 
     fn in_flight(&self) -> u32 {
@@ -96,16 +102,18 @@ impl<S: Sweep> Engine<S> {
                     let sequence = match spool.seal(&draft, batch_id, now, salts(&mut random)) {
                         Ok(sequence) => sequence,
                         Err(SpoolError::AlreadySealed { sequence, .. }) => sequence,
-                        // Another slice was quicker.
-                        Err(SpoolError::Full { .. }) if !give_up.load(Ordering::Relaxed) => {
+                        // Another slice was quicker, or sockets hold every descriptor.
+                        Err(error) if again_soon(&error) => {
+                            if give_up.load(Ordering::Relaxed) {
+                                return Ok(Chore::GivenUp);
+                            }
                             std::thread::sleep(Duration::from_millis(20));
                             continue;
                         }
-                        Err(SpoolError::Full { .. }) => return Ok(Chore::GivenUp),
                         Err(error) => return Err(error.into()),
                     };
                     let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-                    journal.append(&Entry::Sealed { slice, sequence, sent })?;
+                    journal.note(&Entry::Sealed { slice, sequence, sent })?;
                     return Ok(Chore::Sealed { slice });
                 }
             });
@@ -118,11 +126,13 @@ impl<S: Sweep> Engine<S> {
         chore: Result<Result<Chore, RunError>, JoinError>,
     ) -> Result<(), RunError> {
         match chore.map_err(|error| RunError::Internal(error.to_string()))?? {
-            Chore::Opened(work) => {
-                self.opening -= 1;
-                let decided = work.targets.iter().filter(|target| target.done).count();
-                self.meter.done(decided as u64);
-                self.place(*work);
+            Chore::Opened(works) => {
+                for work in works {
+                    self.opening -= 1;
+                    let decided = work.targets.iter().filter(|target| target.done).count();
+                    self.meter.done(decided as u64);
+                    self.place(work);
+                }
             }
             Chore::Sealed { slice } => {
                 self.sealing -= 1;
@@ -165,5 +175,13 @@ impl<S: Sweep> Engine<S> {
             }
         });
         noted.await.map_err(|error| RunError::Internal(error.to_string()))?.map_err(RunError::from)
+    }
+}
+
+fn again_soon(error: &SpoolError) -> bool {
+    match error {
+        SpoolError::Full { .. } => true,
+        SpoolError::Log(error) => error.is_busy(),
+        _ => false,
     }
 }

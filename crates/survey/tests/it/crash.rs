@@ -1,0 +1,211 @@
+//! Crashes of a real process: killed at any instant, out of disk, out of descriptors.
+//!
+//! [`child`] is the other process: this test binary run again with a task in its environment.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kenshin_observation::{Check, Outcome};
+use kenshin_survey::run::{Ending, run, run_with};
+use kenshin_survey::sweep::{ConnectSettings, ConnectSweep};
+use serde::{Deserialize, Serialize};
+
+use crate::world::*;
+
+const TASK: &str = "KENSHIN_SURVEY_TEST_TASK";
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Task {
+    dir: std::path::PathBuf,
+    prefix: String,
+    ports: Vec<u16>,
+    hour: i64,
+    file_bytes_max: Option<u64>,
+    descriptors: Option<u64>,
+}
+
+impl Task {
+    fn terms(&self) -> Terms {
+        let mut terms = Terms::new(&self.prefix, &self.ports);
+        terms.manner.slice_addresses = 4;
+        terms.manner.slices_max = 3;
+        terms.manner.attempts_max = 10;
+        terms
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a crash needs a process of its own")]
+    fn spawn(&self) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::child", "--nocapture"])
+            .env(TASK, serde_json::to_string(self).unwrap())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// Runs the survey of the task; the exit code says how it ended.
+#[test]
+fn child() {
+    let Ok(task) = std::env::var(TASK) else { return };
+    let task: Task = serde_json::from_str(&task).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let code = runtime.block_on(async {
+        let (spool, _, gate, plan) = parts(&task.dir, &task.terms(), task.hour);
+        if let Some(bytes) = task.file_bytes_max {
+            // SAFETY: no handler is installed, the signal is only ignored; writes then fail with EFBIG.
+            unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+            rlimit::setrlimit(rlimit::Resource::FSIZE, bytes, bytes).unwrap();
+        }
+        let survey = make_run(&plan, &gate, &spool, Offset::default().clock());
+        let ended = match task.descriptors {
+            None => run(survey).await,
+            Some(most) => {
+                rlimit::setrlimit(rlimit::Resource::NOFILE, most, most).unwrap();
+                // As if nobody had told the engine how few there are.
+                let settings = ConnectSettings {
+                    sources: vec![],
+                    timeout: Duration::from_secs(1),
+                    connections_max: 500,
+                };
+                run_with(survey, ConnectSweep::new(settings)).await
+            }
+        };
+        match ended {
+            Ok(summary) if summary.ending == Ending::Finished => 0,
+            Ok(summary) => panic!("{summary:?}"),
+            Err(error) if error.is_disk_full() => {
+                eprintln!("{error}");
+                42
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    });
+    std::process::exit(code);
+}
+
+/// Pseudo-random numbers with a seed, for the instants of the kills.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+fn wait(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn town(base: std::net::Ipv4Addr, ports: [u16; 3]) -> Town {
+    let mut town = Town::default();
+    for host in 0..64 {
+        if host % 2 == 0 {
+            town.listen(addr(base, host), ports[0], Manners::Banner("220 FTP ready\r\n"));
+        }
+        if host % 5 == 0 {
+            town.listen(addr(base, host), ports[1], Manners::Hold);
+        }
+    }
+    town
+}
+
+fn task(dir: &tempfile::TempDir, base: std::net::Ipv4Addr, ports: [u16; 3]) -> Task {
+    Task {
+        dir: dir.path().to_owned(),
+        prefix: format!("{base}/26"),
+        ports: ports.to_vec(),
+        hour: now().micros() / 3_600_000_000,
+        file_bytes_max: None,
+        descriptors: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_instant_it_ends_with_one_row_for_each() {
+    let (base, _) = network();
+    let ports = [2301, 2302, 2303];
+    let town = town(base, ports);
+    let dir = tempfile::tempdir().unwrap();
+    let task = task(&dir, base, ports);
+    let (mut state, mut kills) = (20_260_401, 0);
+    loop {
+        let mut child = task.spawn();
+        let lives_ms = 60 + next(&mut state) % 500;
+        let began = std::time::Instant::now();
+        while kills < 12
+            && began.elapsed() < Duration::from_millis(lives_ms)
+            && child.try_wait().unwrap().is_none()
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if kills < 12 && child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+            kills += 1;
+            continue;
+        }
+        let (code, talk) = tokio::task::spawn_blocking(move || wait(child)).await.unwrap();
+        assert_eq!(code, Some(0), "{talk}");
+        break;
+    }
+    assert!(kills >= 3, "killed {kills} times: the machine is too fast for this test");
+    let (spool, _, _, plan) = parts(dir.path(), &task.terms(), task.hour);
+    let batches: Vec<_> = spool.pending().map(Result::unwrap).collect();
+    let rows = rows(&plan, &batches);
+    for row in rows.values().filter(|row| row.reason.as_deref() != Some("attempts-exhausted")) {
+        let host = u32::from_be_bytes(match row.subject.addr {
+            std::net::IpAddr::V4(v4) => v4.octets(),
+            std::net::IpAddr::V6(_) => unreachable!(),
+        }) - base.to_bits();
+        let listens =
+            (host % 2 == 0 && row.subject.port == 2301) || (host % 5 == 0 && row.subject.port == 2302);
+        if row.check == Check::Sweep {
+            assert_eq!(row.outcome, if listens { Outcome::Answered } else { Outcome::Refused });
+        }
+    }
+    assert!(town.most_at_one_address() <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_said_clearly_and_resumed_from() {
+    let (base, _) = network();
+    let ports = [2304, 2305, 2306];
+    let _town = town(base, ports);
+    let dir = tempfile::tempdir().unwrap();
+    let task = task(&dir, base, ports);
+    // No file grows beyond this: first a batch is too large, then the journal or the chain.
+    let mut full = 0;
+    for file_bytes_max in [0, 600, 2_000, 18_000] {
+        let short = Task { file_bytes_max: Some(file_bytes_max), ..task.clone() };
+        let (code, talk) = tokio::task::spawn_blocking(move || wait(short.spawn())).await.unwrap();
+        if code != Some(0) {
+            assert_eq!(code, Some(42), "{talk}");
+            assert!(talk.contains("hint: the disk is full; free space, then resume"), "{talk}");
+            full += 1;
+        }
+    }
+    assert!(full >= 3, "{full}");
+    let task_again = task.clone();
+    let (code, talk) = tokio::task::spawn_blocking(move || wait(task_again.spawn())).await.unwrap();
+    assert_eq!(code, Some(0), "{talk}");
+    let (spool, _, _, plan) = parts(dir.path(), &task.terms(), task.hour);
+    let batches: Vec<_> = spool.pending().map(Result::unwrap).collect();
+    rows(&plan, &batches);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_descriptors_it_slows_down_and_fails_nothing() {
+    let (base, _) = network();
+    let ports = [2307, 2308, 2309];
+    let _town = town(base, ports);
+    let dir = tempfile::tempdir().unwrap();
+    let task = Task { descriptors: Some(36), ..task(&dir, base, ports) };
+    let starved = task.clone();
+    let (code, talk) = tokio::task::spawn_blocking(move || wait(starved.spawn())).await.unwrap();
+    assert_eq!(code, Some(0), "{talk}");
+    let (spool, _, _, plan) = parts(dir.path(), &task.terms(), task.hour);
+    let batches: Vec<_> = spool.pending().map(Result::unwrap).collect();
+    let rows = rows(&plan, &batches);
+    assert!(rows.values().filter(|row| row.check == Check::Sweep).all(|row| row.outcome != Outcome::Error));
+}
