@@ -18,9 +18,10 @@ pub use permit::Permit;
 pub use refusal::Refusal;
 pub use standing::standing;
 
-/// Buckets kept at most for prefixes and for addresses, twice each ([`KeyedBuckets`]): about 100 MB
-/// when full, which takes a million exchanges within the time that a bucket takes to fill.
-const BUCKETS_MAX: usize = 1 << 20;
+/// Buckets kept at most for prefixes and for addresses, in each of their two generations
+/// ([`KeyedBuckets`]): 140 MB when all are full. New addresses then wait, so that sending goes on at
+/// this many addresses within the time that a bucket takes to fill: 46 000 a second when that is 20 s.
+const BUCKETS_MAX: usize = (1 << 20) / 8 * 7;
 
 /// A clock may step back this far, as threads and small corrections do, without being refused;
 /// time stands still meanwhile.
@@ -284,18 +285,15 @@ impl Gate {
         let per_prefix = self.mandate.rate.per_prefix;
         let (prefix_key, address_key) = (bucket::prefix_key(addr, per_prefix), bucket::address_key(addr));
         let (limit, whole) = self.whole;
-        let waits = [
-            whole.wait_us(limit, now),
-            self.per_prefix.wait_us(prefix_key, now),
-            self.per_address.wait_us(address_key, now),
-        ];
-        let wait_us = waits.into_iter().max().expect("three waits");
+        let (prefix, prefix_wait_us) = self.per_prefix.look(prefix_key, now);
+        let (address, address_wait_us) = self.per_address.look(address_key, now);
+        let wait_us = whole.wait_us(limit, now).max(prefix_wait_us).max(address_wait_us);
         if wait_us > 0 {
             return Verdict::Wait { until: now.plus_micros(wait_us) };
         }
         self.whole.1.take(limit, now);
-        self.per_prefix.take(prefix_key, now);
-        self.per_address.take(address_key, now);
+        self.per_prefix.take(prefix_key, prefix, now);
+        self.per_address.take(address_key, address, now);
         Verdict::Granted(Permit::new(exchange, listen_only, Arc::clone(&self.digest), self.sensor.id, now))
     }
 }

@@ -107,24 +107,24 @@ impl KeyedBuckets {
         Self { limit, origin, young: Generation::default(), old: Generation::default(), turned: now, most }
     }
 
-    /// µs until a token is there for `key`.
-    pub(super) fn wait_us(&mut self, key: u128, now: TimeUs) -> i64 {
+    /// The bucket of `key`, and µs until a token is there.
+    pub(super) fn look(&mut self, key: u128, now: TimeUs) -> (Bucket, i64) {
         self.turn(now);
-        if self.young.len() >= self.most && !self.young.contains_key(&key) {
-            return self.turned.plus_micros(self.limit.fill_us()).micros_since(now).max(1);
+        if let Some(bucket) = self.young.get(&key) {
+            return (*bucket, bucket.wait_us(self.limit, now));
         }
-        self.bucket(key).wait_us(self.limit, now)
+        let bucket = self.old.get(&key).copied().unwrap_or(self.origin);
+        let wait_us = match self.young.len() < self.most {
+            true => bucket.wait_us(self.limit, now),
+            false => self.turned.plus_micros(self.limit.fill_us()).micros_since(now).max(1),
+        };
+        (bucket, wait_us)
     }
 
-    /// Takes a token that [`KeyedBuckets::wait_us`] found.
-    pub(super) fn take(&mut self, key: u128, now: TimeUs) {
-        let mut bucket = self.bucket(key);
+    /// Takes a token from the bucket of `key` that [`KeyedBuckets::look`] found.
+    pub(super) fn take(&mut self, key: u128, mut bucket: Bucket, now: TimeUs) {
         bucket.take(self.limit, now);
         self.young.insert(key, bucket);
-    }
-
-    fn bucket(&self, key: u128) -> Bucket {
-        *self.young.get(&key).or_else(|| self.old.get(&key)).unwrap_or(&self.origin)
     }
 
     fn turn(&mut self, now: TimeUs) {
@@ -201,16 +201,18 @@ mod tests {
         let limit = Limit::per_second(1, 2, 100);
         let mut buckets = KeyedBuckets::new(limit, Bucket::full(limit, at(0)), at(0), 3);
         for key in 0..3 {
-            assert_eq!(buckets.wait_us(key, at(0)), 0);
-            buckets.take(key, at(0));
+            assert_eq!(buckets.look(key, at(0)).1, 0);
+            let (bucket, _) = buckets.look(key, at(0));
+            buckets.take(key, bucket, at(0));
         }
         // A fourth key waits for the turn, two seconds after the start; a known key does not.
-        assert_eq!(buckets.wait_us(9, at(500_000)), 1_500_000);
-        assert_eq!(buckets.wait_us(0, at(500_000)), 0);
-        assert_eq!(buckets.wait_us(9, at(2_000_000)), 0);
-        buckets.take(9, at(2_000_000));
+        assert_eq!(buckets.look(9, at(500_000)).1, 1_500_000);
+        assert_eq!(buckets.look(0, at(500_000)).1, 0);
+        assert_eq!(buckets.look(9, at(2_000_000)).1, 0);
+        let (bucket, _) = buckets.look(9, at(2_000_000));
+        buckets.take(9, bucket, at(2_000_000));
         assert_eq!((buckets.young.len(), buckets.old.len()), (1, 3));
-        assert_eq!(buckets.wait_us(9, at(4_000_000)), 0);
+        assert_eq!(buckets.look(9, at(4_000_000)).1, 0);
         assert_eq!((buckets.young.len(), buckets.old.len()), (0, 1));
     }
 
@@ -228,10 +230,11 @@ mod tests {
             for (key, step) in steps {
                 now = now.plus_micros(step);
                 let model = kept.entry(key).or_insert(Bucket::full(limit, at(0)));
-                prop_assert_eq!(keyed.wait_us(key, now), model.wait_us(limit, now));
+                prop_assert_eq!(keyed.look(key, now).1, model.wait_us(limit, now));
                 if model.wait_us(limit, now) == 0 {
                     model.take(limit, now);
-                    keyed.take(key, now);
+                    let (bucket, _) = keyed.look(key, now);
+                    keyed.take(key, bucket, now);
                 }
             }
         }
