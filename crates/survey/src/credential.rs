@@ -140,3 +140,6 @@ fn evidence(handshake: &ProbeResult) -> String {
     words.extend(handshake.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
     words.join("\n").to_lowercase()
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,3 +201,6 @@ pub async fn probe(
 ) -> Vec<ProbeResult> {
     conversation::run(endpoint, first, connect, settings).await
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -33,9 +33,10 @@ pub(super) fn patient(limits: &Limits) -> Limits {
     }
 }
 
-/// An answer that took so much longer than the first one is a sign of lockout.
+/// An answer that took so much longer than the first one is a sign of lockout. PAM varies its delay
+/// by a quarter.
 fn has_grown(first: Duration, latest: Duration) -> bool {
-    latest > first * 3 + Duration::from_secs(1)
+    latest > first * 2 + Duration::from_secs(1)
 }
 
 /// How the attempts ended.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
-use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
+use russh::{Disconnect, MethodKind, Preferred, SshId, cipher, compression, kex, mac};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -30,7 +30,21 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// The answer to one attempt is a packet of a few dozen bytes.
 const ANSWER_WAIT_MIN: Duration = Duration::from_secs(1);
 
-type Pump = Pin<Box<dyn Future<Output = Heard> + Send>>;
+/// Carries bytes between connection and library until one of them ends.
+struct Pump {
+    carrying: Pin<Box<dyn Future<Output = Heard> + Send>>,
+    ended: Option<Heard>,
+}
+
+impl Pump {
+    /// How the connection ended; may be asked again.
+    async fn ended(&mut self) -> Heard {
+        match &self.ended {
+            Some(ended) => ended.clone(),
+            None => self.ended.insert(self.carrying.as_mut().await).clone(),
+        }
+    }
+}
 
 struct Open {
     handle: Handle<Stranger>,
@@ -66,20 +80,14 @@ impl<'a, C: Connect> SshDoor<'a, C> {
     async fn try_pair(open: &mut Open, entry: &Entry) -> Verdict {
         if !open.interactive {
             let answer = open.handle.authenticate_password(&entry.user, &entry.password);
-            let methods = match race(&mut open.pump, open.deadline, answer).await {
-                Err(ending) => return closed(&ending),
-                Ok(Err(_)) => return Verdict::Rejected,
-                Ok(Ok(AuthResult::Success)) => return Verdict::Accepted,
+            return match race(&mut open.pump, open.deadline, answer).await {
+                Err(ending) => closed(&ending),
+                Ok(Ok(AuthResult::Success)) => Verdict::Accepted,
                 Ok(Ok(AuthResult::Failure { partial_success: true, .. })) => {
-                    return Verdict::Unclear("second-factor");
+                    Verdict::Unclear("second-factor")
                 }
-                Ok(Ok(AuthResult::Failure { remaining_methods, .. })) => remaining_methods,
+                Ok(Ok(AuthResult::Failure { .. }) | Err(_)) => Verdict::Rejected,
             };
-            if !only_interactive(&methods) {
-                return Verdict::Rejected;
-            }
-            // The password was not judged by that method: ask the way the server likes.
-            open.interactive = true;
         }
         let start = open.handle.authenticate_keyboard_interactive_start(&entry.user, None);
         let mut answer = match race(&mut open.pump, open.deadline, start).await {
@@ -120,10 +128,6 @@ fn closed(ending: &Heard) -> Verdict {
     }
 }
 
-fn only_interactive(methods: &MethodSet) -> bool {
-    methods.contains(&MethodKind::KeyboardInteractive) && !methods.contains(&MethodKind::Password)
-}
-
 /// Waits for `answer` while the pump runs; the pump's ending when that comes first.
 async fn race<T>(pump: &mut Pump, deadline: Instant, answer: impl Future<Output = T>) -> Result<T, Heard> {
     tokio::pin!(answer);
@@ -131,7 +135,7 @@ async fn race<T>(pump: &mut Pump, deadline: Instant, answer: impl Future<Output 
         tokio::select! {
             biased;
             value = &mut answer => Ok(value),
-            ending = pump => match timeout_at(Instant::now() + ANSWER_WAIT_MIN, &mut answer).await {
+            ending = pump.ended() => match timeout_at(Instant::now() + ANSWER_WAIT_MIN, &mut answer).await {
                 // What came before the end may still be on its way through the library.
                 Ok(value) => Ok(value),
                 Err(_) => Err(ending),
@@ -143,7 +147,7 @@ async fn race<T>(pump: &mut Pump, deadline: Instant, answer: impl Future<Output 
 
 /// Carries bytes both ways until either side ends or a limit is reached.
 fn pump(mut session: Session<TcpStream>, pipe: DuplexStream, wait: Duration) -> Pump {
-    Box::pin(async move {
+    let carrying = Box::pin(async move {
         let (mut from_library, mut to_library) = tokio::io::split(pipe);
         let mut out = vec![0; 4096];
         loop {
@@ -173,7 +177,8 @@ fn pump(mut session: Session<TcpStream>, pipe: DuplexStream, wait: Duration) -> 
                 },
             }
         }
-    })
+    });
+    Pump { carrying, ended: None }
 }
 
 impl<C: Connect> Door for SshDoor<'_, C> {
@@ -195,17 +200,35 @@ impl<C: Connect> Door for SshDoor<'_, C> {
         let mut pump = pump(session, near, limits.conversation);
         let config = Arc::new(config(&self.lines.settings.introduction.name));
         let connected = client::connect_stream(config, far, Stranger);
-        match race(&mut pump, deadline, connected).await {
-            Ok(Ok(handle)) => {
-                let user = entry.user.clone();
-                self.open = Some(Open { handle, pump, deadline, attempts: 0, user, interactive: false });
+        let handle = match race(&mut pump, deadline, connected).await {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(russh::Error::NoCommonAlgo { .. })) => return Err(NotReady::limited("algorithms")),
+            Ok(Err(russh::Error::IO(_) | russh::Error::HUP | russh::Error::Disconnect)) => {
+                return Err(NotReady::TurnedAway);
+            }
+            Ok(Err(_)) => return Err(NotReady::limited("protocol")),
+            Err(ending) => return Err(NotReady::ending(&ending)),
+        };
+        let user = entry.user.clone();
+        let mut open = Open { handle, pump, deadline, attempts: 0, user, interactive: false };
+        // As every client does, ask which methods there are: a pair is then sent once, by one.
+        let none = open.handle.authenticate_none(&entry.user);
+        match race(&mut open.pump, open.deadline, none).await {
+            Ok(Ok(AuthResult::Failure { remaining_methods: methods, .. })) => {
+                open.interactive = !methods.contains(&MethodKind::Password);
+                if open.interactive && !methods.contains(&MethodKind::KeyboardInteractive) {
+                    part(open).await;
+                    return Err(NotReady::limited("no-password"));
+                }
+                self.open = Some(open);
                 Ok(())
             }
-            Ok(Err(russh::Error::NoCommonAlgo { .. })) => Err(NotReady::limited("algorithms")),
-            Ok(Err(russh::Error::IO(_) | russh::Error::HUP | russh::Error::Disconnect)) => {
-                Err(NotReady::TurnedAway)
+            // It asks for nothing: there is no pair to try.
+            Ok(Ok(AuthResult::Success)) => {
+                part(open).await;
+                Err(NotReady::limited("no-password"))
             }
-            Ok(Err(_)) => Err(NotReady::limited("protocol")),
+            Ok(Err(_)) => Err(NotReady::TurnedAway),
             Err(ending) => Err(NotReady::ending(&ending)),
         }
     }

@@ -130,7 +130,7 @@ pub(super) async fn run(
     let mut lines = Lines::new(endpoint, check, first, connect, settings);
     let mut results = Vec::new();
     let mut result = match listen(&mut lines, check, talk).await {
-        Listened::Result(result) => result,
+        Listened::Result(result) => *result,
         Listened::Silent(session) => {
             let mut asking =
                 Asking { lines: &mut lines, check, fallback: None, silence: "silent", mqtt: None };
@@ -149,7 +149,7 @@ pub(super) async fn run(
 
 enum Listened {
     /// It spoke, or will not.
-    Result(ProbeResult),
+    Result(Box<ProbeResult>),
     /// It waits for us.
     Silent(Session<TcpStream>),
 }
@@ -158,9 +158,9 @@ async fn listen<C: Connect>(lines: &mut Lines<'_, C>, check: Check, talk: bool) 
     let settings = lines.settings;
     let mut session = match lines.open().await {
         Ok(session) => session,
-        Err(none) => return Listened::Result(none.result(check)),
+        Err(none) => return Listened::Result(Box::new(none.result(check))),
     };
-    Listened::Result(match session.hear(settings.limits.listen).await {
+    Listened::Result(Box::new(match session.hear(settings.limits.listen).await {
         Heard::Bytes(bytes) => greeting::greet(session, bytes, check, talk, settings).await,
         Heard::Silent if talk => return Listened::Silent(session),
         ending => {
@@ -169,7 +169,7 @@ async fn listen<C: Connect>(lines: &mut Lines<'_, C>, check: Check, talk: bool) 
             }
             ProbeResult::new(check, Outcome::Limited, Some(ending.reason()))
         }
-    })
+    }))
 }
 
 /// The questions put to a service that waits.

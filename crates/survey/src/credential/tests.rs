@@ -1,0 +1,148 @@
+//! Credential checks against servers in this process, with a journal that servers can look into.
+
+mod door;
+mod order;
+
+use std::sync::{Arc, Mutex};
+
+use kenshin_observation::{Check, protocol};
+
+use super::*;
+use crate::probe::tests::host::Host;
+use crate::probe::tests::settings;
+
+/// Three pairs; the third opens what the tests open.
+pub(super) const PAIRS: &str = r#"
+[[entries]]
+user = "admin"
+password = "admin"
+[[entries]]
+user = "root"
+password = "toor-1"
+[[entries]]
+user = "admin"
+password = "検診-pass"
+[[entries]]
+user = "admin"
+password = "never-reached"
+"#;
+
+/// Remembers attempts in memory; `cap` of them are allowed.
+#[derive(Clone)]
+pub(super) struct Journal {
+    attempts: Arc<Mutex<Vec<Attempt>>>,
+    cap: usize,
+}
+
+impl Journal {
+    pub(super) fn with_cap(cap: usize) -> Self {
+        Self { attempts: Arc::default(), cap }
+    }
+
+    /// Entry numbers begun, in order.
+    pub(super) fn begun(&self) -> Vec<i32> {
+        self.attempts.lock().unwrap().iter().map(|attempt| attempt.entry).collect()
+    }
+}
+
+impl AttemptJournal for Journal {
+    async fn begin(&self, attempt: &Attempt) -> Result<AttemptVerdict, AttemptJournalError> {
+        // A durable journal takes its time; nothing may be sent meanwhile.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let mut attempts = self.attempts.lock().unwrap();
+        if attempts.contains(attempt) {
+            return Ok(AttemptVerdict::AlreadyTried);
+        }
+        if attempts.len() >= self.cap {
+            return Ok(AttemptVerdict::Capped);
+        }
+        attempts.push(attempt.clone());
+        Ok(AttemptVerdict::Allowed)
+    }
+}
+
+/// The handshake result of a service that takes pairs by `method`.
+pub(super) fn handshake(method: Method) -> ProbeResult {
+    let mut result = ProbeResult::new(Check::Handshake, kenshin_observation::Outcome::Answered, None);
+    let http = |scheme: &str| protocol::Http {
+        status: 401,
+        www_authenticate: Some(format!("{scheme} realm=\"CAM-7\"")),
+        ..protocol::Http::default()
+    };
+    match method {
+        Method::Ssh => result.ssh = Some(protocol::Ssh::default()),
+        Method::Telnet => {
+            result.telnet = Some(protocol::Telnet { login_prompt: true, ..protocol::Telnet::default() });
+        }
+        Method::Ftp => result.ftp = Some(protocol::Ftp::default()),
+        Method::HttpBasic => result.http = Some(http("Basic")),
+        Method::HttpDigest => result.http = Some(http("Digest")),
+    }
+    result
+}
+
+/// Runs a check and returns its record; also asserts that no password got into the result.
+pub(super) async fn check(
+    host: &Host,
+    method: Method,
+    dictionary: &str,
+    journal: &Journal,
+) -> (ProbeResult, protocol::Credential) {
+    let dictionary = Dictionary::parse(dictionary).unwrap();
+    let settings = settings(&[Check::CredentialCheck]);
+    let result = check_credentials(host.endpoint, &handshake(method), &dictionary, journal, host, &settings)
+        .await
+        .expect("the method applies");
+    host.left_alone().await;
+    let shown = format!("{result:?}");
+    for entry in dictionary.entries() {
+        assert!(entry.password.len() < 4 || !shown.contains(&entry.password), "{shown}");
+    }
+    assert!(host.checks().iter().all(|check| *check == Check::CredentialCheck));
+    let credential = result.credential.clone().unwrap();
+    assert_eq!(credential.dictionary_sha256, dictionary.sha256());
+    assert_eq!(usize::try_from(credential.attempts).unwrap(), journal.begun().len());
+    (result, credential)
+}
+
+#[test]
+fn dictionaries_are_read_or_explained() {
+    let dictionary = Dictionary::parse(PAIRS).unwrap();
+    assert_eq!((dictionary.entries().len(), dictionary.sha256().len()), (4, 64));
+    assert!(!format!("{dictionary:?}").contains("toor"));
+
+    let problem = |text: &str| Dictionary::parse(text).unwrap_err().to_string();
+    assert!(problem("").contains("no entries"));
+    let wrong = problem("[[entries]]\nuser = \"a\"\npasword = \"hunter2\"\n");
+    assert!(wrong.starts_with("line 3") && wrong.contains("hint:") && !wrong.contains("hunter2"), "{wrong}");
+    let wrong = problem("[[entries]]\nuser = \"a\"\npassword = hunter2\n");
+    assert!(wrong.starts_with("line 3") && !wrong.contains("hunter2"), "{wrong}");
+    let wrong = problem("[[entries]]\nuser = \"a\"\npassword = \"b\"\nmethods = [\"hunter2\"]\n");
+    assert!(wrong.starts_with("line 4"), "{wrong}");
+}
+
+#[test]
+fn entries_are_tried_where_they_fit() {
+    let dictionary = Dictionary::parse(
+        "[[entries]]\nuser='a'\npassword='b'\nvendor='CAM'\nmethods=['http-basic','http-digest']\n[[entries]]\nuser='a'\npassword='b'\nproduct='other'\n",
+    )
+    .unwrap();
+    let [camera, other] = dictionary.entries() else { panic!() };
+    let evidence = evidence(&handshake(Method::HttpBasic));
+    assert!(camera.fits(Method::HttpBasic, &evidence));
+    assert!(!camera.fits(Method::Telnet, &evidence));
+    assert!(!other.fits(Method::HttpBasic, &evidence));
+}
+
+#[test]
+fn methods_follow_from_the_handshake() {
+    for method in [Method::Ssh, Method::Telnet, Method::Ftp, Method::HttpBasic, Method::HttpDigest] {
+        assert_eq!(Method::of(&handshake(method)), Some(method));
+    }
+    let mut open = handshake(Method::HttpBasic);
+    open.http.as_mut().unwrap().status = 200;
+    assert_eq!(Method::of(&open), None);
+    let mut shell = handshake(Method::Telnet);
+    shell.telnet.as_mut().unwrap().login_prompt = false;
+    assert_eq!(Method::of(&shell), None);
+}
