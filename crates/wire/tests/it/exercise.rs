@@ -11,7 +11,7 @@ use kenshin_wire::telnet::{TelnetDecoder, prompt, reply};
 use kenshin_wire::{charset, mqtt, recognise, redaction, rtsp, tls};
 
 /// Cuts `bytes` into reads whose sizes `cuts` chooses.
-pub fn reads(bytes: &[u8], mut cuts: u64) -> Vec<&[u8]> {
+pub(crate) fn reads(bytes: &[u8], mut cuts: u64) -> Vec<&[u8]> {
     let (mut out, mut rest) = (Vec::new(), bytes);
     while !rest.is_empty() {
         let len = 1 + (cuts % 97) as usize * (cuts % 13) as usize;
@@ -29,7 +29,7 @@ pub fn reads(bytes: &[u8], mut cuts: u64) -> Vec<&[u8]> {
 const SMALL: Limits = Limits { head_bytes_max: 2048, headers_max: 32, body_bytes_max: 4096 };
 
 /// The response in `bytes`, read in pieces; `None` when it is none.
-pub fn response(bytes: &[u8], cuts: u64) -> Option<Response> {
+pub(crate) fn response(bytes: &[u8], cuts: u64) -> Option<Response> {
     let mut decoder = ResponseDecoder::new(SMALL);
     for read in reads(bytes, cuts) {
         match decoder.push(read) {
@@ -41,7 +41,7 @@ pub fn response(bytes: &[u8], cuts: u64) -> Option<Response> {
     decoder.end().ok()
 }
 
-pub fn http(bytes: &[u8], cuts: u64) {
+pub(crate) fn http(bytes: &[u8], cuts: u64) {
     let Some(response) = response(bytes, cuts) else { return };
     assert!(response.body.len() <= SMALL.body_bytes_max);
     assert!(response.head.headers.iter().count() <= SMALL.headers_max);
@@ -59,7 +59,7 @@ pub fn http(bytes: &[u8], cuts: u64) {
     }
 }
 
-pub fn ssh(bytes: &[u8], cuts: u64) {
+pub(crate) fn ssh(bytes: &[u8], cuts: u64) {
     let mut exchange = HostKeyExchange::new("Kenshin", "test");
     for read in reads(bytes, cuts) {
         match exchange.push(read) {
@@ -72,7 +72,7 @@ pub fn ssh(bytes: &[u8], cuts: u64) {
     let _ = host_key(bytes);
 }
 
-pub fn telnet(bytes: &[u8], cuts: u64) {
+pub(crate) fn telnet(bytes: &[u8], cuts: u64) {
     let mut decoder = TelnetDecoder::new(1024);
     let mut answered = 0;
     for read in reads(bytes, cuts) {
@@ -86,7 +86,7 @@ pub fn telnet(bytes: &[u8], cuts: u64) {
     reply(decoder.text());
 }
 
-pub fn replies(bytes: &[u8], cuts: u64) {
+pub(crate) fn replies(bytes: &[u8], cuts: u64) {
     let mut decoder = ReplyDecoder::default();
     for read in reads(bytes, cuts) {
         if decoder.push(read).is_err() {
@@ -99,7 +99,7 @@ pub fn replies(bytes: &[u8], cuts: u64) {
     }
 }
 
-pub fn rest(bytes: &[u8]) {
+pub(crate) fn rest(bytes: &[u8]) {
     recognise(bytes);
     tls::recognise(bytes);
     mqtt::connack(bytes);
@@ -108,7 +108,7 @@ pub fn rest(bytes: &[u8]) {
     assert_eq!(redaction::head(bytes).len(), bytes.len());
 }
 
-pub fn everything(bytes: &[u8], cuts: u64) {
+pub(crate) fn everything(bytes: &[u8], cuts: u64) {
     http(bytes, cuts);
     ssh(bytes, cuts);
     telnet(bytes, cuts);
