@@ -10,8 +10,9 @@
 //!    *service-gone* if the service no longer answers. Seen at another covered address: *elsewhere*.
 //! 2. The subject has keys and none is seen: *unobservable* if the address is silent; *replaced*
 //!    if another key or clearly another product answers there and the pool was covered;
-//!    *service-gone* if the service was the keys' only carrier and is closed. If every service that
-//!    carried a key is closed, so that their absence is explained, the address speaks as in 3.
+//!    *service-gone* if the service was the keys' only carrier and is closed. If the absence of
+//!    every key is explained (the service that carried it is closed, or the same product shows a
+//!    renewed TLS key there, as after an update), the address speaks as in 3.
 //! 3. The subject has no key of its own: *affected* if the finding holds there; *service-gone* if
 //!    the port is closed and the other services are those of before; *clean* if the same service
 //!    or product answers without the weakness; otherwise *unobservable*.
@@ -22,8 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use kenshin_observation::{
-    AssetId, CaseSubject, Condition, DeviceKey, Endpoint, Explanation, Finding, FindingKind, Remedy, TimeUs,
-    words,
+    AssetId, CaseSubject, Condition, DeviceKey, DeviceKeyKind, Endpoint, Explanation, Finding, FindingKind,
+    Remedy, TimeUs, words,
 };
 
 use crate::asset::{Host, SHARED_ABOVE, Service, sharers};
@@ -180,9 +181,9 @@ impl<'a> Case<'a> {
             Ok(host) => host,
             Err(silent) => return silent,
         };
-        let another = self
-            .foreign_key(host)
-            .filter(|_| self.product(host) != Some(true) || self.same_kind_of_key(host));
+        // On the same product a new TLS key is a renewed certificate before it is another device.
+        let renewed = self.product(host) == Some(true) && !self.another_ssh_key(host);
+        let another = self.foreign_key(host).filter(|_| !renewed);
         let other_product = self.product(host) == Some(false);
         if another.is_some() || other_product {
             if !self.question.pool_covered {
@@ -198,19 +199,16 @@ impl<'a> Case<'a> {
         if carriers.is_empty() {
             return self.unobservable("judge.key-not-seen", &[]);
         }
-        let closed = |endpoint: &Endpoint| host.services.get(endpoint).is_some_and(closed);
-        if !carriers.iter().all(closed) {
+        let explained = |endpoint: &Endpoint| {
+            host.services.get(endpoint).is_some_and(|service| closed(service) || (renewed && service.tls))
+        };
+        if !carriers.iter().all(explained) {
             return self.unobservable("judge.key-not-seen", &[]);
         }
-        if carriers == BTreeSet::from([self.endpoint]) {
-            let service = host.services.get(&self.endpoint);
-            return self.answer(
-                Condition::ServiceGone,
-                JudgementBasis::Address,
-                service,
-                "judge.service-gone.carrier",
-                &[],
-            );
+        let own = host.services.get(&self.endpoint).filter(|service| closed(service));
+        if own.is_some() && carriers == BTreeSet::from([self.endpoint]) {
+            let (basis, code) = (JudgementBasis::Address, "judge.service-gone.carrier");
+            return self.answer(Condition::ServiceGone, basis, own, code, &[]);
         }
         self.by_address()
     }
@@ -339,10 +337,11 @@ impl<'a> Case<'a> {
         host.services.values().find(|service| service.keys.iter().any(foreign))
     }
 
-    /// True when a foreign key is of a kind that the subject had one of.
-    fn same_kind_of_key(&self, host: &'a Host) -> bool {
-        let kinds: BTreeSet<_> = self.keys.iter().map(|key| key.kind).collect();
-        self.foreign_key(host).is_some_and(|service| service.keys.iter().any(|key| kinds.contains(&key.kind)))
+    /// True when the subject had an SSH host key and the host shows another one.
+    fn another_ssh_key(&self, host: &'a Host) -> bool {
+        let ssh = |key: &DeviceKey| key.kind == DeviceKeyKind::SshHostKey;
+        self.keys.iter().any(|key| ssh(key))
+            && self.foreign_key(host).is_some_and(|service| service.keys.iter().any(ssh))
     }
 
     /// The service that shows a key of the subject.

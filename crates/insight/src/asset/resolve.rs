@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use kenshin_observation::{AssetId, DeviceKey, Endpoint, Explanation, SurveyId, TimeUs};
+use kenshin_observation::{AssetId, DeviceKey, DeviceKeyKind, Endpoint, Explanation, SurveyId, TimeUs};
 
 use super::{AssetLink, AssetLinks, Basis, Host, LinkAction, SHARED_ABOVE, Sighting, sharers};
 use crate::intelligence::Names;
@@ -209,7 +209,7 @@ impl<F: FnMut() -> AssetId> Work<'_, F> {
             .collect();
         let mut distinct = self.merge(known);
         if distinct.is_empty() {
-            distinct.insert(self.upgrade_or_new(group));
+            distinct.insert(self.upgrade_or_new(group, keepers));
         }
         let first = *distinct.first().expect("one was just put in");
         for key in &group.keys {
@@ -258,16 +258,24 @@ impl<F: FnMut() -> AssetId> Work<'_, F> {
         distinct
     }
 
-    /// A device that was known by its address only and now shows a key continues when it is known
-    /// to be the same product; otherwise the key says that this is somebody else.
-    fn upgrade_or_new(&mut self, group: &Group) -> AssetId {
+    /// A device whose key nobody knows continues an earlier one when it is known to be the same
+    /// product at the same address, and that one was known by its address only, or by a TLS key
+    /// that is nowhere to be seen: certificates are renewed. Otherwise the key says that this is
+    /// somebody else.
+    fn upgrade_or_new(&mut self, group: &Group, keepers: &BTreeMap<AssetId, usize>) -> AssetId {
+        let tls = |key: &DeviceKey| key.kind == DeviceKeyKind::TlsPublicKey;
         for addr in &group.addrs {
-            let Some(bound) = self.previous.of_addr(*addr) else { continue };
-            let keyless = !self.previous.has_key(bound);
-            let before = self.previous.sighting(bound).and_then(|seen| seen.product.as_deref());
-            let product = self.hosts.get(addr).and_then(|host| host.product.as_deref());
-            if keyless && matches!((before, product), (Some(a), Some(b)) if Names::same_product(a, b)) {
-                return bound;
+            let Some(before) = self.previous.of_addr(*addr).or_else(|| self.last_at.get(addr).copied())
+            else {
+                continue;
+            };
+            let renewed = || group.keys.iter().all(tls) && self.previous.keys_of(before).any(tls);
+            let free = !keepers.contains_key(&before) && !self.found.contains_key(&before);
+            let was = self.previous.sighting(before).and_then(|seen| seen.product.as_deref());
+            let is = self.hosts.get(addr).and_then(|host| host.product.as_deref());
+            let same_product = matches!((was, is), (Some(was), Some(is)) if Names::same_product(was, is));
+            if free && same_product && (!self.previous.has_key(before) || renewed()) {
+                return before;
             }
         }
         self.new_asset()

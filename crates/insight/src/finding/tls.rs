@@ -1,5 +1,5 @@
-//! TLS that protects nobody: too old, too weak, or out of date. A certificate signed by itself is
-//! no weakness of a device.
+//! TLS that protects nobody: too old, too weak, or out of date. That a certificate is signed by
+//! itself is by itself no weakness of a device.
 
 use std::collections::BTreeMap;
 
@@ -79,10 +79,8 @@ fn certificate(tls: &Tls, now: TimeUs) -> Vec<(String, &'static str, String)> {
             wrong.push((format!("{name} {bits} (< {least})"), "tls.key_bits", bits.to_string()));
         }
     }
-    // A certificate that signed itself is trusted for what it is, not for its signature.
-    if tls.self_signed == Some(false)
-        && let Some(signature) = &tls.signature_algorithm
-    {
+    // A device's certificate that signed itself is a leaf as well, no root somebody keeps.
+    if let Some(signature) = &tls.signature_algorithm {
         let lower = signature.to_ascii_lowercase();
         if ["md2", "md4", "md5", "sha1"].iter().any(|weak| lower.contains(weak)) {
             wrong.push((signature.clone(), "tls.signature_algorithm", signature.clone()));

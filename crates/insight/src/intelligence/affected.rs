@@ -170,10 +170,7 @@ fn phrase(text: &str, version: &str) -> Option<bool> {
             }
         }
     }
-    match compare(version, sure(rest)?) {
-        Some(order) => Some(order == Ordering::Equal),
-        None => None,
-    }
+    Some(compare(version, sure(rest)?)? == Ordering::Equal)
 }
 
 /// One version and nothing else.

@@ -267,8 +267,8 @@ impl<'a> Reader<'a> {
     fn deeper(&mut self, indent: usize, blank: bool) -> Vec<String> {
         let mut taken = Vec::new();
         while let Some(line) = self.lines.get(self.at) {
-            let inside = line.indent > indent && !line.text.is_empty();
-            if !inside && !(blank && line.text.is_empty()) {
+            let belongs = if line.text.is_empty() { blank } else { line.indent > indent };
+            if !belongs {
                 break;
             }
             taken.push(line.text.to_owned());

@@ -165,6 +165,23 @@ fn a_device_that_gains_or_loses_its_key_goes_on() {
 }
 
 #[test]
+fn a_renewed_tls_key_on_the_same_product_goes_on() {
+    let mut book = Book::default();
+    let tls = |last: u8, name: &str| seen(last, 443).tls(good_tls(name));
+    book.identified(&[tls(1, "t1")], &[(1, "Cam")]);
+    let renewed = book.identified(&[tls(1, "t2")], &[(1, "Cam")]);
+    assert_eq!((ids(&renewed), actions(&renewed)), (vec![(1, vec![1])], vec![LinkAction::Link]));
+    let other = book.identified(&[tls(1, "t3")], &[(1, "Printer")]);
+    assert_eq!(ids(&other), [(2, vec![1])]);
+    let unnamed = book.round(&[tls(1, "t4")]);
+    assert_eq!(ids(&unnamed), [(3, vec![1])], "without a product a new key is a new device");
+    let moved = book.identified(&[tls(7, "t2"), tls(1, "t5")], &[(1, "Cam"), (7, "Cam")]);
+    assert_eq!(ids(&moved), [(1, vec![7]), (4, vec![1])], "its own key is elsewhere");
+    let rekeyed = book.identified(&[seen(7, 22).ssh("x", "k1")], &[(7, "Cam")]);
+    assert_eq!(ids(&rekeyed), [(5, vec![7])], "an SSH host key is not renewed with a certificate");
+}
+
+#[test]
 fn silence_makes_no_asset() {
     let mut book = Book::default();
     let nothing =

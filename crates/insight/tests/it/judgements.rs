@@ -357,6 +357,29 @@ fn rule_2_keys_that_are_not_seen() {
 }
 
 #[test]
+fn rule_2_a_renewed_tls_key_is_the_same_device() {
+    use Condition::{Affected, Clean, Replaced, Unobservable};
+    let weak = |name: &str| Tls { key_bits: Some(1024), ..good_tls(name) };
+    let cam = |tls: Tls, product: &str| {
+        let round = round([seen(1, 443).tls(tls), telnet(1)]);
+        if product.is_empty() { round } else { round.is(1, product, "") }
+    };
+    let update = |now: Round| scene(Remedy::Update, 443, cam(weak("t1"), "Cam"), now);
+    let clean = check(&update(cam(good_tls("t2"), "Cam")), Clean, "judge.clean");
+    assert_eq!(clean.basis.as_str(), "address");
+    check(&update(cam(weak("t2"), "Cam")), Affected, "judge.affected");
+    check(&update(cam(good_tls("t2"), "Printer")), Replaced, "judge.replaced.key");
+    check(&update(cam(good_tls("t2"), "")), Replaced, "judge.replaced.key");
+    // The other case of the device goes on.
+    check(&closing(cam(weak("t1"), "Cam"), cam(good_tls("t2"), "Cam")), Affected, "judge.affected");
+    // An SSH host key is not renewed with a certificate.
+    let with_ssh = |key: &str, tls: Tls| round([ssh(1, key), seen(1, 443).tls(tls)]).is(1, "Cam", "");
+    let both = scene(Remedy::Update, 443, with_ssh("k1", weak("t1")), with_ssh("k2", good_tls("t2")));
+    check(&both, Replaced, "judge.replaced.key");
+    check(&Scene { pool_covered: false, ..both }, Unobservable, "judge.other-device");
+}
+
+#[test]
 fn rule_3_without_a_key() {
     use Condition::{Affected, Clean, ServiceGone, Unobservable};
     let affected = check(&closing(keyless(), keyless()), Affected, "judge.affected");
