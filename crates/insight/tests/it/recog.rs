@@ -64,5 +64,6 @@ fn every_example_of_recog_matches_with_every_attribute_right() {
     }
     assert!(wrong.is_empty(), "{} wrong", wrong.len());
     assert!(earlier.is_empty(), "{} where an earlier fingerprint is first", earlier.len());
-    assert_eq!((fingerprints, examples, right, first), (4657, 7525, 7525, 7525));
+    assert!(fingerprints >= 4657 && examples >= 7525, "the whole database");
+    assert_eq!((right, first), (examples, examples));
 }
