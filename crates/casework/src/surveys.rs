@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 
 use crate::error::{CaseworkError, Result};
 use crate::page::{Page, PageRequest};
-use crate::store::{Casework, Columns, Compose, Tx, Value, json, query};
+use crate::store::{Casework, Columns, Compose, Tx, Value, json, query, storable};
 
 words!(
     /// What a survey is for.
@@ -223,7 +223,7 @@ impl Casework {
         let mut compose = Compose::new("UPDATE survey SET");
         compose.push(" state = ?", [state.as_str()]);
         match reason {
-            Some(reason) => compose.push(", reason = ?", [reason]),
+            Some(reason) => compose.push(", reason = ?", [storable(reason)]),
             None => compose.text(", reason = NULL"),
         }
         match ended {

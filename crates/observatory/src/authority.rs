@@ -97,8 +97,13 @@ impl Authority {
     pub fn mandate(&self, id: &str, now: TimeUs) -> Result<Arc<VerifiedMandate>, ActError> {
         let path = self.path_of(id)?;
         if !path.exists() {
-            return Err(ActError::input(format!("there is no mandate `{id}` in `{}`", self.home.mandates().display()))
-                .with_hint("`kenshin mandate list` shows those there are; `kenshin mandate add FILE` takes one in"));
+            return Err(ActError::input(format!(
+                "there is no mandate `{id}` in `{}`",
+                self.home.mandates().display()
+            ))
+            .with_hint(
+                "`kenshin mandate list` shows those there are; `kenshin mandate add FILE` takes one in",
+            ));
         }
         Ok(Arc::new(Self::verify(&SignedText::read(&path)?, &self.roots()?, now)?))
     }
@@ -143,7 +148,9 @@ impl Authority {
         let path = self.home.mandates().join(&mandate.revocation.list);
         let signed = match SignedText::read(&path) {
             Ok(signed) => signed,
-            Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         RevocationList::verify(&signed.file(), &signed.text, &signed.signature_texts(), roots, now)
@@ -158,7 +165,9 @@ impl Authority {
         match read_limited(&path) {
             Ok(text) => Narrowing::parse(&path.display().to_string(), &text)
                 .map_err(|invalid| ActError::input(invalid.to_string()).with_hint(invalid.hint())),
-            Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Narrowing::none()),
+            Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Narrowing::none())
+            }
             Err(error) => Err(error),
         }
     }
@@ -179,7 +188,11 @@ impl Authority {
     /// Revokes a mandate here and now by the unsigned narrowing list.
     pub fn revoke_here(&self, id: &str, reason: &str) -> Result<(), ActError> {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-        self.add_to_narrowing(&format!("\n[[revoked]]\nmandate = {}\nreason = {}\n", quoted(id), quoted(reason)))
+        self.add_to_narrowing(&format!(
+            "\n[[revoked]]\nmandate = {}\nreason = {}\n",
+            quoted(id),
+            quoted(reason)
+        ))
     }
 
     /// Leaves an address out from now on, because its holder asked.
@@ -217,12 +230,16 @@ impl Authority {
             Ok(text) => RevocationDraft::parse(&path.display().to_string(), &text)
                 .map_err(|invalid| ActError::input(invalid.to_string()).with_hint(invalid.hint()))?,
             Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                RevocationDraft { authority: authority.to_owned(), number: 0, issued_at: now, revoked: Vec::new() }
+                RevocationDraft {
+                    authority: authority.to_owned(),
+                    number: 0,
+                    issued_at: now,
+                    revoked: Vec::new(),
+                }
             }
             Err(error) => return Err(error),
         };
-        let more =
-            more.into_iter().map(|(id, reason)| Revocation { what: Revoked::Mandate(id), reason });
+        let more = more.into_iter().map(|(id, reason)| Revocation { what: Revoked::Mandate(id), reason });
         let next = last.next(now, more);
         let text = next.to_text();
         let signature = sign(key, &text, REVOCATION_NAMESPACE)?;
@@ -240,7 +257,10 @@ impl Authority {
         let names = sidecar_names(&path.display().to_string());
         let Some(free) = names.iter().map(PathBuf::from).find(|name| !name.exists()) else {
             return Err(ActError::input(format!("`{}` has two signatures already", path.display()))
-                .with_hint(format!("remove `{}` or `{}` first, if they are of an older text", names[0], names[1])));
+                .with_hint(format!(
+                    "remove `{}` or `{}` first, if they are of an older text",
+                    names[0], names[1]
+                )));
         };
         write_whole(&free, &signature)?;
         Ok(free)
@@ -270,7 +290,10 @@ fn sign(key: &SignerKey, text: &str, namespace: &str) -> Result<String, ActError
 pub fn read_limited(path: &Path) -> Result<String, ActError> {
     let size = std::fs::metadata(path).map_err(|source| ActError::io("read", path, source))?.len();
     if size > FILE_BYTES_MAX {
-        return Err(ActError::input(format!("`{}` has {size} bytes, more than {FILE_BYTES_MAX}", path.display())));
+        return Err(ActError::input(format!(
+            "`{}` has {size} bytes, more than {FILE_BYTES_MAX}",
+            path.display()
+        )));
     }
     std::fs::read_to_string(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::InvalidData => ActError::input(format!("`{}` is not UTF-8 text", path.display())),

@@ -77,7 +77,10 @@ impl ActError {
     }
 
     /// Trouble outside.
-    pub fn outside(context: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn outside(
+        context: impl Into<String>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         Self::Outside { context: context.into(), source: Box::new(source) }
     }
 
@@ -96,9 +99,11 @@ impl ActError {
         use kenshin_lake::LakeError;
         match self {
             Self::No { .. } => Blame::No,
-            Self::Input { .. } | Self::Lake(LakeError::Query { .. } | LakeError::Limit { .. }) => Blame::Input,
+            Self::Input { .. } | Self::Lake(LakeError::Query { .. } | LakeError::Limit { .. }) => {
+                Blame::Input
+            }
             Self::Casework(error) => match error.kind() {
-                ErrorKind::Refused => Blame::No,
+                ErrorKind::NotFound | ErrorKind::Conflict => Blame::No,
                 ErrorKind::Input => Blame::Input,
                 _ => Blame::Outside,
             },

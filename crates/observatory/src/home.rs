@@ -20,8 +20,15 @@ impl Home {
     /// Makes the folders that are missing, readable by their owner alone.
     pub fn create(&self) -> Result<(), ActError> {
         use std::os::unix::fs::DirBuilderExt;
-        for folder in [self.root.clone(), self.lake(), self.intel(), self.ledger(), self.mandates(), self.outbox(), self.spool()]
-        {
+        for folder in [
+            self.root.clone(),
+            self.lake(),
+            self.intel(),
+            self.ledger(),
+            self.mandates(),
+            self.outbox(),
+            self.spool(),
+        ] {
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

@@ -8,7 +8,7 @@ use crate::error::ActError;
 use crate::home::Home;
 
 /// Version of the settings format.
-pub const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 1;
 
 /// The effective settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub struct Mail {
     /// Sender, `Name <address>`.
     #[serde(default = "default_from")]
     pub from: String,
-    /// Relay, `smtp://host:port` or `smtps://host:port`, for `smtp`.
+    /// Relay, `smtp://host:port` or `smtp+starttls://host:port`, for `smtp`.
     #[serde(default)]
     pub relay: Option<String>,
 }
@@ -140,8 +140,10 @@ impl Settings {
             .with_hint("use the version that wrote it, or set schema_version = 1"));
         }
         if settings.mail.transport == "smtp" && settings.mail.relay.is_none() {
-            return Err(ActError::input(format!("{file}: mail.transport is `smtp` and mail.relay is missing"))
-                .with_hint("add relay = \"smtp://relay.example:25\" under [mail]"));
+            return Err(ActError::input(format!(
+                "{file}: mail.transport is `smtp` and mail.relay is missing"
+            ))
+            .with_hint("add relay = \"smtp://relay.example:25\" under [mail]"));
         }
         if !["smtp", "maildir"].contains(&settings.mail.transport.as_str()) {
             return Err(ActError::input(format!(
@@ -211,10 +213,19 @@ mod tests {
     #[test]
     fn bad_settings_name_file_line_and_column() {
         let bad = |text: &str| Settings::parse("kenshin.toml", text).unwrap_err().to_string();
-        assert!(bad("schema_version = 1\norganisation = \"x\"\nspeed = 3\n").starts_with("kenshin.toml:3:1: unknown field `speed`"));
+        assert!(
+            bad("schema_version = 1\norganisation = \"x\"\nspeed = 3\n")
+                .starts_with("kenshin.toml:3:1: unknown field `speed`")
+        );
         assert!(bad("schema_version = 1\norganisation = 3\n").starts_with("kenshin.toml:2:16:"));
         assert!(bad("schema_version = 2\norganisation = \"x\"\n").contains("schema_version 2"));
-        assert!(bad("schema_version = 1\norganisation = \"x\"\n[mail]\ntransport = \"smtp\"\n").contains("mail.relay"));
-        assert!(bad("schema_version = 1\norganisation = \"x\"\n[mail]\ntransport = \"pigeon\"\n").contains("pigeon"));
+        assert!(
+            bad("schema_version = 1\norganisation = \"x\"\n[mail]\ntransport = \"smtp\"\n")
+                .contains("mail.relay")
+        );
+        assert!(
+            bad("schema_version = 1\norganisation = \"x\"\n[mail]\ntransport = \"pigeon\"\n")
+                .contains("pigeon")
+        );
     }
 }

@@ -1,0 +1,150 @@
+//! Notices: one mail per provider and round, through the outbox or the operator's relay.
+
+use std::path::Path;
+
+use kenshin_casework::providers::Directory;
+use kenshin_casework::{ImportSummary, Letterhead, PageRequest, QueueSummary, Smtp, Survey, Tls, Transport};
+use kenshin_observation::SurveyId;
+use serde::Serialize;
+
+use crate::Observatory;
+use crate::authority::read_limited;
+use crate::error::ActError;
+
+/// What notifying did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Notified {
+    /// The round.
+    pub survey_id: SurveyId,
+    /// What was queued.
+    #[serde(flatten)]
+    pub queued: QueueSummary,
+    /// Mails handed over.
+    pub sent: u64,
+    /// Mails certainly not handed over; they can be tried again.
+    pub failed: u64,
+    /// Mails of which nobody can know; they are never sent again by themselves.
+    pub uncertain: u64,
+}
+
+impl Observatory {
+    /// Imports the provider directory, all or nothing. Keys that it names are read from `keys`.
+    pub async fn import_providers(
+        &self,
+        file: &str,
+        text: &str,
+        keys: &Path,
+    ) -> Result<ImportSummary, ActError> {
+        let languages: Vec<&str> = self.messages().languages().collect();
+        let read_key = |name: &str| read_limited(&keys.join(name)).map_err(|error| error.to_string());
+        let directory = Directory::parse(file, text, &languages, read_key)
+            .map_err(|error| ActError::input(error.to_string()))?;
+        let actor = Self::rule("import");
+        Ok(self.casework().import_directory(self.org(), &directory, &actor, self.now()).await?)
+    }
+
+    /// Composes, queues and sends the notices of a round; `None` for the newest assessed one.
+    ///
+    /// Every Message-ID is journalled before its mail is handed over. What a crash left half-way is
+    /// settled first: the outbox is completed, a mail in the middle of SMTP becomes
+    /// `delivery-uncertain` and is shown, never sent again by itself.
+    pub async fn notify(&self, survey: Option<SurveyId>) -> Result<Notified, ActError> {
+        let survey = match survey {
+            Some(id) => self.casework().survey(self.org(), id).await?,
+            None => self.newest_assessed().await?,
+        };
+        if survey.assessed_at.is_none() {
+            return Err(ActError::no(format!("survey {} is not assessed yet", survey.survey_id))
+                .with_hint("let it finish first: `kenshin survey resume`"));
+        }
+        let transport = self.transport()?;
+        let now = self.now();
+        self.casework().recover_notices(self.org(), &transport, now, now).await?;
+        let letterhead = self.letterhead(&survey)?;
+        let queued = self
+            .casework()
+            .queue_notices(self.org(), survey.survey_id, &letterhead, self.messages(), now)
+            .await?;
+        let delivered = self.casework().deliver_notices(self.org(), &transport, &self.edge().clock()).await?;
+        Ok(Notified {
+            survey_id: survey.survey_id,
+            queued,
+            sent: delivered.sent as u64,
+            failed: delivered.failed as u64,
+            uncertain: delivered.uncertain as u64,
+        })
+    }
+
+    /// How notices leave, by the settings.
+    fn transport(&self) -> Result<Transport, ActError> {
+        let mail = &self.settings().mail;
+        let Some(relay) = mail.relay.as_deref().filter(|_| mail.transport == "smtp") else {
+            return Ok(Transport::Maildir(self.home().outbox()));
+        };
+        let wrong = || {
+            ActError::input(format!("mail.relay `{relay}` is not a relay"))
+                .with_hint("write smtp://host:25 for a relay on this machine, or smtp+starttls://host:587")
+        };
+        let (scheme, rest) = relay.split_once("://").ok_or_else(wrong)?;
+        let tls = match scheme {
+            "smtp" => Tls::None,
+            "smtp+starttls" => Tls::StartTls { trusted: None },
+            _ => return Err(wrong()),
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        let hello = domain(&mail.from).to_owned();
+        Ok(Transport::Smtp(Smtp { host: host.to_owned(), port, tls, credentials: None, hello }))
+    }
+
+    async fn newest_assessed(&self) -> Result<Survey, ActError> {
+        let mut page = Some(PageRequest::first());
+        while let Some(request) = page {
+            let surveys = self.casework().surveys(self.org(), None, &request).await?;
+            page = PageRequest::following(&surveys);
+            if let Some(survey) = surveys.items.into_iter().find(|survey| survey.assessed_at.is_some()) {
+                return Ok(survey);
+            }
+        }
+        Err(ActError::no("there is no assessed survey to notify about")
+            .with_hint("run one: `kenshin survey run`"))
+    }
+
+    fn letterhead(&self, survey: &Survey) -> Result<Letterhead, ActError> {
+        let mandate_id = survey.plan.get("mandate_id").and_then(|id| id.as_str()).ok_or_else(|| {
+            ActError::no(format!("the plan of survey {} names no mandate", survey.survey_id))
+        })?;
+        let mandate = self.authority().mandate(mandate_id, self.now())?;
+        if mandate.legal_basis.notify.is_none() {
+            return Err(ActError::no(format!("mandate `{mandate_id}` states no legal basis to notify"))
+                .with_hint("a new version of the mandate must have legal_basis.notify"));
+        }
+        let contacts = &mandate.contacts;
+        let contact = [
+            Some(contacts.name.clone()),
+            contacts.phone.clone(),
+            Some(contacts.email.clone()),
+            contacts.web.clone(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ");
+        let from = self.settings().mail.from.clone();
+        Ok(Letterhead {
+            organisation: self.settings().organisation.clone(),
+            from,
+            reply_to: Some(contacts.email.clone()),
+            contact,
+            mandate_id: mandate.id.clone(),
+            mandate_digest: survey.mandate_digest.clone(),
+            base_url: self.settings().web.base_url.clone(),
+            message_domain: domain(&self.settings().mail.from).to_owned(),
+        })
+    }
+}
+
+/// What follows the `@` of a sender.
+fn domain(from: &str) -> &str {
+    from.trim_end_matches('>').rsplit('@').next().unwrap_or("localhost")
+}

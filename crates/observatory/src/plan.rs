@@ -1,0 +1,162 @@
+//! Planning: what a survey or a re-check would do. Sends nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kenshin_casework::{CaseFilter, CaseState, NewSurvey, PageRequest, Survey, SurveyKind};
+use kenshin_mandate::{AddressSet, VerifiedMandate};
+use kenshin_observation::{CaseId, Check, Prefix, SurveyId, Tlp};
+use kenshin_survey::credential::Dictionary;
+use kenshin_survey::permutation::PermutationKey;
+use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, PlanSummary, SurveyPlan};
+use sha2::{Digest, Sha256};
+
+use crate::Observatory;
+use crate::authority::read_limited;
+use crate::error::ActError;
+
+/// What a survey is asked for; what is left open comes from the mandate.
+#[derive(Debug, Clone)]
+pub struct SurveyRequest {
+    /// Id of the mandate.
+    pub mandate: String,
+    /// Narrow to these prefixes; empty for all the mandate's targets.
+    pub targets: Vec<Prefix>,
+    /// Narrow to these ports; empty for all.
+    pub ports: Vec<u16>,
+    /// Narrow to these checks; empty for all.
+    pub checks: Vec<Check>,
+    /// How gently.
+    pub manner: Manner,
+    /// Seed of the order; `None` draws one.
+    pub seed: Option<u64>,
+}
+
+/// A plan with what it comes to.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The plan.
+    pub plan: SurveyPlan,
+    /// What it comes to.
+    pub summary: PlanSummary,
+    /// Programme of its mandate.
+    pub programme: String,
+}
+
+impl Observatory {
+    /// Plans a survey under a mandate of the home. Nothing is sent and nothing is stored.
+    pub fn plan(&self, request: &SurveyRequest) -> Result<Planned, ActError> {
+        let mandate = self.authority().mandate(&request.mandate, self.now())?;
+        let targets = (!request.targets.is_empty()).then(|| request.targets.iter().copied().collect());
+        self.plan_over(request, &mandate, targets)
+    }
+
+    /// Plans a re-check: the addresses of cases that are not closed and the declared pools of
+    /// their providers, as far as the mandate reaches.
+    pub async fn plan_recheck(&self, request: &SurveyRequest, only: &[CaseId]) -> Result<Planned, ActError> {
+        let mandate = self.authority().mandate(&request.mandate, self.now())?;
+        let cases = self.cases_to_recheck(only).await?;
+        if cases.is_empty() {
+            return Err(ActError::no("there is no open case to look at again"));
+        }
+        let mut pools: AddressSet = cases.iter().map(|case| Prefix::host(case.endpoint.addr)).collect();
+        let providers: BTreeSet<_> = cases.iter().filter_map(|case| case.provider).collect();
+        for provider in providers {
+            let declared = self.casework().provider_prefixes(self.org(), provider).await?;
+            pools = pools.union(&declared.into_iter().collect());
+        }
+        let within = mandate.targets.as_ref().unwrap_or(&mandate.scope);
+        let targets = pools.intersect(within).intersect(&mandate.scope);
+        if targets.is_empty() {
+            return Err(ActError::no(format!(
+                "no open case is inside the targets of mandate `{}`",
+                request.mandate
+            )));
+        }
+        self.plan_over(request, &mandate, Some(targets))
+    }
+
+    /// Cases that a re-check looks at: those named, or all that are not closed.
+    pub(crate) async fn cases_to_recheck(&self, only: &[CaseId]) -> Result<Vec<CaseState>, ActError> {
+        let filter = CaseFilter { not_closed: true, ..CaseFilter::default() };
+        let mut cases = Vec::new();
+        let mut page = PageRequest { after: None, limit: kenshin_casework::PAGE_MAX };
+        loop {
+            let found = self.casework().cases(&self.viewer(), &filter, &page).await?;
+            let next = PageRequest::following(&found);
+            cases.extend(
+                found.items.into_iter().filter(|case| only.is_empty() || only.contains(&case.case_id)),
+            );
+            match next {
+                Some(following) => page = PageRequest { limit: kenshin_casework::PAGE_MAX, ..following },
+                None => return Ok(cases),
+            }
+        }
+    }
+
+    /// Stores a plan as the next round of its programme.
+    pub async fn store_plan(&self, planned: &Planned, kind: SurveyKind) -> Result<Survey, ActError> {
+        let new = NewSurvey {
+            survey_id: planned.plan.survey_id,
+            programme: planned.programme.clone(),
+            kind,
+            mandate_digest: planned.plan.mandate_digest.clone(),
+            plan: serde_json::to_value(&planned.plan)
+                .map_err(|e| ActError::outside("failed to store the plan", e))?,
+        };
+        Ok(self.casework().plan_survey(self.org(), &new, self.now()).await?)
+    }
+
+    /// The stored plan of a survey.
+    pub async fn stored_plan(&self, id: SurveyId) -> Result<(Survey, SurveyPlan), ActError> {
+        let survey = self.casework().survey(self.org(), id).await?;
+        let plan = serde_json::from_value(survey.plan.clone()).map_err(|error| {
+            ActError::outside(format!("the stored plan of survey {id} cannot be read"), error)
+        })?;
+        Ok((survey, plan))
+    }
+
+    fn plan_over(
+        &self,
+        request: &SurveyRequest,
+        mandate: &Arc<VerifiedMandate>,
+        targets: Option<AddressSet>,
+    ) -> Result<Planned, ActError> {
+        let now = self.now();
+        let narrowing = self.authority().narrowing()?;
+        let checks =
+            (!request.checks.is_empty()).then(|| request.checks.iter().copied().collect::<BTreeSet<_>>());
+        let wants_credentials = checks
+            .as_ref()
+            .map_or(mandate.grants(Check::CredentialCheck), |c| c.contains(&Check::CredentialCheck));
+        let dictionary = if wants_credentials { self.dictionary()? } else { None };
+        let key: [u8; 16] = match request.seed {
+            Some(seed) => Sha256::digest(seed.to_be_bytes())[..16].try_into().expect("half of 32 bytes"),
+            None => self.edge().seed()[..16].try_into().expect("half of 32 bytes"),
+        };
+        let wanted = PlanRequest {
+            survey_id: self.casework().new_survey_id(now),
+            org_id: self.org(),
+            tlp: Tlp::Amber,
+            sensor_id: None,
+            targets,
+            ports: (!request.ports.is_empty()).then(|| request.ports.clone()),
+            checks,
+            permutation_key: PermutationKey(key),
+            manner: request.manner.clone(),
+            dictionary,
+        };
+        let (plan, summary) = SurveyPlan::make(wanted, mandate, &narrowing, now)
+            .map_err(|error| ActError::no(error.to_string()))?;
+        Ok(Planned { plan, summary, programme: mandate.programme.clone() })
+    }
+
+    /// The dictionary that the settings name, by its digest.
+    fn dictionary(&self) -> Result<Option<DictionaryRef>, ActError> {
+        let Some(path) = &self.settings().dictionary else { return Ok(None) };
+        let path = self.home().resolve(path);
+        let text = read_limited(&path)?;
+        let dictionary = Dictionary::parse(&text).map_err(|error| ActError::input(error.to_string()))?;
+        Ok(Some(DictionaryRef { sha256: dictionary.sha256().to_owned(), path }))
+    }
+}
