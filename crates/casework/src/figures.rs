@@ -8,6 +8,10 @@ use crate::store::{Casework, Columns, Compose, query};
 use crate::surveys::{SurveyKind, SurveyTotals, survey};
 use crate::viewer::Viewer;
 
+mod breakdown;
+
+pub use breakdown::{Breakdown, KindCount, ProviderCases, ProviderKindCount, RoundAssets};
+
 /// A count under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
