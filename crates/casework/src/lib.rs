@@ -61,7 +61,10 @@ pub use audit::AuditEntry;
 pub use cases::CaseFilter;
 pub use error::{CaseworkError, ErrorKind, Result};
 pub use experiment::{Arm, ArmDesign, Experiment};
-pub use figures::{Count, Duration, Figures, ProviderCount, RoundFigures};
+pub use figures::{
+    Breakdown, Count, Duration, Figures, KindCount, ProviderCases, ProviderCount, ProviderKindCount, RoundAssets,
+    RoundFigures,
+};
 pub use findings::{FindingFilter, FindingRecord, FindingState, product_of};
 pub use intelligence::Snapshot;
 pub use jobs::{Job, JobState, NewJob};
