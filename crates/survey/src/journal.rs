@@ -245,4 +245,16 @@ mod tests {
         let error = Journal::open(&path, survey(), "bb").unwrap_err();
         assert!(matches!(error, JournalError::OtherPlan { .. }), "{error}");
     }
+
+    /// The journal of version 1 is read forever.
+    #[test]
+    fn the_journal_of_version_1_is_read() {
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/survey/journal-v1.log");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.log");
+        std::fs::copy(sample, &path).unwrap();
+        let survey = "01JQSF5Z000000000000000001".parse().unwrap();
+        let journal = Journal::open(&path, survey, "aa").unwrap();
+        assert_eq!((journal.sealed().len(), journal.attempts(1), journal.sent()), (1, 2, 12));
+    }
 }

@@ -23,6 +23,9 @@ pub const VERSION: u32 = 1;
 /// Most connections at one address at any time (DESIGN.md §6); no plan can raise it.
 pub const CONNECTIONS_PER_ADDRESS_MAX: u32 = 2;
 
+/// Most targets of a slice: it is held in memory and sealed as one batch.
+pub const SLICE_TARGETS_MAX: u64 = 1 << 22;
+
 /// What will be asked, in which order, how gently. Stored with the survey as JSON; a survey is
 /// resumed only with the plan it was begun with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -370,6 +373,11 @@ impl SurveyPlan {
         }
         if self.checks.contains(&Check::CredentialCheck) != self.dictionary.is_some() {
             return Err(PlanError::Dictionary);
+        }
+        let slice_targets = u64::from(self.manner.slice_addresses) * self.ports.len() as u64;
+        if slice_targets > SLICE_TARGETS_MAX {
+            let what = "slice_addresses × ports";
+            return Err(PlanError::Limit { what, value: slice_targets, min: 1, max: SLICE_TARGETS_MAX });
         }
         self.manner.check()
     }

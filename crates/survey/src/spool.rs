@@ -19,6 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kenshin_observation::batch::{BatchError, GENESIS, Seal};
@@ -141,6 +142,8 @@ pub struct Spool {
 struct Inner {
     dir: PathBuf,
     bytes_max: u64,
+    /// Bytes of batches held: read without waiting for who is sealing.
+    bytes: AtomicU64,
     sensor: SensorIdentity,
     state: Mutex<State>,
     attempts: Mutex<Option<Arc<CredentialAttempts>>>,
@@ -200,6 +203,7 @@ impl Spool {
         let inner = Inner {
             dir: dir.to_owned(),
             bytes_max,
+            bytes: AtomicU64::new(state.pending.values().sum()),
             sensor,
             state: Mutex::new(state),
             attempts: Mutex::new(None),
@@ -296,7 +300,7 @@ impl Spool {
 
     /// Bytes of batches held.
     pub fn bytes(&self) -> u64 {
-        self.state().pending.values().sum()
+        self.inner.bytes.load(Ordering::Relaxed)
     }
 
     /// Seals a draft into the next batch of the chain and stores it. Blocks on the disk.
@@ -313,7 +317,7 @@ impl Spool {
         if state.done.get(&draft.survey_id).is_some_and(|done| done.contains(draft.slice)) {
             return Err(SpoolError::AlreadySealed { slice: draft.slice, sequence: state.head.sequence });
         }
-        self.check_room(&state)?;
+        self.check_room()?;
         let seal = Seal {
             batch_id,
             sensor_id: self.inner.sensor.id,
@@ -337,12 +341,13 @@ impl Spool {
         replace_file(&self.batch_path(batch.header.sequence), &json)?;
         state.link(batch)?;
         state.pending.insert(batch.header.sequence, json.len() as u64);
+        self.inner.bytes.fetch_add(json.len() as u64, Ordering::Relaxed);
         self.inner.arrived.notify_waiters();
         Ok(())
     }
 
-    fn check_room(&self, state: &State) -> Result<(), SpoolError> {
-        let (bytes, bytes_max) = (state.pending.values().sum::<u64>(), self.inner.bytes_max);
+    fn check_room(&self) -> Result<(), SpoolError> {
+        let (bytes, bytes_max) = (self.bytes(), self.inner.bytes_max);
         if bytes > 0 && bytes >= bytes_max {
             return Err(SpoolError::Full { dir: self.inner.dir.clone(), bytes, bytes_max });
         }
@@ -351,7 +356,7 @@ impl Spool {
 
     /// True when nothing more can be sealed until a batch is acknowledged.
     pub fn is_full(&self) -> bool {
-        self.check_room(&self.state()).is_err()
+        self.check_room().is_err()
     }
 
     /// Sequences of the batches that wait for the lake, in order.
@@ -394,7 +399,9 @@ impl Spool {
             // A removal that a power cut undoes offers the batch once more, and the lake knows it.
             _ => {}
         }
-        state.pending.remove(&sequence);
+        if let Some(bytes) = state.pending.remove(&sequence) {
+            self.inner.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
         self.inner.drained.notify_waiters();
         Ok(())
     }
@@ -470,7 +477,7 @@ impl Sink for Spool {
         if sequence >= 1 && sequence <= state.head.sequence {
             return Ok(());
         }
-        spool.check_room(&state).map_err(io)?;
+        spool.check_room().map_err(io)?;
         let fault = |source| io(SpoolError::Batch { path: spool.batch_path(sequence), source });
         batch.verify(&spool.inner.sensor.public_key()).map_err(|error| fault(error.into()))?;
         let last = state.head.sequence;

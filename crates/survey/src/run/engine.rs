@@ -81,6 +81,8 @@ pub(super) struct Engine<S> {
     next_slice: u64,
     sealed: SliceSet,
     lost: Option<Lost>,
+    /// When open conversations were last held against the lists that narrow.
+    looked: Instant,
     meter: Meter,
 }
 
@@ -150,6 +152,7 @@ impl<S: Sweep> Engine<S> {
             sealing: 0,
             next_slice: settings.shard.index,
             lost: None,
+            looked: Instant::now(),
             plan: Arc::new(plan),
             space: Arc::new(space),
             context: Arc::new(context),

@@ -238,13 +238,12 @@ fn remote(error: &io::Error) -> Reply {
 /// a survey may use: what is open already and a reserve for files are left out.
 pub fn descriptors(wanted: usize) -> usize {
     const RESERVE: usize = 96;
-    let ask = u64::try_from(wanted.saturating_add(RESERVE)).unwrap_or(u64::MAX);
+    const LIMIT_MAX: u64 = 1 << 20;
     let open = std::fs::read_dir("/proc/self/fd").map_or(32, Iterator::count);
     let (soft, hard) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1024, 1024));
-    let limit = if soft < ask + open as u64 {
-        rlimit::increase_nofile_limit((ask + open as u64).min(hard)).unwrap_or(soft)
-    } else {
-        soft
+    let limit = match hard.min(LIMIT_MAX) {
+        more if more > soft => rlimit::increase_nofile_limit(more).unwrap_or(soft),
+        _ => soft,
     };
     let usable = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVE + open);
     usable.min(wanted).max(ROOM_MIN)

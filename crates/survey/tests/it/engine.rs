@@ -345,3 +345,51 @@ async fn the_same_survey_is_not_run_twice_at_a_time() {
     assert!(error.contains("in use by another run"), "{error}");
     assert_eq!(running.await.unwrap().unwrap().ending, Ending::Finished);
 }
+
+/// Twelve ports at one address, the first in order one that answers; the others drop.
+async fn one_host_that_drops(tires: bool) -> (Vec<(u16, Outcome, Option<String>)>, usize) {
+    let (base, _) = network();
+    let ports: Vec<u16> = (2220..2232).collect();
+    let mut terms = Terms::new(&format!("{base}/32"), &ports);
+    terms.checks = vec![Check::Sweep];
+    terms.manner.limits.connect_ms = 120;
+    terms.manner.retry.pause_ms = 10;
+    terms.manner.retry.breaker_after = 3;
+    let world = World::new(&terms);
+    let alive = world.plan.space().unwrap().target_at(0).port;
+    let mut town = Town::default();
+    for port in ports {
+        let manners = match (port == alive, tires) {
+            (true, true) => Manners::Tires,
+            (true, false) => Manners::Hold,
+            (false, _) => Manners::Silent,
+        };
+        town.listen(base.into(), port, manners);
+    }
+    world.finish().await;
+    let rows = rows(&world.plan, &world.batches());
+    let calls = town.count();
+    (rows.into_values().map(|row| (row.subject.port, row.outcome, row.reason)).collect(), calls)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_stops_answering_after_us_is_left_alone() {
+    let (rows, _) = one_host_that_drops(true).await;
+    let broken = rows
+        .iter()
+        .filter(|(_, outcome, reason)| *outcome == Outcome::Limited && reason.as_deref() == Some("breaker"));
+    let silent = rows.iter().filter(|(_, outcome, _)| *outcome == Outcome::SilentHostAlive).count();
+    assert!(broken.count() >= 6 && (3..=5).contains(&silent), "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_only_drops_is_asked_to_the_end() {
+    let (rows, calls) = one_host_that_drops(false).await;
+    assert_eq!(
+        rows.iter().filter(|(_, outcome, _)| *outcome == Outcome::SilentHostAlive).count(),
+        11,
+        "{rows:?}"
+    );
+    // Asked again where it answers after 3 silent ports and after 6 more.
+    assert_eq!(calls, 1 + 2);
+}

@@ -2,4 +2,5 @@
 
 mod crash;
 mod engine;
+mod plan;
 mod world;

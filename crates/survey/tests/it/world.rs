@@ -132,7 +132,7 @@ impl Terms {
 
 /// The mandate's validity is in whole hours around now, so that every process of a test writes the
 /// same text.
-fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMandate> {
+pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMandate> {
     let mut options = TemplateOptions::example();
     options.prefixes = vec![terms.prefix.parse().unwrap()];
     options.special_reason = "loopback of this machine, a test".to_owned();
@@ -278,6 +278,8 @@ pub(crate) enum Manners {
     Hold,
     /// Takes nobody: its queue is full, so that SYNs are dropped.
     Silent,
+    /// Takes one call, then nobody.
+    Tires,
 }
 
 /// Listeners that count who calls.
@@ -288,21 +290,36 @@ pub(crate) struct Town {
     tasks: tokio::task::JoinSet<()>,
     held: Vec<std::net::TcpStream>,
     silent: Vec<socket2::Socket>,
+    tired: Arc<Mutex<Vec<Tired>>>,
 }
+
+/// A listener that took one call, the call, and what fills its queue.
+type Tired = (socket2::Socket, socket2::Socket, [std::io::Result<std::net::TcpStream>; 2]);
 
 impl Town {
     pub(crate) fn listen(&mut self, addr: IpAddr, port: u16, manners: Manners) {
         let at = SocketAddr::new(addr, port);
-        if manners == Manners::Silent {
+        if matches!(manners, Manners::Silent | Manners::Tires) {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
             socket.bind(&at.into()).unwrap();
             socket.listen(0).unwrap();
-            // One connection fills a queue of length 0; whoever comes later is not answered.
-            for _ in 0..2 {
-                let patience = Duration::from_millis(50);
-                self.held.extend(std::net::TcpStream::connect_timeout(&at, patience));
+            let fill = move || {
+                // One connection fills a queue of length 0; whoever comes later is not answered.
+                let connect = || std::net::TcpStream::connect_timeout(&at, Duration::from_millis(50));
+                [connect(), connect()]
+            };
+            if manners == Manners::Tires {
+                let (calls, kept) = (self.calls.clone(), self.tired.clone());
+                std::thread::spawn(move || {
+                    let Ok((call, _)) = socket.accept() else { return };
+                    calls.lock().unwrap().push((at, Instant::now()));
+                    let filled = fill();
+                    kept.lock().unwrap().push((socket, call, filled));
+                });
+            } else {
+                self.held.extend(fill().into_iter().flatten());
+                self.silent.push(socket);
             }
-            self.silent.push(socket);
             return;
         }
         let listener = std::net::TcpListener::bind(at).unwrap();

@@ -42,7 +42,10 @@ impl<S: Sweep> Engine<S> {
                 if self.lost.take().is_some() {
                     tracing::info!("the mandate stands again");
                 }
-                self.cut_off_excluded();
+                if self.looked.elapsed() >= TICK {
+                    self.looked = Instant::now();
+                    self.cut_off_excluded();
+                }
                 return Ok(None);
             }
             Err(refusal) if self.lost.as_ref().is_none_or(|lost| lost.refusal.code() != refusal.code()) => {
@@ -53,7 +56,7 @@ impl<S: Sweep> Engine<S> {
         let Some(lost) = &self.lost else { return Ok(None) };
         let code = lost.refusal.code().to_owned();
         if is_final(&lost.refusal) {
-            self.close_out(&lost.refusal.code()).await?;
+            self.close_out(lost.refusal.code()).await?;
             return Ok(Some(Ending::Ended { code }));
         }
         Ok((lost.since.elapsed() > self.settings.patience).then_some(Ending::Paused { code }))
