@@ -40,7 +40,7 @@ CREATE TABLE session (
     created_us   BIGINT NOT NULL,
     expires_us   BIGINT NOT NULL
 );
-CREATE INDEX session_user ON session (user_id);
+CREATE INDEX session_by_user ON session (user_id);
 
 -- Providers ---------------------------------------------------------------------------------------
 

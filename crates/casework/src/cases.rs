@@ -11,7 +11,7 @@ use crate::findings::readdress_findings;
 use crate::page::{Page, PageRequest};
 use crate::providers::ProviderMap;
 use crate::state::{Actor, CaseChange, CaseEvent, CaseState, CloseReason, ReopenCause, Stage};
-use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query};
+use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query, storable};
 use crate::viewer::Viewer;
 
 /// Which cases.
@@ -328,7 +328,7 @@ async fn project(
         .bind(addr_text(after.endpoint.addr))
         .bind(i64::from(after.endpoint.port))
         .bind(after.endpoint.transport.as_str())
-        .bind(after.product.clone())
+        .bind(after.product.as_deref().map(storable))
         .bind(after.opened_survey.to_string())
         .bind(after.opened_at.micros())
         .bind(after.notified_at.map(TimeUs::micros))

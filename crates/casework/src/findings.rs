@@ -12,7 +12,7 @@ use sqlx::any::AnyRow;
 use crate::error::{CaseworkError, Result};
 use crate::page::{Page, PageRequest};
 use crate::providers::ProviderMap;
-use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query};
+use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query, storable};
 use crate::surveys::Survey;
 use crate::viewer::{Role, Viewer};
 
@@ -175,7 +175,7 @@ pub(crate) async fn record_findings(
             .bind(i64::from(finding.endpoint.port))
             .bind(finding.endpoint.transport.as_str())
             .bind(provider.clone())
-            .bind(product_of(identity))
+            .bind(product_of(identity).as_deref().map(storable))
             .bind(vantage.as_ref().map(json))
             .bind(json(finding))
             .bind(json(identity))

@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 
 use crate::error::{CaseworkError, Result};
 use crate::page::{Page, PageRequest};
-use crate::store::{Casework, Columns, Compose, Value, query};
+use crate::store::{Casework, Columns, Compose, Value, query, storable};
 
 words!(
     /// Where a job stands.
@@ -194,7 +194,7 @@ impl Casework {
                      WHERE job_id = $5 AND lease = $6 AND state = 'leased'",
                 )
                 .bind(state.as_str())
-                .bind(error.to_owned())
+                .bind(storable(error))
                 .bind(now.plus_secs(retry_secs).micros())
                 .bind(now.micros())
                 .bind(held.job_id.to_string())

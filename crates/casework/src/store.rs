@@ -294,6 +294,11 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("stored structures have string keys and serialise")
 }
 
+/// A text from outside as it can be stored: PostgreSQL knows no NUL in TEXT.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// An address as 32 hexadecimal digits, IPv4 mapped: text order is address order.
 pub(crate) fn addr_text(addr: IpAddr) -> String {
     let bits = match addr {

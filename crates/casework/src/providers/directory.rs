@@ -415,7 +415,7 @@ mod tests {
             "providers.csv:4:1: 198.51.100.0/24 is claimed by `B` on line 3 already; hint:",
             "providers.csv:4:19: `c@example.net` differs from `nobody` on line 3; hint:",
             "providers.csv:5:1: `AS0` is not an AS number",
-            "providers.csv:5:23: no protection given; hint:",
+            "providers.csv:5:24: no protection given; hint:",
             "providers.csv:6:1: 1 columns instead of 5; hint:",
         ];
         for line in expected {

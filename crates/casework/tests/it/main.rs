@@ -1,0 +1,16 @@
+//! The suite of casework. Every test of the store runs on SQLite and, where PostgreSQL's server is
+//! installed, on a throw-away cluster of it.
+
+mod audit;
+mod cases;
+mod figures;
+mod jobs;
+mod mail;
+mod notices;
+mod people;
+mod postgres;
+mod providers;
+mod registries;
+mod schema;
+mod smtp;
+mod world;
