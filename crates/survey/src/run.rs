@@ -24,6 +24,7 @@ use kenshin_mandate::{Gate, Refusal};
 use kenshin_observation::{Clock, SurveyId, TimeUs};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::credential::{Dictionary, DictionaryError};
 use crate::journal::{Journal, JournalError};
@@ -244,13 +245,22 @@ pub async fn resume(resumed: Run) -> Result<RunSummary, RunError> {
 }
 
 /// Like [`run`], on the given engine.
-pub async fn run_with<S: Sweep>(run: Run, sweep: S) -> Result<RunSummary, RunError> {
+///
+/// The survey's loop is a task of its own: a caller that polls this future late delays nothing.
+/// Dropping the future resets everything open.
+pub async fn run_with<S: Sweep + 'static>(run: Run, sweep: S) -> Result<RunSummary, RunError> {
     let opened = open(&run).await?;
     let began_at = (run.clock)();
     let (gate_digest, survey_id) = (run.plan.mandate_digest.clone(), run.plan.survey_id);
     let (spool, clock) = (run.spool.clone(), run.clock.clone());
     record_sending(&spool, &gate_digest, survey_id, true, began_at).await?;
-    let outcome = engine::Engine::new(run, opened, sweep).run().await;
+    let mut own = JoinSet::new();
+    own.spawn(engine::Engine::new(run, opened, sweep).run());
+    let outcome = match own.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(error)) => Err(RunError::Internal(error.to_string())),
+        None => Err(RunError::Internal("the loop ended without a word".to_owned())),
+    };
     let ended_at = clock();
     let recorded = record_sending(&spool, &gate_digest, survey_id, false, ended_at).await;
     let (ending, progress) = outcome?;

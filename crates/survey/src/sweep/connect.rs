@@ -73,10 +73,15 @@ impl ConnectSweep {
 
 impl Sweep for ConnectSweep {
     fn ask(&mut self, ask: Ask) {
-        let settings = self.settings.clone();
+        let Ask { token, target, permit } = ask;
+        let timeout = self.settings.timeout;
+        // The SYN leaves here, not when a task gets its turn: permits are for now.
+        let begun = begin(target, permit, &self.settings.sources);
         self.connects.spawn(async move {
-            let Ask { token, target, permit } = ask;
-            let dialled = dial(target, permit, &settings.sources, settings.timeout).await;
+            let dialled = match begun {
+                Ok(begun) => begun.finish(timeout).await,
+                Err(dialled) => dialled,
+            };
             Answer { token, reply: dialled.reply, vantage: dialled.vantage, stream: dialled.stream }
         });
     }
@@ -131,41 +136,61 @@ pub(crate) fn check_sources(sources: &[IpAddr]) -> io::Result<()> {
     sources.iter().try_for_each(|source| open(*source, &[*source]).map(drop))
 }
 
-/// Makes one connection, using up its permit. The socket closes with a reset whenever it is
-/// dropped, so that an aborted conversation ends on both sides at once.
+/// Makes one connection, using up its permit.
 pub(crate) async fn dial(target: Endpoint, permit: Permit, sources: &[IpAddr], timeout: Duration) -> Dialled {
+    match begin(target, permit, sources) {
+        Ok(begun) => begun.finish(timeout).await,
+        Err(dialled) => dialled,
+    }
+}
+
+/// A connection whose SYN has left.
+struct Begun {
+    socket: Socket,
+    peer: SocketAddr,
+    vantage: Option<SocketAddr>,
+}
+
+/// Sends the SYN, using up the permit, without waiting for anything. The socket closes with a
+/// reset whenever it is dropped, so that an aborted conversation ends on both sides at once.
+fn begin(target: Endpoint, permit: Permit, sources: &[IpAddr]) -> Result<Begun, Dialled> {
     drop(permit);
     if target.transport != Transport::Tcp {
-        return Dialled::without_stream(Reply::Failed("transport"), None);
+        return Err(Dialled::without_stream(Reply::Failed("transport"), None));
     }
-    let socket = match open(target.addr, sources) {
-        Ok(socket) => socket,
-        Err(error) => return Dialled::without_stream(local_failure(&error), None),
-    };
+    let socket =
+        open(target.addr, sources).map_err(|error| Dialled::without_stream(local_failure(&error), None))?;
     let peer = SocketAddr::new(target.addr, target.port);
     match socket.connect(&peer.into()) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-        Err(error) => return Dialled::without_stream(immediate(&error), None),
+        Err(error) => return Err(Dialled::without_stream(immediate(&error), None)),
     }
     let vantage = socket.local_addr().ok().and_then(|addr| addr.as_socket());
-    let stream = match TcpStream::from_std(socket.into()) {
-        Ok(stream) => stream,
-        Err(error) => return Dialled::without_stream(local_failure(&error), vantage),
-    };
-    let connected = async {
-        stream.writable().await?;
-        match stream.take_error()? {
-            Some(error) => Err(error),
-            None => stream.peer_addr().map(|_| ()),
+    Ok(Begun { socket, peer, vantage })
+}
+
+impl Begun {
+    async fn finish(self, timeout: Duration) -> Dialled {
+        let Self { socket, peer, vantage } = self;
+        let stream = match TcpStream::from_std(socket.into()) {
+            Ok(stream) => stream,
+            Err(error) => return Dialled::without_stream(local_failure(&error), vantage),
+        };
+        let connected = async {
+            stream.writable().await?;
+            match stream.take_error()? {
+                Some(error) => Err(error),
+                None => stream.peer_addr().map(|_| ()),
+            }
+        };
+        match tokio::time::timeout(timeout, connected).await {
+            Err(_) => Dialled::without_stream(Reply::Silent, vantage),
+            Ok(Err(error)) => Dialled::without_stream(remote(&error), vantage),
+            // On this machine a socket can meet itself when the kernel picks the target's port for it.
+            Ok(Ok(())) if vantage == Some(peer) => Dialled::without_stream(Reply::Refused, vantage),
+            Ok(Ok(())) => Dialled { reply: Reply::Answered, vantage, stream: Some(stream) },
         }
-    };
-    match tokio::time::timeout(timeout, connected).await {
-        Err(_) => Dialled::without_stream(Reply::Silent, vantage),
-        Ok(Err(error)) => Dialled::without_stream(remote(&error), vantage),
-        // On this machine a socket can meet itself when the kernel picks the target's port for it.
-        Ok(Ok(())) if vantage == Some(peer) => Dialled::without_stream(Reply::Refused, vantage),
-        Ok(Ok(())) => Dialled { reply: Reply::Answered, vantage, stream: Some(stream) },
     }
 }
 

@@ -23,12 +23,14 @@ struct Task {
     hour: i64,
     file_bytes_max: Option<u64>,
     descriptors: Option<u64>,
+    memory_kib_max: Option<u64>,
+    slice_addresses: u32,
 }
 
 impl Task {
     fn terms(&self) -> Terms {
         let mut terms = Terms::new(&self.prefix, &self.ports);
-        terms.manner.slice_addresses = 4;
+        terms.manner.slice_addresses = self.slice_addresses;
         terms.manner.slices_max = 3;
         terms.manner.attempts_max = 10;
         terms
@@ -73,6 +75,16 @@ fn child() {
                 run_with(survey, ConnectSweep::new(settings)).await
             }
         };
+        if let Some(most) = task.memory_kib_max {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+            eprintln!(
+                "peak memory {kib} KiB, {:?}",
+                ended.as_ref().map(|s| s.ended_at.micros_since(s.began_at))
+            );
+            assert!(kib < most, "{kib} KiB");
+        }
         match ended {
             Ok(summary) if summary.ending == Ending::Finished => 0,
             Ok(summary) => panic!("{summary:?}"),
@@ -118,6 +130,8 @@ fn task(dir: &tempfile::TempDir, base: std::net::Ipv4Addr, ports: [u16; 3]) -> T
         hour: now().micros() / 3_600_000_000,
         file_bytes_max: None,
         descriptors: None,
+        memory_kib_max: None,
+        slice_addresses: 4,
     }
 }
 
@@ -208,4 +222,21 @@ async fn without_descriptors_it_slows_down_and_fails_nothing() {
     let batches: Vec<_> = spool.pending().map(Result::unwrap).collect();
     let rows = rows(&plan, &batches);
     assert!(rows.values().filter(|row| row.check == Check::Sweep).all(|row| row.outcome != Outcome::Error));
+}
+
+#[test]
+fn twelve_thousand_targets_take_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let task = Task {
+        prefix: "127.250.0.0/20".into(),
+        memory_kib_max: Some(100 << 10),
+        slice_addresses: 64,
+        ..task(&dir, std::net::Ipv4Addr::LOCALHOST, [2310, 2311, 2312])
+    };
+    let (code, talk) = wait(task.spawn());
+    assert_eq!(code, Some(0), "{talk}");
+    eprintln!("{talk}");
+    let (spool, _, _, plan) = parts(dir.path(), &task.terms(), task.hour);
+    assert_eq!(plan.space().unwrap().targets(), 12_288);
+    assert_eq!(spool.sealed(plan.survey_id).len(), 64);
 }

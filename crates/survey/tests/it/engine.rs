@@ -393,3 +393,46 @@ async fn a_host_that_only_drops_is_asked_to_the_end() {
     // Asked again where it answers after 3 silent ports and after 6 more.
     assert_eq!(calls, 1 + 2);
 }
+
+/// However often a survey is stopped and begun again, no password is tried twice, and no device
+/// gets more of them than its cap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credential_attempts_are_never_repeated() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    (0..8).for_each(|host| town.listen(addr(base, host), 2240, Manners::Basic));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dictionary.toml");
+    let entry = |n: u32| format!("[[entries]]\nuser = \"admin{n}\"\npassword = \"invented{n}\"\n");
+    let text = (0..6).map(entry).collect::<String>();
+    std::fs::write(&path, &text).unwrap();
+    let sha256 = kenshin_survey::credential::Dictionary::parse(&text).unwrap().sha256().to_owned();
+
+    let mut terms = Terms::new(&format!("{base}/29"), &[2240]);
+    terms.checks.push(Check::CredentialCheck);
+    terms.dictionary = Some(kenshin_survey::plan::DictionaryRef { path, sha256 });
+    terms.manner.credential_attempts_max = 4;
+    terms.manner.attempts_max = 10;
+    (terms.manner.limits.answer_ms, terms.manner.limits.conversation_ms) = (1_000, 3_000);
+    let world = World::new(&terms);
+    for stops in [1, 4, 9] {
+        let (stopper, stop) = watch::channel(false);
+        let mut survey = world.run();
+        survey.stop = stop;
+        let running = tokio::spawn(run(survey));
+        let tried = || town.passwords.lock().unwrap().len();
+        until(Duration::from_secs(20), "passwords are tried", || tried() >= stops || running.is_finished())
+            .await;
+        stopper.send_replace(true);
+        running.await.unwrap().unwrap();
+    }
+    world.finish().await;
+    let rows = rows(&world.plan, &world.batches());
+    assert_eq!(rows.keys().filter(|(_, check)| *check == Check::CredentialCheck).count(), 8);
+    let tried = town.passwords.lock().unwrap().clone();
+    for (n, attempt) in tried.iter().enumerate() {
+        assert!(!tried[..n].contains(attempt), "{attempt:?} was tried twice");
+        assert!(tried.iter().filter(|other| other.0 == attempt.0).count() <= 4);
+    }
+    assert!(tried.len() >= 8, "{}", tried.len());
+}

@@ -14,7 +14,7 @@ use kenshin_mandate::{
 };
 use kenshin_observation::{Batch, Check, Clock, Endpoint, Observation, OrgId, SurveyId, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{Manner, PlanRequest, SurveyPlan};
+use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, SurveyPlan};
 use kenshin_survey::progress::Progress;
 use kenshin_survey::run::{Ending, Run, RunError, RunSummary, Settings, SharedGate};
 use kenshin_survey::space::Shard;
@@ -71,9 +71,11 @@ pub(crate) fn now() -> TimeUs {
 }
 
 pub(crate) fn roots() -> TrustRoots {
-    let line = SignerKey::from_seed(&[1; 32], "test")
-        .allowed_signers_line(AUTHORITY, &[MANDATE_NAMESPACE, REVOCATION_NAMESPACE]);
-    TrustRoots::parse("allowed_signers", &line).unwrap()
+    let line = |seed, principal| {
+        SignerKey::from_seed(&[seed; 32], "test")
+            .allowed_signers_line(principal, &[MANDATE_NAMESPACE, REVOCATION_NAMESPACE])
+    };
+    TrustRoots::parse("allowed_signers", &(line(1, AUTHORITY) + &line(2, "second@example.jp"))).unwrap()
 }
 
 pub(crate) fn list(number: u64, issued_at: TimeUs, revoked: Vec<Revocation>) -> RevocationList {
@@ -107,6 +109,7 @@ pub(crate) struct Terms {
     pub(crate) exclusions: Vec<(String, String)>,
     pub(crate) manner: Manner,
     pub(crate) survey: u128,
+    pub(crate) dictionary: Option<DictionaryRef>,
     pub(crate) spool_bytes: u64,
 }
 
@@ -125,6 +128,7 @@ impl Terms {
             exclusions: vec![],
             manner,
             survey: 1,
+            dictionary: None,
             spool_bytes: 1 << 30,
         }
     }
@@ -146,9 +150,10 @@ pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMa
     (sensor.id, sensor.public_key) = (spool.sensor().id, spool.sensor().public_key());
     sensor.source_addresses = vec!["127.0.0.1".parse().unwrap()];
     options.sensors = vec![sensor];
+    options.signers_required = 1 + u8::from(terms.checks.contains(&Check::CredentialCheck));
     let text = template(&options);
-    let signature = SignerKey::from_seed(&[1; 32], "test").sign(&text, MANDATE_NAMESPACE).unwrap();
-    let checked = verify("test.toml", &text, &[&signature], &roots(), now());
+    let sign = |seed| SignerKey::from_seed(&[seed; 32], "test").sign(&text, MANDATE_NAMESPACE).unwrap();
+    let checked = verify("test.toml", &text, &[&sign(1), &sign(2)], &roots(), now());
     Arc::new(checked.unwrap_or_else(|error| panic!("{error}\n{text}")))
 }
 
@@ -229,7 +234,7 @@ pub(crate) fn parts(
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: terms.manner.clone(),
-        dictionary: None,
+        dictionary: terms.dictionary.clone(),
     };
     let made = TimeUs::from_secs(hour * 3600);
     let (plan, _) = SurveyPlan::make(request, &mandate, &Narrowing::none(), made).unwrap();
@@ -276,6 +281,8 @@ pub(crate) enum Manners {
     Banner(&'static str),
     /// Says nothing and holds the line.
     Hold,
+    /// Asks for a password by HTTP Basic and accepts none; what was tried is noted.
+    Basic,
     /// Takes nobody: its queue is full, so that SYNs are dropped.
     Silent,
     /// Takes one call, then nobody.
@@ -287,6 +294,7 @@ pub(crate) enum Manners {
 pub(crate) struct Town {
     pub(crate) calls: Arc<Mutex<Vec<(SocketAddr, Instant)>>>,
     pub(crate) open: Arc<Mutex<BTreeMap<IpAddr, (i32, i32)>>>,
+    pub(crate) passwords: Arc<Mutex<Vec<(SocketAddr, String)>>>,
     tasks: tokio::task::JoinSet<()>,
     held: Vec<std::net::TcpStream>,
     silent: Vec<socket2::Socket>,
@@ -325,7 +333,7 @@ impl Town {
         let listener = std::net::TcpListener::bind(at).unwrap();
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let (calls, open) = (self.calls.clone(), self.open.clone());
+        let (calls, open, passwords) = (self.calls.clone(), self.open.clone(), self.passwords.clone());
         self.tasks.spawn(async move {
             let mut guests = tokio::task::JoinSet::new();
             loop {
@@ -337,14 +345,23 @@ impl Town {
                     *now += 1;
                     *most = (*most).max(*now);
                 }
-                let open = open.clone();
+                let (open, passwords) = (open.clone(), passwords.clone());
                 guests.spawn(async move {
                     if let Manners::Banner(text) = manners {
                         let _ = stream.write_all(text.as_bytes()).await;
                     }
                     // Until the other side ends it.
-                    let mut bytes = [0; 512];
-                    while let Ok(1..) = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await {}
+                    let mut bytes = [0; 2048];
+                    while let Ok(read @ 1..) = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await {
+                        if manners == Manners::Basic {
+                            let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+                            let tried = text.lines().find(|line| line.to_lowercase().starts_with("authorization:"));
+                            passwords.lock().unwrap().extend(tried.map(|line| (at, line.to_owned())));
+                            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\
+                                          Content-Length: 0\r\n\r\n";
+                            let _ = stream.write_all(answer.as_bytes()).await;
+                        }
+                    }
                     open.lock().unwrap().get_mut(&addr).unwrap().0 -= 1;
                 });
             }

@@ -157,7 +157,7 @@ impl<S: Sweep> Engine<S> {
     }
 
     /// The journal's last word of this run.
-    pub(super) async fn note_ending(&self, ending: &Ending) -> Result<(), RunError> {
+    pub(super) async fn note_ending(&mut self, ending: &Ending) -> Result<(), RunError> {
         let at = (self.clock)();
         let halted = |reason: &str| Entry::Halted { reason: reason.to_owned(), at };
         let entry = match ending {

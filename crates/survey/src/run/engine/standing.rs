@@ -8,7 +8,7 @@ pub(super) const REFRESH_LATE: Duration = Duration::from_millis(900);
 impl<S: Sweep> Engine<S> {
     /// Reads the lists once, then again and again in the background.
     pub(super) async fn begin_refreshing(
-        &self,
+        &mut self,
         tasks: &mut JoinSet<()>,
     ) -> Result<Option<watch::Receiver<Instant>>, RunError> {
         let Some(refresh) = self.settings.refresh.clone() else { return Ok(None) };
