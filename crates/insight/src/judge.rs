@@ -326,22 +326,22 @@ impl<'a> Case<'a> {
         Some(Names::same_product(before, now))
     }
 
-    /// A service that shows a key of its own that is not the subject's and was not there before.
+    /// A key of one device alone that is not the subject's and was not there before.
+    fn is_foreign(&self, key: &DeviceKey) -> bool {
+        let before = || self.question.before.is_some_and(|before| before.keys().contains(key));
+        !self.round.shared.contains(key) && !self.question.subject.keys.contains(key) && !before()
+    }
+
+    /// A service that shows a foreign key.
     fn foreign_key(&self, host: &'a Host) -> Option<&'a Service> {
-        let before: BTreeSet<&DeviceKey> = self.question.before.map(Host::keys).unwrap_or_default();
-        let foreign = |key: &DeviceKey| {
-            !self.round.shared.contains(key)
-                && !self.question.subject.keys.contains(key)
-                && !before.contains(key)
-        };
-        host.services.values().find(|service| service.keys.iter().any(foreign))
+        host.services.values().find(|service| service.keys.iter().any(|key| self.is_foreign(key)))
     }
 
     /// True when the subject had an SSH host key and the host shows another one.
-    fn another_ssh_key(&self, host: &'a Host) -> bool {
+    fn another_ssh_key(&self, host: &Host) -> bool {
         let ssh = |key: &DeviceKey| key.kind == DeviceKeyKind::SshHostKey;
         self.keys.iter().any(|key| ssh(key))
-            && self.foreign_key(host).is_some_and(|service| service.keys.iter().any(ssh))
+            && host.keys().into_iter().any(|key| ssh(key) && self.is_foreign(key))
     }
 
     /// The service that shows a key of the subject.
@@ -364,18 +364,19 @@ impl<'a> Case<'a> {
         before.is_some_and(|before| same_service(before, service))
     }
 
-    /// Of the other services that answered before at least one answers as it did and none
-    /// otherwise; or there was none.
+    /// Of the other ports that were open before at least one is as it was and none is otherwise;
+    /// or there was none. A port that is open and says nothing, as a printer's, counts too.
     fn others_as_before(&self, host: &Host) -> bool {
         let Some(before) = self.question.before else { return false };
-        let others = before.answering().filter(|service| service.endpoint != self.endpoint);
+        let others =
+            before.services.values().filter(|service| service.open && service.endpoint != self.endpoint);
         let (mut any, mut same) = (false, false);
         for service in others {
             any = true;
-            match host.services.get(&service.endpoint).filter(|now| now.answers()) {
+            match host.services.get(&service.endpoint).filter(|now| now.open) {
                 Some(now) if same_service(service, now) => same = true,
-                Some(_) => return false,
-                None => {}
+                Some(now) if now.protocol.is_some() => return false,
+                Some(_) | None => {}
             }
         }
         same || !any
@@ -443,7 +444,7 @@ fn same_service(before: &Service, now: &Service) -> bool {
         let banner = service.banner.as_deref().unwrap_or_default();
         banner.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect::<String>()
     };
-    before.protocol.is_some() && before.protocol == now.protocol && words(before) == words(now)
+    before.protocol == now.protocol && words(before) == words(now)
 }
 
 fn basis_reason(basis: JudgementBasis) -> Explanation {

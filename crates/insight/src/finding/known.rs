@@ -48,8 +48,9 @@ fn subjects<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Vec
     let device = device(observations, identity);
     let names_of_device: Vec<String> =
         device.iter().flat_map(|device| &device.names).flat_map(|(v, p)| Names::of(v, p).products).collect();
-    let components =
-        identity.components.iter().filter_map(|component| self::component(observations, component));
+    let distribution = is_distribution(observations);
+    let components = identity.components.iter().filter(|_| !distribution);
+    let components = components.filter_map(|component| self::component(observations, component));
     // The operating system of a device may show as its product and as a component of it.
     let another = |subject: &Subject<'_>| {
         !subject
@@ -98,9 +99,6 @@ fn device<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Optio
 }
 
 fn component<'a>(observations: &'a [&'a Observation], component: &Component) -> Option<Subject<'a>> {
-    if built_by_distribution(observations, component.port) {
-        return None;
-    }
     let cpe = component.cpe.as_ref().and_then(|cpe| cpe.parse::<Cpe>().ok());
     let mut names = Vec::new();
     if let Some(vendor) = &component.vendor {
@@ -126,10 +124,10 @@ fn name_of(cpe: &Cpe) -> Option<(String, String)> {
     Some((cpe.vendor.text()?.to_owned(), cpe.product.text()?.to_owned()))
 }
 
-/// True when a service says that a distribution built it. Distributions mend old versions without
+/// True when a service of the host names a distribution. Distributions mend old versions without
 /// changing the number upstream gave them, and maintain them after upstream has stopped: what the
-/// number would say is not known.
-fn built_by_distribution(observations: &[&Observation], port: u16) -> bool {
+/// number of a component would say is not known.
+fn is_distribution(observations: &[&Observation]) -> bool {
     const DISTRIBUTIONS: &[&str] = &[
         "debian",
         "ubuntu",
@@ -139,12 +137,12 @@ fn built_by_distribution(observations: &[&Observation], port: u16) -> bool {
         "redhat",
         "centos",
         "fedora",
-        "suse",
+        "suse linux",
         "almalinux",
-        "rocky",
+        "rocky linux",
     ];
-    let here = observations.iter().filter(|observation| observation.subject.port == port);
-    let said = here.flat_map(|observation| texts(observation)).map(|(_, text)| text.to_lowercase());
+    let said =
+        observations.iter().flat_map(|observation| texts(observation)).map(|(_, text)| text.to_lowercase());
     said.into_iter().any(|text| {
         DISTRIBUTIONS.iter().any(|name| text.contains(name))
             || text

@@ -256,6 +256,9 @@ fn software_of_a_distribution_is_not_judged_by_its_number() {
     assert_eq!(with("SSH-2.0-Sshd_1.1 Debian-2+deb12u3"), []);
     let identity = Identity { components: vec![component("Acme", "Sshd", "1.1", 22)], ..Identity::default() };
     let found = of(&[seen(1, 22).ssh("SSH-2.0-Sshd_1.1", "k")], &identity);
+    let http = Http { server: Some("Apache/2.4.57 (Debian)".into()), ..Http::default() };
+    let elsewhere = [seen(1, 22).ssh("SSH-2.0-Sshd_1.1", "k"), seen(1, 80).http(http)];
+    assert_eq!(kinds(&elsewhere, &identity), [], "another service names the distribution");
     assert!(
         found.iter().all(|finding| finding.remedy == Remedy::Update),
         "software is updated, not replaced"

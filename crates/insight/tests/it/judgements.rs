@@ -402,6 +402,13 @@ fn rule_3_without_a_key() {
     check(&other, Unobservable, "judge.other-product");
     let gone = closing(named(keyless(), "Cam"), named(round([refused(1, 23), refused(1, 80)]), "Cam"));
     check(&gone, ServiceGone, "judge.service-gone");
+    // A port that is open and silent, as a printer's, is as before.
+    let print = || swept(1, 9100, Outcome::Answered);
+    let printer = closing(round([telnet(1), print()]), round([refused(1, 23), print()]));
+    check(&printer, ServiceGone, "judge.service-gone");
+    let speaks =
+        closing(round([telnet(1), print()]), round([refused(1, 23), seen(1, 9100).ftp("220 x", None)]));
+    check(&speaks, Unobservable, "judge.not-recognised");
     // Movers without a key are not followed.
     let moved = round(dark(1, &[23, 80]).into_iter().chain([telnet(9), page(9, "cam/1.0")]));
     check(&closing(keyless(), moved), Unobservable, "judge.silent");
