@@ -1,0 +1,250 @@
+// Drives the interface in Chromium against a running `kenshin serve` or `kenshin demo`:
+//
+//   npm run e2e -- --base http://127.0.0.1:8480 --login admin --password … [--shots DIR]
+//
+// Signs in, follows a finding to its case and its notice, switches the language, looks at every
+// page in both appearances, and keeps pictures. Any script error, refused style or missing text
+// fails it.
+
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { chromium } from "playwright-core";
+
+const { values: options } = parseArgs({
+  options: {
+    base: { type: "string", default: "http://127.0.0.1:8480" },
+    login: { type: "string", default: "admin" },
+    password: { type: "string" },
+    shots: { type: "string", default: fileURLToPath(new URL("../../test-output/browser/", import.meta.url)) },
+    chromium: { type: "string", default: process.env["CHROMIUM"] ?? "/usr/bin/chromium" },
+  },
+});
+if (!options.password) {
+  console.error("--password is needed; hint: `kenshin init` and `kenshin demo` print it once");
+  process.exit(2);
+}
+mkdirSync(options.shots, { recursive: true });
+
+const FLAGS = [
+  "--no-sandbox",
+  "--headless",
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+];
+
+const troubles = [];
+let step = "start";
+let picture = 0;
+
+function check(truth, what) {
+  if (!truth) throw new Error(what);
+}
+
+/** Waits for an element and gives it; says which one was missing. */
+async function find(page, selector) {
+  const found = page.locator(selector).first();
+  await found.waitFor({ state: "visible", timeout: 15_000 });
+  return found;
+}
+
+async function settled(page) {
+  // No skeleton is left and no list is being fetched.
+  await page.waitForFunction(
+    () => !document.querySelector(".skeleton") && !document.querySelector('[aria-busy="true"]'),
+    undefined,
+    { timeout: 15_000 },
+  );
+}
+
+async function keep(page, name) {
+  await settled(page);
+  picture += 1;
+  const path = `${options.shots}/${String(picture).padStart(2, "0")}-${name}.png`;
+  await page.screenshot({ path, fullPage: true });
+}
+
+async function act(name, work) {
+  step = name;
+  await work();
+  console.error(`ok ${name}`);
+}
+
+// A profile of its own, gone with the browser.
+const browser = await chromium.launch({ executablePath: options.chromium, args: FLAGS });
+let failed = null;
+try {
+  const context = await browser.newContext({
+    viewport: { width: 1360, height: 860 },
+    locale: "en-GB",
+    timezoneId: "Asia/Tokyo",
+    colorScheme: "light",
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    // The answer to a wrong password, which is asked for below, is no trouble.
+    if (message.type() === "error" && !(step === "a wrong password" && message.text().includes("401")))
+      troubles.push(`${step}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => troubles.push(`${step}: ${error.message}`));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(options.base) && !request.url().startsWith("data:"))
+      troubles.push(`${step}: asks another host: ${request.url()}`);
+  });
+
+  await act("the public page needs no sign-in", async () => {
+    await page.goto(`${options.base}/health?lang=en`);
+    await find(page, "h1:has-text('Public health')");
+    await keep(page, "health");
+  });
+
+  await act("a wrong password", async () => {
+    await page.goto(`${options.base}/findings?lang=en`);
+    await find(page, "h1:has-text('Sign in')");
+    await page.fill("input[name=login]", options.login);
+    await page.fill("input[name=password]", "not the password");
+    await page.keyboard.press("Enter");
+    await find(page, "[role=alert]:has-text('wrong')");
+    await keep(page, "sign-in-refused");
+  });
+
+  await act("sign in, and back to where one wanted to go", async () => {
+    await page.fill("input[name=password]", options.password);
+    await page.keyboard.press("Enter");
+    await find(page, "h1:has-text('Findings')");
+    check(new URL(page.url()).pathname === "/findings", "the way back was kept");
+  });
+
+  await act("overview", async () => {
+    await page.click("nav a:has-text('Overview')");
+    await find(page, ".circle .value");
+    await find(page, "figure svg");
+    await keep(page, "overview");
+    for (const button of await page.locator("figure button").all()) await button.click();
+    check(page.url().includes("table="), "which tables are open is in the address");
+    await keep(page, "overview-tables");
+  });
+
+  await act("findings, filtered by the address", async () => {
+    await page.click("nav a:has-text('Findings')");
+    await find(page, "table.rows tbody tr");
+    await keep(page, "findings");
+    await page.selectOption(".filters label:has-text('State') select", "present");
+    await page.waitForURL(/state=present/);
+    await settled(page);
+    await page.reload();
+    await find(page, "table.rows tbody tr");
+    check((await page.inputValue(".filters label:has-text('State') select")) === "present", "the filter survives");
+  });
+
+  let finding = "";
+  await act("a finding with its evidence", async () => {
+    // One whose owner can be notified, so that there is a notice to follow.
+    const rows = page.locator("table.rows tbody tr").filter({ hasNotText: "Nobody to notify" });
+    await rows.first().locator("a").first().click();
+    await find(page, "pre.bytes");
+    await find(page, "h2:has-text('Evidence')");
+    finding = page.url();
+    await keep(page, "finding");
+  });
+
+  await act("from the finding to its case", async () => {
+    await page.click("a:has-text('Go to its case')");
+    await find(page, "ol.trail li");
+    check((await page.locator("ol.trail li").count()) >= 2, "the trail has events");
+    await keep(page, "case");
+  });
+
+  await act("an act asks before it acts", async () => {
+    const button = page.locator("header button:has-text('Acknowledge')");
+    if ((await button.count()) === 0) return;
+    await button.click();
+    await find(page, "[role=dialog]:has-text('You act as')");
+    await keep(page, "case-confirm");
+    await page.keyboard.press("Escape");
+    await page.locator("[role=dialog]").waitFor({ state: "detached" });
+  });
+
+  await act("from the case to its notice", async () => {
+    await page.locator("section:has(h2:has-text('Notices')) table a").first().click();
+    await find(page, "pre.letter");
+    check(((await page.textContent("pre.letter")) ?? "").length > 200, "the mail's text is shown");
+    await keep(page, "notice");
+  });
+
+  await act("the other language, everywhere", async () => {
+    await page.click("button[lang=ja]");
+    await find(page, "h2:has-text('本文')");
+    check((await page.getAttribute("html", "lang")) === "ja", "the page says its language");
+    await keep(page, "notice-ja");
+    await page.goto(finding);
+    await find(page, "h2:has-text('証拠')");
+    await keep(page, "finding-ja");
+  });
+
+  const pages = [
+    ["/", "概況", "overview"],
+    ["/findings", "所見", "findings"],
+    ["/cases", "案件", "cases"],
+    ["/notices", "通知", "notices"],
+    ["/surveys", "調査", "surveys"],
+    ["/mandates", "実施許可書", "mandates"],
+    ["/providers", "事業者", "providers"],
+    ["/audit", "監査記録", "audit"],
+  ];
+  for (const [path, title, name] of pages) {
+    await act(`${name} in Japanese`, async () => {
+      await page.goto(options.base + path);
+      await find(page, `h1:has-text('${title}')`);
+      await keep(page, `${name}-ja`);
+    });
+  }
+
+  await act("a survey and a mandate", async () => {
+    await page.goto(`${options.base}/surveys`);
+    await (await find(page, "table.rows tbody a")).click();
+    await find(page, "[role=progressbar]");
+    await keep(page, "survey-ja");
+    await page.goto(`${options.base}/mandates`);
+    await (await find(page, "table.rows tbody a")).click();
+    await find(page, "ol.statement li");
+    await keep(page, "mandate-ja");
+  });
+
+  await act("dark, narrow, by keyboard", async () => {
+    await page.click("button[aria-label='暗い表示']");
+    await page.goto(options.base);
+    await find(page, "figure svg");
+    await keep(page, "overview-dark-ja");
+    await page.setViewportSize({ width: 420, height: 860 });
+    await keep(page, "overview-narrow-ja");
+    await page.setViewportSize({ width: 1360, height: 860 });
+    await page.reload();
+    await find(page, ".circle .value");
+    await page.keyboard.press("Tab");
+    check((await page.evaluate(() => document.activeElement?.className)) === "skip", "the first stop skips to the content");
+    await page.keyboard.press("Enter");
+    check((await page.evaluate(() => document.activeElement?.id)) === "content", "and leads there");
+  });
+
+  await act("sign out", async () => {
+    await page.click("button:has-text('サインアウト')");
+    await find(page, "input[name=login]");
+    await page.goto(`${options.base}/cases`);
+    await find(page, "input[name=login]");
+  });
+} catch (error) {
+  failed = error;
+} finally {
+  await browser.close();
+}
+
+for (const trouble of troubles) console.error(`trouble: ${trouble}`);
+if (failed) console.error(`failed at "${step}": ${failed.message}`);
+if (failed || troubles.length > 0) process.exit(1);
+console.error(`${picture} pictures in ${options.shots}`);

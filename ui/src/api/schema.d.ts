@@ -1,0 +1,1890 @@
+// Generated from openapi.json by `npm run api`. Do not edit.
+
+export interface paths {
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f21"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f9"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f10"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["f11"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["f13"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/dispute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["f12"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/recheck": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["f14"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f7"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f8"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f20"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mandates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f18"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mandates/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f19"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f15"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f16"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f3"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f17"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f0"];
+        put?: never;
+        post: operations["f1"];
+        delete: operations["f2"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/surveys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f4"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/surveys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f5"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/surveys/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["f6"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description The arm of an experiment. */
+        ArmRow: {
+            /**
+             * Format: int64
+             * @description Seconds the first notice waits.
+             */
+            delay_s: number;
+            /** @description The experiment; empty without one. */
+            experiment: string;
+            /** @description The arm. */
+            name: string;
+            /** @description Wording of the notice. */
+            wording: string;
+        };
+        /** @description A file that went with a notice. */
+        Attachment: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its content. */
+            text: string;
+        };
+        /** @description A page of the audit trail, newest first. */
+        AuditPage: {
+            /** @description The rows. */
+            items: components["schemas"]["AuditRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One entry of the audit trail. */
+        AuditRow: {
+            /** @description What was done or refused. */
+            action: string;
+            /** @description Name of the person, or of the rule. */
+            actor: string;
+            /** @description When. */
+            at: components["schemas"]["Instant"];
+            /** @description Details, as JSON text. */
+            detail: string;
+            /** @description Hash of this entry, which covers the one before. */
+            hash: string;
+            /** @description To what. */
+            object: string;
+            /**
+             * Format: int64
+             * @description From 1, without gaps.
+             */
+            seq: number;
+        };
+        /** @description One case. */
+        CaseDetail: {
+            actions: ("ack" | "dispute" | "close" | "recheck")[];
+            arm?: components["schemas"]["ArmRow"] | null;
+            /** @description The row of the list. */
+            case: components["schemas"]["CaseRow"];
+            close_reasons: ("remedied" | "exposure-ended" | "false-positive" | "withdrawn" | "accepted-risk" | "retired" | "no-addressee")[];
+            /** @description Its findings. */
+            findings: components["schemas"]["FindingRow"][];
+            /** @description Notices about it, oldest first. */
+            notices: components["schemas"]["NoticeRow"][];
+            /** @description For `elsewhere`: whether the weakness was seen there. */
+            still_affected?: boolean | null;
+            /** @description The immutable subject: what was seen first. */
+            subject: components["schemas"]["SubjectRow"];
+            /** @description What happened, oldest first. */
+            trail: components["schemas"]["TrailRow"][];
+        };
+        /** @description Cases now. */
+        CaseFigures: {
+            /** @description By condition. */
+            condition: {
+                [key: string]: number;
+            };
+            /** @description From the first notice to remedied. */
+            notice_to_remedy: components["schemas"]["Median"];
+            /**
+             * Format: int64
+             * @description Cases notified at least once: the denominator of recovery.
+             */
+            notified: number;
+            /** @description What became of the notified ones, by closing reason, or by condition while not closed. */
+            outcome: {
+                [key: string]: number;
+            };
+            /** @description Closed ones by reason. */
+            reason: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Cases that came back at least once.
+             */
+            relapsed: number;
+            /** @description By stage. */
+            stage: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Cases so far.
+             */
+            total: number;
+        };
+        /** @description A page of cases. */
+        CasePage: {
+            /** @description The rows. */
+            items: components["schemas"]["CaseRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One case in a list. */
+        CaseRow: {
+            /** @description Id. */
+            case_id: string;
+            /** @enum {string} */
+            close_reason?: "remedied" | "exposure-ended" | "false-positive" | "withdrawn" | "accepted-risk" | "retired" | "no-addressee";
+            closed_at?: components["schemas"]["Instant"] | null;
+            /** @enum {string} */
+            condition: "affected" | "clean" | "service-gone" | "unobservable" | "elsewhere" | "replaced";
+            /** @description Where it was last seen. */
+            endpoint: string;
+            /**
+             * Format: int64
+             * @description Third axis: counts relapses from 1.
+             */
+            episode: number;
+            /**
+             * Format: int64
+             * @description Findings attached.
+             */
+            findings: number;
+            judged_at?: components["schemas"]["Instant"] | null;
+            notified_at?: components["schemas"]["Instant"] | null;
+            /** @description When the current or last episode was opened. */
+            opened_at: components["schemas"]["Instant"];
+            /** @description Vendor and product, when known. */
+            product?: string | null;
+            provider?: components["schemas"]["ProviderRef"] | null;
+            /** @enum {string} */
+            remedy: "change-password" | "update" | "replace" | "close-service" | "clean";
+            /** @enum {string} */
+            severity: "low" | "medium" | "high" | "critical";
+            /** @enum {string} */
+            stage: "open" | "notified" | "acknowledged" | "disputed" | "closed";
+        };
+        /** @description A count that is withheld when it is small. */
+        Cell: {
+            /**
+             * Format: int64
+             * @description The count; absent when withheld.
+             */
+            count?: number | null;
+        };
+        /** @description One attribute of an identity. */
+        ClaimRow: {
+            /** @description `vendor`, `product`, `version`, `device-type`, `cpe` or `component`. */
+            attribute: string;
+            /**
+             * Format: int32
+             * @description Percent.
+             */
+            confidence: number;
+            /** @description Which fingerprint said so and from which field. */
+            reason: string;
+            /** @description The value: hostile text. */
+            value: string;
+        };
+        /** @description How a case is to be closed. */
+        Close: {
+            /** @description In words. */
+            note?: string;
+            /** @enum {string} */
+            reason: "remedied" | "exposure-ended" | "false-positive" | "withdrawn" | "accepted-risk" | "retired" | "no-addressee";
+        };
+        /** @description One step of a delivery. */
+        Delivery: {
+            /** @description When. */
+            at: components["schemas"]["Instant"];
+            /** @description What the other side said. */
+            detail: string;
+            /** @description The new state. */
+            state: string;
+        };
+        /** @description A pointer to the bytes a finding stands on. */
+        EvidenceRow: {
+            /** @description When. */
+            at: components["schemas"]["Instant"];
+            /** @description Digests of the bodies kept. */
+            blobs: string[];
+            /** @description Endpoint observed. */
+            endpoint: string;
+            /** @description Field that was decisive. */
+            field: string;
+            /** @description Survey of the observation. */
+            survey_id: string;
+            /** @description Its value as it was received: hostile text. */
+            value: string;
+        };
+        /** @description One finding. */
+        FindingDetail: {
+            /** @description What to do, in the language asked for. */
+            advice?: string | null;
+            /** @description Its arguments, as they were observed: text, never markup. */
+            args: {
+                [key: string]: string;
+            };
+            /** @description The device. */
+            asset_id: string;
+            /** @description Message code of the explanation. */
+            code: string;
+            /** @description What it stands on. */
+            evidence: components["schemas"]["EvidenceRow"][];
+            /** @description The explanation in the language asked for. */
+            explanation: string;
+            /** @description The row of the list. */
+            finding: components["schemas"]["FindingRow"];
+            /** @description What the device was taken for, attribute by attribute; empty: unknown. */
+            identity: components["schemas"]["ClaimRow"][];
+            /** @description Intelligence snapshots it stands on. */
+            snapshots: string[];
+        };
+        /** @description A page of findings. */
+        FindingPage: {
+            /** @description The rows. */
+            items: components["schemas"]["FindingRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One finding in a list. */
+        FindingRow: {
+            /** @description Case it is attached to. */
+            case_id?: string | null;
+            /**
+             * Format: int32
+             * @description Percent.
+             */
+            confidence: number;
+            /** @description Where it shows. */
+            endpoint: string;
+            /** @description When it was first seen. */
+            first_at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description First round in which it held.
+             */
+            first_round: number;
+            /** @description Stable key. */
+            key: string;
+            /** @enum {string} */
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls";
+            /** @description When it was last seen. */
+            last_at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description Newest round in which it held.
+             */
+            last_round: number;
+            /** @description Vendor and product, when known. */
+            product?: string | null;
+            provider?: components["schemas"]["ProviderRef"] | null;
+            /** @enum {string} */
+            remedy: "change-password" | "update" | "replace" | "close-service" | "clean";
+            /** @enum {string} */
+            severity: "low" | "medium" | "high" | "critical";
+            /** @description `present`, `absent` or `withdrawn`. */
+            state: string;
+        };
+        /** @description What everybody may know. */
+        Health: {
+            /** @description When the figures were computed. */
+            as_of: components["schemas"]["Instant"];
+            /** @description Devices with a weakness of each kind in the newest round. */
+            kinds: components["schemas"]["PublicKind"][];
+            /** @description Name of the observatory's organisation. */
+            organisation: string;
+            /** @description What became of the cases that providers were notified of. */
+            outcome: components["schemas"]["PublicOutcome"];
+            /** @description Rounds, oldest first. */
+            rounds: components["schemas"]["PublicRound"][];
+            /**
+             * Format: int64
+             * @description Counts below this are not published.
+             */
+            threshold: number;
+        };
+        /**
+         * Format: date-time
+         * @description RFC 3339, UTC
+         */
+        Instant: string;
+        /** @description A key that identifies a device. */
+        KeyRow: {
+            /** @description Kind of key. */
+            kind: string;
+            /** @description Its value. */
+            value: string;
+        };
+        /** @description Findings of one kind. */
+        KindRow: {
+            /**
+             * Format: int64
+             * @description Devices that show them.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description Findings that hold.
+             */
+            findings: number;
+            /** @enum {string} */
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls";
+        };
+        /** @description One mandate. */
+        MandateDetail: {
+            /** @description Who issues it. */
+            authority: string;
+            /** @description Checks granted. */
+            checks: string[];
+            /**
+             * Format: int64
+             * @description Seconds of sending that one sweep takes at the mandate's rates.
+             */
+            duration_s?: number | null;
+            /**
+             * Format: double
+             * @description Exchanges of one sweep.
+             */
+            exchanges?: number | null;
+            /**
+             * Format: double
+             * @description Addresses of the scope that are excluded.
+             */
+            excluded: number;
+            /** @description The row of the list. */
+            mandate: components["schemas"]["MandateRow"];
+            /**
+             * Format: int64
+             * @description Pairs of transport and port.
+             */
+            ports: number;
+            /** @description What it allows, sentence by sentence, in the language asked for. */
+            statement: string[];
+            /**
+             * Format: double
+             * @description Addresses a survey goes through; absent when they are too many to enumerate.
+             */
+            targets?: number | null;
+            /** @description The signed text, byte for byte. */
+            text: string;
+            /** @description Its title. */
+            title: string;
+        };
+        /** @description A page of mandates, newest first. */
+        MandatePage: {
+            /** @description The rows. */
+            items: components["schemas"]["MandateRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One mandate in a list. */
+        MandateRow: {
+            /** @description When it was brought here. */
+            added_at: components["schemas"]["Instant"];
+            /** @description SHA-256 of the signed text. */
+            digest: string;
+            /** @description Whether anything may be sent under it now. */
+            in_force: boolean;
+            /** @description Its id, with which it is asked for. */
+            mandate_id: string;
+            /** @description Programme it serves. */
+            programme: string;
+            /** @description Why not, in the language asked for. */
+            refusal?: string | null;
+            revoked_at?: components["schemas"]["Instant"] | null;
+            /** @description Who signed. */
+            signers: string[];
+            valid_from?: components["schemas"]["Instant"] | null;
+            valid_until?: components["schemas"]["Instant"] | null;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+        };
+        /** @description The person who is signed in. */
+        Me: {
+            /** @description Actions the role allows. */
+            actions: string[];
+            /** @description To be sent as `x-kenshin-csrf` with every request that changes something. */
+            csrf: string;
+            /** @description When the session ends. */
+            expires_at: components["schemas"]["Instant"];
+            /** @description Preferred language. */
+            language: string;
+            /** @description Account name. */
+            login: string;
+            /** @description The password was given by somebody else and should be changed. */
+            must_change: boolean;
+            /** @description Name for display. */
+            name: string;
+            /** @description Organisation, for display. */
+            organisation: string;
+            /** @enum {string} */
+            role: "admin" | "operator" | "analyst" | "provider" | "researcher" | "auditor";
+        };
+        /** @description A median over those cases where it has happened. */
+        Median: {
+            /**
+             * Format: int64
+             * @description Where it has happened.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Seconds; absent when it never happened.
+             */
+            median_s?: number | null;
+            /**
+             * Format: int64
+             * @description Where it could have.
+             */
+            of: number;
+        };
+        /** @description A remark. */
+        Note: {
+            /** @description What is to be kept with the event. */
+            note?: string;
+        };
+        /** @description One notice. */
+        NoticeDetail: {
+            /** @description Attachments. */
+            attachments: components["schemas"]["Attachment"][];
+            /** @description The first 500 of its cases. */
+            cases: components["schemas"]["CaseRow"][];
+            /** @description What happened to it, oldest first. */
+            deliveries: components["schemas"]["Delivery"][];
+            /** @description SHA-256 of text and attachments. */
+            digest: string;
+            /** @description Message-ID, written down before sending. */
+            message_id: string;
+            /** @description The row of the list. */
+            notice: components["schemas"]["NoticeRow"];
+            /** @description Address it came from. */
+            sender: string;
+            /** @description What it says, before protection. */
+            text: string;
+        };
+        /** @description A page of notices, newest first. */
+        NoticePage: {
+            /** @description The rows. */
+            items: components["schemas"]["NoticeRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One notice in a list. */
+        NoticeRow: {
+            /**
+             * Format: int64
+             * @description Cases it speaks of.
+             */
+            cases: number;
+            /** @description When it was written. */
+            created_at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description Findings it lists.
+             */
+            findings: number;
+            /** @description Language it is written in. */
+            language: string;
+            /** @description Id. */
+            notice_id: string;
+            /** @description `openpgp` or `link-only`. */
+            protection: string;
+            /** @description Who was told. */
+            provider: components["schemas"]["ProviderRef"];
+            /** @description Address it went to. */
+            recipient: string;
+            /**
+             * Format: int64
+             * @description Number of that round.
+             */
+            round?: number | null;
+            sent_at?: components["schemas"]["Instant"] | null;
+            /** @description Where the delivery stands. `uncertain` is never sent again by itself. */
+            state: string;
+            /** @description Subject line. */
+            subject: string;
+            /** @description Round it reports. */
+            survey_id: string;
+        };
+        /** @description The figures of the circle: every count with what it is a part of. */
+        Overview: {
+            /** @description When the figures were computed. */
+            as_of: components["schemas"]["Instant"];
+            /** @description Cases now. */
+            cases: components["schemas"]["CaseFigures"];
+            /** @description Findings that hold now, by kind. */
+            kinds: components["schemas"]["KindRow"][];
+            /** @description Notices now, by state. */
+            notices: {
+                [key: string]: number;
+            };
+            /**
+             * @description What stands with each provider, the largest first; the row without provider has nobody to
+             *     notify. Empty for who may not see rows.
+             */
+            providers: components["schemas"]["ProviderFigures"][];
+            /** @description Assessed rounds, oldest first, the newest 200 at most. */
+            rounds: components["schemas"]["RoundRow"][];
+        };
+        /** @description What went wrong, for a program (`code`) and for a person. */
+        Problem: {
+            /** @description A stable word for this kind of problem, e.g. `not-found`. The interface translates it. */
+            code: string;
+            /** @description What was attempted and on what. */
+            detail?: string | null;
+            /** @description One thing to do about it. */
+            hint?: string | null;
+            /**
+             * Format: int32
+             * @description HTTP status.
+             */
+            status: number;
+            /** @description Short English title. */
+            title: string;
+        };
+        /** @description How far a survey is. Also the event of the progress stream. */
+        Progress: {
+            /**
+             * Format: int64
+             * @description Targets that answered.
+             */
+            answered: number;
+            /**
+             * Format: int64
+             * @description Targets with a final outcome.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Seconds left at this pace.
+             */
+            eta_s?: number | null;
+            /** @description True when nothing will change any more. */
+            finished: boolean;
+            /** @description Services recognised so far, by protocol. */
+            protocols: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description Exchanges a second, lately.
+             */
+            rate_per_s?: number | null;
+            /**
+             * Format: int64
+             * @description Exchanges sent.
+             */
+            sent: number;
+            /** @description Where the survey stands. */
+            state: string;
+            /**
+             * Format: int64
+             * @description Targets of the survey.
+             */
+            total: number;
+        };
+        /** @description What stands with one provider. */
+        ProviderFigures: {
+            /**
+             * Format: int64
+             * @description Cases so far.
+             */
+            cases: number;
+            /**
+             * Format: int64
+             * @description Closed: host alive, service gone.
+             */
+            exposure_ended: number;
+            /**
+             * Format: int64
+             * @description Findings that hold.
+             */
+            findings: number;
+            /** @description Findings that hold, by kind. */
+            kinds: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Of which a notice was sent.
+             */
+            notified: number;
+            /**
+             * Format: int64
+             * @description Of these, not closed; those with nobody to notify included.
+             */
+            open: number;
+            provider?: components["schemas"]["ProviderRef"] | null;
+            /**
+             * Format: int64
+             * @description Closed: same asset, answering, clean.
+             */
+            remedied: number;
+            /**
+             * Format: int64
+             * @description Not closed, and not to be told.
+             */
+            unobservable: number;
+        };
+        /** @description A page of providers, by name. */
+        ProviderPage: {
+            /** @description The rows. */
+            items: components["schemas"]["ProviderRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description A provider's id and name. */
+        ProviderRef: {
+            /** @description Name. */
+            name: string;
+            /** @description Id. */
+            provider_id: string;
+        };
+        /** @description One provider. */
+        ProviderRow: {
+            /**
+             * Format: int64
+             * @description Cases so far.
+             */
+            cases: number;
+            /** @description Prefixes and AS numbers it declared. */
+            claims: string[];
+            /** @description Language of the notices. */
+            language: string;
+            /** @description Address notices go to. */
+            mail: string;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Of these, not closed.
+             */
+            open: number;
+            /** @description `openpgp` or `link-only`. */
+            protection: string;
+            /** @description Id. */
+            provider_id: string;
+            /** @description No longer in the directory. */
+            retired: boolean;
+        };
+        /** @description One kind in public. */
+        PublicKind: {
+            /** @description Devices. */
+            assets: components["schemas"]["Cell"];
+            /** @enum {string} */
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls";
+        };
+        /** @description What became of the cases. */
+        PublicOutcome: {
+            /** @description Still there. */
+            affected: components["schemas"]["Cell"];
+            /** @description Device alive, service closed. */
+            exposure_ended: components["schemas"]["Cell"];
+            /** @description Cases of which a notice was sent. */
+            notified: components["schemas"]["Cell"];
+            /** @description Same device, answering, clean. */
+            remedied: components["schemas"]["Cell"];
+            /** @description Not to be told: never counted as healthy. */
+            unobservable: components["schemas"]["Cell"];
+        };
+        /** @description One round in public. */
+        PublicRound: {
+            /**
+             * Format: int64
+             * @description Addresses surveyed.
+             */
+            addresses: number;
+            /** @description Devices with at least one weakness. */
+            affected: components["schemas"]["Cell"];
+            /**
+             * Format: double
+             * @description Percent of the targets with a final outcome.
+             */
+            coverage_percent: number;
+            ended_at?: components["schemas"]["Instant"] | null;
+            /** @description Addresses at which something answered. */
+            responders: components["schemas"]["Cell"];
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            round: number;
+        };
+        /** @description A re-check that was asked for. */
+        Recheck: {
+            /** @description The durable job that will do it. */
+            job_id: string;
+        };
+        /** @description What one round measured, and how the cases stood right after it. */
+        RoundRow: {
+            /** @description Addresses whose every target has a final outcome, of those planned. */
+            addresses: components["schemas"]["Share"];
+            /**
+             * Format: int64
+             * @description Devices told apart.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description Of these, what they are is unknown.
+             */
+            assets_unknown: number;
+            /** @description When it was assessed. */
+            at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description Cases not closed right after it, those with nobody to notify included.
+             */
+            cases_open: number;
+            /**
+             * Format: int64
+             * @description Exchanges sent.
+             */
+            exchanges: number;
+            /**
+             * Format: int64
+             * @description Addresses left out on purpose: neither healthy nor unmeasured.
+             */
+            excluded: number;
+            /**
+             * Format: int64
+             * @description Findings that held.
+             */
+            findings: number;
+            /** @description Cases it judged, by condition. */
+            judged: {
+                [key: string]: number;
+            };
+            /** @description `survey` or `recheck`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Of these: nobody to notify.
+             */
+            no_addressee: number;
+            /**
+             * Format: int64
+             * @description Cases first notified up to then.
+             */
+            notified: number;
+            /** @description The programme it is a round of. */
+            programme: string;
+            /**
+             * Format: int64
+             * @description Addresses where something answered.
+             */
+            responders: number;
+            /**
+             * Format: int64
+             * @description Its number in the programme.
+             */
+            round: number;
+            /**
+             * Format: int64
+             * @description Services that answered.
+             */
+            services: number;
+            /** @description The survey. */
+            survey_id: string;
+            /** @description Targets (address and port) with a final outcome, of those planned. */
+            targets: components["schemas"]["Share"];
+            /**
+             * @description Hosts without findings that answered in the round before and are dark now, of those that
+             *     answered: how much silence means nothing.
+             */
+            vanished: components["schemas"]["Share"];
+        };
+        /** @description Who is signed in, if anybody. */
+        SessionState: {
+            me?: components["schemas"]["Me"] | null;
+        };
+        /** @description A count with its denominator. */
+        Share: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Of how many.
+             */
+            of: number;
+        };
+        /** @description What a person types to sign in. */
+        SignIn: {
+            /** @description Account name. */
+            login: string;
+            /** @description Password. */
+            password: string;
+        };
+        /** @description What was seen first. Never changes. */
+        SubjectRow: {
+            /** @description The device. */
+            asset_id: string;
+            /** @description When. */
+            at: components["schemas"]["Instant"];
+            /** @description Where. */
+            endpoint: string;
+            /** @description Keys that identified the device alone. */
+            keys: components["schemas"]["KeyRow"][];
+            /** @description Product claimed. */
+            product?: string | null;
+        };
+        /** @description One survey. */
+        SurveyDetail: {
+            figures?: components["schemas"]["RoundRow"] | null;
+            /** @description Id of its mandate. */
+            mandate_id?: string | null;
+            /** @description The row of the list. */
+            survey: components["schemas"]["SurveyRow"];
+        };
+        /** @description A page of surveys, newest first. */
+        SurveyPage: {
+            /** @description The rows. */
+            items: components["schemas"]["SurveyRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One survey in a list. */
+        SurveyRow: {
+            /** @description When it was asked for. */
+            created_at: components["schemas"]["Instant"];
+            ended_at?: components["schemas"]["Instant"] | null;
+            /** @description `survey` or `recheck`. */
+            kind: string;
+            /** @description SHA-256 of the mandate's signed text. */
+            mandate_digest: string;
+            /** @description Programme. */
+            programme: string;
+            /** @description How far it is. */
+            progress: components["schemas"]["Progress"];
+            /** @description Why it stopped or failed. */
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description Its number in the programme.
+             */
+            round: number;
+            started_at?: components["schemas"]["Instant"] | null;
+            /** @description Where it stands. */
+            state: string;
+            /** @description Id. */
+            survey_id: string;
+        };
+        /** @description One event of a trail. */
+        TrailRow: {
+            /** @description Name of the person, or of the rule. */
+            actor: string;
+            /** @description When. */
+            at: components["schemas"]["Instant"];
+            /** @enum {string} */
+            change: "opened" | "finding-attached" | "finding-withdrawn" | "addressed" | "arm-drawn" | "notified" | "acknowledged" | "disputed" | "judged" | "noted" | "closed" | "reopened";
+            /** @description Finding it speaks of. */
+            finding?: string | null;
+            /** @description What was said: text, never markup. */
+            note?: string | null;
+            /** @description Notice it speaks of. */
+            notice_id?: string | null;
+            /** @description True when a person acted. */
+            person: boolean;
+            /** @description Why, in the language asked for. */
+            reasons: string[];
+            /**
+             * Format: int64
+             * @description From 1, without gaps.
+             */
+            seq: number;
+            /** @description Survey it stands on. */
+            survey_id?: string | null;
+            /** @description The words that belong to it: condition, reason, severity, basis and so on. */
+            words: {
+                [key: string]: string;
+            };
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    f21: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f9: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+                stage?: string;
+                condition?: string;
+                reason?: string;
+                remedy?: string;
+                provider?: string;
+                net?: string;
+                severity?: string;
+                open?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CasePage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f10: {
+        parameters: {
+            query?: {
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f11: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Note"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseRow"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f13: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Close"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseRow"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f12: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Note"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseRow"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f14: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recheck"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f7: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+                kind?: string;
+                severity?: string;
+                remedy?: string;
+                provider?: string;
+                state?: string;
+                net?: string;
+                survey?: string;
+                no_addressee?: string;
+                asset?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f8: {
+        parameters: {
+            query?: {
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f20: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f18: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+                lang?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MandatePage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f19: {
+        parameters: {
+            query?: {
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MandateDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f15: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+                provider?: string;
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticePage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f16: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f3: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f17: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f0: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionState"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f1: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionState"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    f4: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SurveyPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f5: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SurveyDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    f6: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Progress"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

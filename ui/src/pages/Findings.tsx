@@ -1,0 +1,104 @@
+import { useTranslation } from "react-i18next";
+import { Link } from "react-router";
+
+import { useFindings } from "../api/queries";
+import { ClearFilters, Search, useFilters, WordChoice } from "../parts/Filters";
+import { PageHead } from "../parts/Page";
+import { ProviderChoice } from "../parts/ProviderChoice";
+import { List } from "../parts/Rows";
+import { Said, Time } from "../parts/values";
+import { FindingState, Plain, Severity } from "../parts/words";
+
+export const KINDS = [
+  "default-credentials",
+  "admin-open",
+  "known-exploited",
+  "telnet-open",
+  "end-of-life",
+  "anonymous-ftp",
+  "anonymous-mqtt",
+  "broken-tls",
+] as const;
+export const REMEDIES = ["change-password", "update", "replace", "close-service", "clean"] as const;
+export const SEVERITIES = ["critical", "high", "medium", "low"] as const;
+
+export function FindingsPage() {
+  const { t } = useTranslation();
+  const filters = useFilters([
+    "after",
+    "kind",
+    "severity",
+    "remedy",
+    "state",
+    "provider",
+    "no_addressee",
+    "net",
+    "survey",
+    "asset",
+  ]);
+  const query = useFindings(filters);
+  return (
+    <>
+      <PageHead title={t("findings.title")} />
+      <div className="filters" role="search">
+        <WordChoice name="kind" label={t("findings.kind")} list="kind" words={KINDS} />
+        <WordChoice name="severity" label={t("findings.severity")} list="severity" words={SEVERITIES} />
+        <WordChoice name="remedy" label={t("findings.remedy")} list="remedy" words={REMEDIES} />
+        <WordChoice
+          name="state"
+          label={t("findings.state")}
+          list="findingState"
+          words={["present", "absent", "withdrawn"]}
+        />
+        <ProviderChoice />
+        <Search name="net" />
+        <ClearFilters />
+      </div>
+      <List
+        caption={t("findings.title")}
+        query={query}
+        id={(row) => row.key}
+        empty={{ title: t("findings.emptyTitle"), text: t("findings.empty"), filtered: t("findings.emptyFiltered") }}
+        columns={[
+          {
+            name: t("findings.kind"),
+            head: true,
+            cell: (row) => (
+              <Link to={`/findings/${encodeURIComponent(row.key)}`}>
+                <Plain list="kind" word={row.kind} />
+              </Link>
+            ),
+          },
+          { name: t("findings.severity"), cell: (row) => <Severity word={row.severity} /> },
+          { name: t("findings.endpoint"), cell: (row) => <code className="nowrap">{row.endpoint}</code> },
+          {
+            name: t("findings.product"),
+            cell: (row) =>
+              row.product ? <Said value={row.product} /> : <span className="faint">{t("common.unknown")}</span>,
+          },
+          {
+            name: t("findings.provider"),
+            cell: (row) => row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>,
+          },
+          {
+            name: t("findings.remedy"),
+            cell: (row) => (
+              <span className="nowrap">
+                <Plain list="remedy" word={row.remedy} />
+              </span>
+            ),
+          },
+          { name: t("findings.confidence"), num: true, cell: (row) => `${row.confidence}\u202f%` },
+          { name: t("findings.state"), cell: (row) => <FindingState word={row.state} /> },
+          {
+            name: t("findings.rounds"),
+            num: true,
+            cell: (row) =>
+              row.first_round === row.last_round ? row.first_round : `${row.first_round}–${row.last_round}`,
+          },
+          { name: t("findings.lastSeen"), cell: (row) => <Time at={row.last_at} day /> },
+        ]}
+      />
+    </>
+  );
+}

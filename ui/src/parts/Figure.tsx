@@ -1,0 +1,77 @@
+// A chart's frame: title, unit, source, and the table behind it. Which of the two is shown is in
+// the URL.
+
+import { lazy, Suspense, type ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { useSearchParams } from "react-router";
+
+import type { ChartSpec } from "../charts/spec";
+import { Loading } from "./states";
+
+const Chart = lazy(() => import("../charts/Chart"));
+
+export function Figure({
+  id,
+  title,
+  unit,
+  source,
+  remark,
+  legend,
+  table,
+  children,
+}: {
+  /** Names the figure in the URL. */
+  id: string;
+  title: string;
+  unit: string;
+  source: string;
+  remark?: string;
+  legend?: ReactNode;
+  table: ReactNode;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation();
+  const [params, setParams] = useSearchParams();
+  const open = params.getAll("table").includes(id);
+  const toggle = () =>
+    setParams(
+      (before) => {
+        const next = new URLSearchParams(before);
+        const others = before.getAll("table").filter((name) => name !== id);
+        next.delete("table");
+        for (const name of open ? others : [...others, id]) next.append("table", name);
+        return next;
+      },
+      { replace: true, preventScrollReset: true },
+    );
+  return (
+    <figure className="figure">
+      <figcaption>
+        <h2>{title}</h2>
+        <button type="button" className="link small nowrap" aria-pressed={open} onClick={toggle}>
+          {open ? t("common.showChart") : t("common.showTable")}
+        </button>
+      </figcaption>
+      {remark && <p className="remark">{remark}</p>}
+      {!open && legend && <div className="legend">{legend}</div>}
+      {open ? table : children}
+      <div className="below" style={open ? { paddingTop: "0.625rem" } : undefined}>
+        <span>
+          {t("common.unit")}: {unit}
+        </span>
+        <span>
+          {t("common.source")}: {source}
+        </span>
+      </div>
+    </figure>
+  );
+}
+
+/** A chart that is fetched when the first one is shown. */
+export function Plot({ spec, label, height }: { spec: ChartSpec; label: string; height: number }) {
+  return (
+    <Suspense fallback={<div style={{ height }}><Loading lines={3} /></div>}>
+      <Chart spec={spec} label={label} height={height} />
+    </Suspense>
+  );
+}

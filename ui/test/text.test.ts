@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+
+import { duration, number, percent, pieces } from "../src/parts/text";
+
+describe("numbers", () => {
+  it.each([
+    [0, 0, "0"],
+    [999, 0, "999"],
+    [1000, 0, "1\u202f000"],
+    [1234567, 0, "1\u202f234\u202f567"],
+    [-1234.56, 1, "−1\u202f234.6"],
+  ])("%d with %d digits", (value, digits, text) => expect(number(value, digits)).toBe(text));
+
+  it("a share of nothing is no number", () => expect(percent(0, 0)).toBeNull());
+  it("nearly all is not all", () => expect(percent(999_999, 1_000_000)).toBe("99.9\u202f%"));
+  it("nearly none is not none", () => expect(percent(1, 1_000_000)).toBe("0.1\u202f%"));
+  it("all is all", () => expect(percent(7, 7)).toBe("100\u202f%"));
+  it("durations have two units", () => expect(duration(90_061)).toBe("1\u202fd 1\u202fh"));
+});
+
+describe("received text", () => {
+  const shown = (text: string) => pieces(text).map((piece) => piece.text).join("");
+  it.each([
+    ["login: ", "login: "],
+    ["\u001b[2J", "\\x1b[2J"],
+    ["a\u0000b\u007f\u009b", "a\\x00b\\x7f\\x9b"],
+    ["photo\u202egpj.exe", "photo\\u202egpj.exe"],
+    ["pay\u200bpal", "pay\\u200bpal"],
+    ["\u2066\u2069\ufeff", "\\u2066\\u2069\\ufeff"],
+    ["\ud800", "\\ud800"],
+    ["\u{e0041}", "\\u{e0041}"],
+    ["検診 é 😀", "検診 é 😀"],
+    ["one\r\ntwo", "one\\r\\n\ntwo"],
+  ])("%j", (received, expected) => expect(shown(received)).toBe(expected));
+
+  it("keeps the line ends of our own texts", () =>
+    expect(pieces("a\r\n\tb", true)).toEqual([{ text: "a\n\tb", escaped: false }]));
+});
