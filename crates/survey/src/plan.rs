@@ -246,7 +246,8 @@ impl Manner {
         attempts_max: 3,
         retry: Retry { asks_max: 2, pause_ms: 1_000, breaker_after: 8 },
         limits: ConversationLimits {
-            connect_ms: 2_500,
+            // Below the second after which the kernel repeats a SYN: so each one was permitted.
+            connect_ms: 950,
             listen_ms: 2_000,
             answer_ms: 6_000,
             conversation_ms: 15_000,
