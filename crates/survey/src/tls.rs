@@ -13,7 +13,7 @@ use openssl::pkey::{Id, PKeyRef, Public};
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslOptions, SslRef, SslVerifyMode, SslVersion};
 use openssl::x509::{X509NameRef, X509Ref};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 
 use crate::probe::Limits;
@@ -47,19 +47,24 @@ pub(crate) struct Failure {
     pub(crate) reason: &'static str,
 }
 
-/// Says ClientHello on `session` and completes the handshake within its deadline and one
-/// [`Limits::answer`].
+/// Says ClientHello on `session` and completes the handshake within its deadline; gives up after one
+/// [`Limits::answer`] when nothing came until then.
 pub(crate) async fn establish<S: Link>(
     session: Session<S>,
     offer: Offer,
     limits: &Limits,
 ) -> Result<Established<S>, Failure> {
-    let until = session.deadline().min(tokio::time::Instant::now() + limits.answer);
+    let deadline = session.deadline();
+    let answer = deadline.min(Instant::now() + limits.answer);
     let metered = Metered::new(session.into_stream(), limits.bytes_max);
     let failed = |first: &[u8], reason| Failure { first: first.to_vec(), reason };
     let Ok(ssl) = client(offer) else { return Err(failed(&[], "tls")) };
     let Ok(mut stream) = SslStream::new(ssl, metered) else { return Err(failed(&[], "tls")) };
-    let outcome = timeout_at(until, Pin::new(&mut stream).connect()).await;
+    let mut outcome = timeout_at(answer, Pin::new(&mut stream).connect()).await;
+    if outcome.is_err() && !stream.get_ref().first().is_empty() {
+        // It speaks, and its processor is slow.
+        outcome = timeout_at(deadline, Pin::new(&mut stream).connect()).await;
+    }
     let first = stream.get_ref().first().to_vec();
     match outcome {
         Err(_) => Err(Failure { first, reason: "time" }),

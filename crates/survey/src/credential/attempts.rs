@@ -34,9 +34,9 @@ pub(super) fn patient(limits: &Limits) -> Limits {
 }
 
 /// An answer that took so much longer than the first one is a sign of lockout. PAM varies its delay
-/// by a quarter.
+/// by a quarter, and small devices think for a second or two when they are busy.
 fn has_grown(first: Duration, latest: Duration) -> bool {
-    latest > first * 2 + Duration::from_secs(1)
+    latest > first * 2 + Duration::from_secs(3)
 }
 
 /// How the attempts ended.

@@ -5,6 +5,8 @@
 //! without credentials and opens to a factory pair is open to whoever knows that pair, even if
 //! other pairs would do as well.
 
+use std::time::Duration;
+
 use kenshin_wire::http::challenge::{Challenge, basic, challenges};
 use kenshin_wire::http::digest::{Digest, Proof};
 use kenshin_wire::http::{self, HttpError, Progress, Request, Response, ResponseDecoder};
@@ -80,7 +82,8 @@ impl<'a, C: Connect> HttpDoor<'a, C> {
         // Within the bytes that may be read to decide, a status line is enough.
         match (decoder.end(), ending) {
             (Ok(response), None) => {
-                if response.keeps_alive() && open.requests < REQUESTS_PER_CONNECTION {
+                open.session.limit_bytes(self.lines.settings.limits.bytes_max);
+                if promises_to_stay(&response) && open.requests < REQUESTS_PER_CONNECTION {
                     self.open = Some(open);
                 } else {
                     open.session.part(&[]).await;
@@ -92,7 +95,13 @@ impl<'a, C: Connect> HttpDoor<'a, C> {
         }
     }
 
+    /// An open connection: the one there is, unless it ended meanwhile, or a new one.
     async fn reopen(&mut self) -> Result<(), NotReady> {
+        if let Some(open) = &mut self.open
+            && open.session.hear(Duration::ZERO).await != Heard::Silent
+        {
+            self.open = None;
+        }
         if self.open.is_none() {
             let session = AnySession::open(&mut self.lines, self.tls).await?;
             self.open = Some(Open { session, requests: 0 });
@@ -127,6 +136,13 @@ impl<'a, C: Connect> HttpDoor<'a, C> {
     fn challenge_of(&self, response: &Response) -> Option<Challenge> {
         challenges(&response.head.headers).into_iter().find(|challenge| self.fits(challenge))
     }
+}
+
+/// The connection stays because the service says so. HTTP/1.1 says it by saying nothing, and devices
+/// hang up all the same: a pair sent after that would be lost, and may never be sent again.
+fn promises_to_stay(response: &Response) -> bool {
+    let connection = response.head.headers.get("connection").unwrap_or_default();
+    response.complete && connection.to_ascii_lowercase().contains("keep-alive")
 }
 
 impl<C: Connect> Door for HttpDoor<'_, C> {

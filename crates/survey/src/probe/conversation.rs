@@ -314,13 +314,15 @@ impl<C: Connect> Asking<'_, '_, C> {
             | Recognised::Smtp
             | Recognised::Greeting => {
                 // It was only slow. Our question spoiled this conversation; have another, patiently.
-                let Ok(mut session) = self.lines.open().await else { return Some(result) };
-                match session.hear(settings.limits.answer).await {
-                    Heard::Bytes(bytes) => {
-                        Some(greeting::greet(session, bytes, self.check, true, settings).await)
-                    }
-                    _ => Some(result),
+                if let Ok(mut session) = self.lines.open().await
+                    && let Heard::Bytes(bytes) = session.hear(settings.limits.answer).await
+                {
+                    return Some(greeting::greet(session, bytes, self.check, true, settings).await);
                 }
+                // What it said before still tells what it is.
+                let (replayed, _) = tokio::io::duplex(1);
+                let session = Session::new(replayed, &settings.limits);
+                Some(greeting::greet(session, heard, self.check, true, settings).await)
             }
             _ => Some(result),
         }
@@ -370,7 +372,8 @@ impl<C: Connect> Asking<'_, '_, C> {
         };
         // Old servers stumble over a new ClientHello: they send an alert or hang up.
         let speaks = |first: &[u8]| tls::recognise(first).is_some();
-        if (speaks(&failure.first) || failure.first.is_empty() && failure.reason == "closed")
+        if failure.reason != "time"
+            && (speaks(&failure.first) || failure.first.is_empty() && failure.reason == "closed")
             && let Ok(session) = self.lines.open().await
         {
             match establish(session, Offer::Old, limits).await {
@@ -386,8 +389,9 @@ impl<C: Connect> Asking<'_, '_, C> {
         let settings = self.lines.settings;
         if speaks(&failure.first) {
             // It speaks TLS, and we have no version or cipher in common.
-            let mut result = web::other_result(self.check, &failure.first, None, settings);
-            result.reason = Some("tls".to_owned());
+            let limit = (failure.reason == "time").then_some("time");
+            let mut result = web::other_result(self.check, &failure.first, limit, settings);
+            result.reason.get_or_insert("tls".to_owned());
             return Some(result);
         }
         // What it said to a ClientHello is worth something only when nothing better comes.

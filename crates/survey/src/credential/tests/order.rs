@@ -121,7 +121,7 @@ async fn signs_of_lockout_stop_it() {
     for (behaviour, attempts, reason) in [
         ((|_| Act::Say("\r\nToo many failures, account locked\r\n")) as Behaviour, 1, "locked-out"),
         (|_| Act::Say("\r\nしばらくしてからお試しください\r\n"), 1, "locked-out"),
-        (|number| if number == 1 { Act::RejectAfter(1) } else { Act::RejectAfter(5) }, 2, "delay"),
+        (|number| if number == 1 { Act::Reject } else { Act::RejectAfter(5) }, 2, "delay"),
     ] {
         let journal = Journal::with_cap(10);
         let (host, said) = telnet(&journal, behaviour).await;
