@@ -267,9 +267,9 @@ impl Manner {
         retry: Retry { asks_max: 1, pause_ms: 200, breaker_after: 8 },
         limits: ConversationLimits {
             connect_ms: 700,
-            listen_ms: 150,
-            answer_ms: 1_000,
-            conversation_ms: 3_000,
+            listen_ms: 250,
+            answer_ms: 3_000,
+            conversation_ms: 8_000,
             bytes_max: 64 * 1024,
             steps_max: 256,
             connections_max: 4,
