@@ -109,16 +109,13 @@ impl Casework {
             if judgement.condition == Condition::Elsewhere && provider != state.provider {
                 append(&mut tx, org, *case_id, &actor, CaseChange::Addressed { provider }, now).await?;
             }
-            match state.consequence() {
-                Some(change) => {
-                    match &change {
-                        CaseChange::Closed { reason: CloseReason::Remedied, .. } => summary.remedied += 1,
-                        CaseChange::Closed { .. } => summary.exposure_ended += 1,
-                        _ => summary.relapsed += 1,
-                    }
-                    append(&mut tx, org, *case_id, &actor, change, now).await?;
+            if let Some(change) = state.consequence() {
+                match &change {
+                    CaseChange::Closed { reason: CloseReason::Remedied, .. } => summary.remedied += 1,
+                    CaseChange::Closed { .. } => summary.exposure_ended += 1,
+                    _ => summary.relapsed += 1,
                 }
-                None => {}
+                append(&mut tx, org, *case_id, &actor, change, now).await?;
             }
         }
         for (finding, identity, _) in &findings {

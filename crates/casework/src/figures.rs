@@ -151,17 +151,17 @@ impl Casework {
             notice_to_remedy: self
                 .median(
                     &scope,
-                    "SELECT e.closed_us - e.notified_us AS us FROM case_episode e JOIN case_state c ON c.case_id = e.case_id
-                     WHERE e.notified_us IS NOT NULL AND e.close_reason = 'remedied'",
-                    "SELECT COUNT(*) AS count FROM case_episode e JOIN case_state c ON c.case_id = e.case_id WHERE e.notified_us IS NOT NULL",
+                    "e.closed_us - e.notified_us AS us",
+                    " WHERE e.notified_us IS NOT NULL AND e.close_reason = 'remedied'",
+                    " WHERE e.notified_us IS NOT NULL",
                 )
                 .await?,
             opening_to_notice: self
                 .median(
                     &scope,
-                    "SELECT e.notified_us - e.opened_us AS us FROM case_episode e JOIN case_state c ON c.case_id = e.case_id
-                     WHERE e.notified_us IS NOT NULL",
-                    "SELECT COUNT(*) AS count FROM case_episode e JOIN case_state c ON c.case_id = e.case_id WHERE 1 = 1",
+                    "e.notified_us - e.opened_us AS us",
+                    " WHERE e.notified_us IS NOT NULL",
+                    " WHERE 1 = 1",
                 )
                 .await?,
             notices: self
@@ -187,20 +187,42 @@ impl Casework {
         self.maybe(compose.finish()).await?.map_or(Ok(0), |row| row.int("count"))
     }
 
-    async fn median(&self, viewer: &Viewer, select: &'static str, all: &'static str) -> Result<Duration> {
-        let out_of = self.count(viewer, all).await?;
-        let mut compose = Compose::new(select);
-        compose.push(" AND c.org_id = ?", [viewer.org.to_string()]);
-        viewer.restrict(&mut compose, " AND c.provider_id IN ");
-        compose.text(" ORDER BY us");
+    /// The median of `span` over the episodes where it `happened`, of all where it could have.
+    async fn median(
+        &self,
+        viewer: &Viewer,
+        span: &'static str,
+        happened: &'static str,
+        possible: &'static str,
+    ) -> Result<Duration> {
+        let episodes = |select: &'static str, of: &'static str| {
+            let mut compose = Compose::new("SELECT ");
+            compose.text(select);
+            compose.text(" FROM case_episode e JOIN case_state c ON c.case_id = e.case_id");
+            compose.text(of);
+            compose.push(" AND c.org_id = ?", [viewer.org.to_string()]);
+            viewer.restrict(&mut compose, " AND c.provider_id IN ");
+            compose
+        };
+        let count = "COUNT(*) AS count";
+        let out_of =
+            self.maybe(episodes(count, possible).finish()).await?.map_or(Ok(0), |row| row.int("count"))?;
+        let of =
+            self.maybe(episodes(count, happened).finish()).await?.map_or(Ok(0), |row| row.int("count"))?;
+        if of == 0 {
+            return Ok(Duration { median_s: None, of, out_of });
+        }
+        let mut compose = episodes(span, happened);
+        // The one in the middle, or the two around it.
+        compose.push(" ORDER BY us LIMIT ? OFFSET ?", [2 - of % 2, (of - 1) / 2]);
         let rows = self.rows(compose.finish()).await?;
-        let durations = rows.iter().map(|row| row.int("us")).collect::<Result<Vec<_>>>()?;
-        let count = i64::try_from(durations.len()).expect("rows fit in memory");
-        let median_s = (!durations.is_empty()).then(|| {
-            let (low, high) = (durations[(durations.len() - 1) / 2], durations[durations.len() / 2]);
-            (low + (high - low) / 2) / 1_000_000
-        });
-        Ok(Duration { median_s, of: count, out_of })
+        let middle = rows.iter().map(|row| row.int("us")).collect::<Result<Vec<_>>>()?;
+        let median_s = match middle[..] {
+            [one] => Some(one / 1_000_000),
+            [low, high] => Some((low + (high - low) / 2) / 1_000_000),
+            _ => None,
+        };
+        Ok(Duration { median_s, of, out_of })
     }
 
     async fn by_provider(&self, viewer: &Viewer) -> Result<Vec<ProviderCount>> {

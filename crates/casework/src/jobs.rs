@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 
 use crate::error::{CaseworkError, Result};
 use crate::page::{Page, PageRequest};
-use crate::store::{Casework, Columns, Compose, Value, query, storable};
+use crate::store::{Casework, Columns, Compose, Query, Value, query, storable};
 
 words!(
     /// Where a job stands.
@@ -128,21 +128,11 @@ impl Casework {
             .bind(now.micros()),
         )
         .await?;
-        let mut compose =
-            Compose::new("UPDATE job SET state = 'leased', attempts = attempts + 1, lease = lease + 1");
-        compose.push(
-            ", leased_by = ?, lease_until_us = ?, updated_us = ?",
-            [worker.into(), Value::Int(now.plus_secs(for_secs).micros()), Value::Int(now.micros())],
-        );
-        let ready = " (state = 'queued' AND not_before_us <= ? OR state = 'leased' AND lease_until_us <= ?)";
-        compose.text(" WHERE job_id = (SELECT job_id FROM job WHERE");
-        compose.push(ready, [now.micros(), now.micros()]);
-        compose.push_list(" AND kind IN ", kinds.to_vec());
-        compose.text(" ORDER BY created_us, job_id LIMIT 1) AND");
-        // Said twice: of two hubs that chose the same job, the second finds it taken.
-        compose.push(ready, [now.micros(), now.micros()]);
-        compose.text(" RETURNING *");
-        let row = tx.maybe(compose.finish()).await?;
+        // Of two hubs that chose the same job the second finds it taken, and looks for another.
+        let mut row = None;
+        while row.is_none() && tx.maybe(ready_job(kinds, now)).await?.is_some() {
+            row = tx.maybe(take_job(kinds, worker, now, for_secs)).await?;
+        }
         tx.commit().await?;
         row.as_ref().map(job).transpose()
     }
@@ -249,6 +239,37 @@ impl Casework {
         let jobs = self.rows(compose.finish()).await?.iter().map(job).collect::<Result<_>>()?;
         Ok(Page::of(jobs, page, |job: &Job| job.job_id.to_string()))
     }
+}
+
+/// Waiting, or held by a lease that ran out.
+const READY: &str = " (state = 'queued' AND not_before_us <= ? OR state = 'leased' AND lease_until_us <= ?)";
+
+fn ready_job(kinds: &[&str], now: TimeUs) -> Query {
+    let mut compose = Compose::new("SELECT job_id FROM job WHERE");
+    push_ready(&mut compose, kinds, now);
+    compose.finish()
+}
+
+fn take_job(kinds: &[&str], worker: &str, now: TimeUs, for_secs: i64) -> Query {
+    let mut compose =
+        Compose::new("UPDATE job SET state = 'leased', attempts = attempts + 1, lease = lease + 1");
+    compose.push(
+        ", leased_by = ?, lease_until_us = ?, updated_us = ?",
+        [worker.into(), Value::Int(now.plus_secs(for_secs).micros()), Value::Int(now.micros())],
+    );
+    compose.text(" WHERE job_id = (SELECT job_id FROM job WHERE");
+    push_ready(&mut compose, kinds, now);
+    // Said twice: the second hub to take a job looks again once the first has committed.
+    compose.text(") AND");
+    compose.push(READY, [now.micros(), now.micros()]);
+    compose.text(" RETURNING *");
+    compose.finish()
+}
+
+fn push_ready(compose: &mut Compose, kinds: &[&str], now: TimeUs) {
+    compose.push(READY, [now.micros(), now.micros()]);
+    compose.push_list(" AND kind IN ", kinds.to_vec());
+    compose.text(" ORDER BY created_us, job_id LIMIT 1");
 }
 
 fn lease_lost(changed: u64, held: &Job) -> Result<()> {

@@ -62,8 +62,8 @@ pub use cases::CaseFilter;
 pub use error::{CaseworkError, ErrorKind, Result};
 pub use experiment::{Arm, ArmDesign, Experiment};
 pub use figures::{
-    Breakdown, Count, Duration, Figures, KindCount, ProviderCases, ProviderCount, ProviderKindCount, RoundAssets,
-    RoundFigures,
+    Breakdown, Count, Duration, Figures, KindCount, ProviderCases, ProviderCount, ProviderKindCount,
+    RoundAssets, RoundFigures,
 };
 pub use findings::{FindingFilter, FindingRecord, FindingState, product_of};
 pub use intelligence::Snapshot;

@@ -81,10 +81,8 @@ pub struct Breakdown {
 impl Casework {
     /// The breakdowns a viewer may see; researchers see counts over everything and no provider.
     pub async fn breakdown(&self, viewer: &Viewer) -> Result<Breakdown> {
-        let scope = Viewer {
-            role: if viewer.sees_rows() { viewer.role } else { Role::Analyst },
-            ..viewer.clone()
-        };
+        let scope =
+            Viewer { role: if viewer.sees_rows() { viewer.role } else { Role::Analyst }, ..viewer.clone() };
         let mut breakdown = Breakdown {
             kinds: self.kinds(&scope).await?,
             outcome: self

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use lettre::Message;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
-use lettre::{Address, Message};
 
 use super::compose::{Draft, digest};
 use super::{NoticeContent, NoticeId};
@@ -62,11 +62,12 @@ impl Draft<'_> {
     }
 
     fn envelope(&self, subject: &str, message_id: &str) -> Result<lettre::message::MessageBuilder> {
-        let mailbox = |name: &str, mail: &str| -> Result<Mailbox> {
-            let address: Address = mail.parse().map_err(|error| {
-                CaseworkError::Input(format!("`{}` is not a mail address: {error}", escape::line(mail)))
-            })?;
-            Ok(Mailbox::new(Some(escape::header(name)), address))
+        // The organisation's name unless the address brings one of its own.
+        let mailbox = |name: &str, mail: &str| {
+            parse_mailbox(mail).map(|mailbox| {
+                let name = mailbox.name.unwrap_or_else(|| name.to_owned());
+                Mailbox::new(Some(escape::header(&name)), mailbox.email)
+            })
         };
         let seconds = u64::try_from(self.now.micros() / 1_000_000).unwrap_or(0);
         let mut builder = Message::builder()
@@ -87,6 +88,16 @@ impl Draft<'_> {
         }
         Ok(builder)
     }
+}
+
+/// `Name <address>` or only the address.
+pub(crate) fn parse_mailbox(text: &str) -> Result<Mailbox> {
+    text.parse().map_err(|error| {
+        CaseworkError::Input(format!(
+            "`{}` is not a mail address: {error}; hint: write it as abuse@example.net or Name <abuse@example.net>",
+            escape::line(text)
+        ))
+    })
 }
 
 /// Boundaries of the parts: from the notice's id, so that the same notice has the same bytes.

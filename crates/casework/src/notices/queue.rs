@@ -6,6 +6,7 @@ use kenshin_observation::{CaseId, Messages, NoticeId, OrgId, ProviderId, SurveyI
 use serde::{Deserialize, Serialize};
 
 use super::compose::{Draft, NoticeCase};
+use super::mail::{Mail, parse_mailbox};
 use super::{NoticeState, RULE, journal};
 use crate::audit::audit_in;
 use crate::cases::append;
@@ -27,7 +28,7 @@ const CASES_MAX: usize = 2000;
 pub struct Letterhead {
     /// Name of the organisation.
     pub organisation: String,
-    /// Mail address notices come from.
+    /// Mail address notices come from: `address` or `Name <address>`.
     pub from: String,
     /// Mail address answers go to, when it is another.
     pub reply_to: Option<String>,
@@ -171,6 +172,7 @@ impl Casework {
         now: TimeUs,
     ) -> Result<QueueSummary> {
         let actor = Actor::rule(RULE);
+        let sender = parse_mailbox(&letterhead.from)?.email.to_string();
         let mut tx = self.begin().await?;
         for queued in mails {
             let row = tx
@@ -209,7 +211,7 @@ impl Casework {
                 .bind(mail.protection.as_str())
                 .bind(provider.language.clone())
                 .bind(provider.mail.clone())
-                .bind(letterhead.from.clone())
+                .bind(sender.clone())
                 .bind(mail.subject)
                 .bind(i64::try_from(cases.len()).expect("cases fit in memory"))
                 .bind(i64::try_from(findings).expect("findings fit in memory"))
@@ -260,7 +262,7 @@ struct QueuedMail {
     provider: Provider,
     cases: Vec<CaseId>,
     findings: usize,
-    mail: super::mail::Mail,
+    mail: Mail,
 }
 
 /// What is seen to be wrong is told in every round; what cannot be observed any more, once.

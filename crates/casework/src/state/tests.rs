@@ -33,11 +33,11 @@ fn change(words: &str) -> CaseChange {
             survey_id,
             finding: "f1".into(),
         },
-        "attach" => CaseChange::FindingAttached { finding: rest.into(), severity: Severity::Critical, survey_id },
-        "withdraw" => CaseChange::FindingWithdrawn { finding: rest.into(), note: "rule changed".into() },
-        "address" => {
-            CaseChange::Addressed { provider: (rest != "nobody").then(|| ProviderId::from_bits(4)) }
+        "attach" => {
+            CaseChange::FindingAttached { finding: rest.into(), severity: Severity::Critical, survey_id }
         }
+        "withdraw" => CaseChange::FindingWithdrawn { finding: rest.into(), note: "rule changed".into() },
+        "address" => CaseChange::Addressed { provider: (rest != "nobody").then(|| ProviderId::from_bits(4)) },
         "arm" => CaseChange::ArmDrawn { arm: Experiment::none().draw(Severity::High, 0) },
         "notify" => CaseChange::Notified { notice: NoticeId::from_bits(5), survey_id },
         "ack" => CaseChange::Acknowledged { note: rest.into() },
@@ -148,7 +148,10 @@ fn what_may_follow_what() {
         ("open; withdraw f2", "2: finding `f2` is not attached"),
         ("open; withdraw f1; close withdrawn; attach f1; reopen knowledge", "open affected - 1"),
         ("open; withdraw f1; close withdrawn; reopen knowledge", "4: `knowledge` does not fit"),
-        ("open; withdraw f1; close withdrawn; reopen relapse", "4: `relapse` does not fit a case closed as `withdrawn`"),
+        (
+            "open; withdraw f1; close withdrawn; reopen relapse",
+            "4: `relapse` does not fit a case closed as `withdrawn`",
+        ),
         // Nobody to tell.
         ("open orphan; arm; notify", "3: it has no addressee"),
         ("open orphan; close no-addressee", "closed affected no-addressee 1"),
@@ -162,7 +165,10 @@ fn what_may_follow_what() {
         ("open; judge clean; close remedied; judge unobservable", "closed unobservable remedied 1"),
         ("open; judge clean; close remedied; reopen relapse", "open affected - 2"),
         ("open; judge clean; close remedied; judge affected; reopen relapse", "open affected - 2"),
-        ("open; judge service-gone; close exposure-ended; reopen relapse; judge clean; close remedied; reopen relapse", "open affected - 3"),
+        (
+            "open; judge service-gone; close exposure-ended; reopen relapse; judge clean; close remedied; reopen relapse",
+            "open affected - 3",
+        ),
         ("open; close false-positive x; reopen relapse", "3: `relapse` does not fit"),
         ("open; close false-positive x; reopen correction", "3: `correction` needs a note"),
         ("open; close false-positive x; reopen correction it was real", "open affected - 1"),
@@ -196,7 +202,8 @@ fn events_come_in_order() {
 
 #[test]
 fn a_relapse_is_notified_anew() {
-    let state = replay("open; arm; notify; judge clean; close remedied; judge affected; reopen relapse").unwrap();
+    let state =
+        replay("open; arm; notify; judge clean; close remedied; judge affected; reopen relapse").unwrap();
     assert_eq!((state.notified_at, state.openings, state.episode), (None, 2, 2));
     assert_eq!(state.opened_at, TimeUs::from_secs(START + 7));
     assert_eq!(state.subject, subject());
@@ -212,7 +219,13 @@ fn rules_follow_a_judgement() {
     assert_eq!(closes(rule("open; judge clean")), Some(CloseReason::Remedied));
     assert_eq!(closes(rule("open; judge elsewhere clean")), Some(CloseReason::Remedied));
     assert_eq!(closes(rule("open; judge service-gone")), Some(CloseReason::ExposureEnded));
-    for quiet in ["open", "open; judge affected", "open; judge unobservable", "open; judge replaced", "open; judge elsewhere affected"] {
+    for quiet in [
+        "open",
+        "open; judge affected",
+        "open; judge unobservable",
+        "open; judge replaced",
+        "open; judge elsewhere affected",
+    ] {
         assert_eq!(rule(quiet), None, "{quiet}");
     }
     let relapse = rule("open; judge clean; close remedied; judge affected");
@@ -239,7 +252,8 @@ fn stored_events_open_forever() {
         r#"{"kind":"opened","subject":{"asset_id":"00000000000000000000000001","endpoint":{"addr":"192.0.2.1","port":23,"transport":"tcp"},"keys":[{"kind":"ssh-host-key","value":"ab"}],"product":null,"time":1},"remedy":"update","severity":"low","product":null,"provider":null,"survey_id":"00000000000000000000000002","finding":"f"}"#,
     ];
     for sample in samples {
-        let change: CaseChange = serde_json::from_str(sample).unwrap_or_else(|error| panic!("{sample}: {error}"));
+        let change: CaseChange =
+            serde_json::from_str(sample).unwrap_or_else(|error| panic!("{sample}: {error}"));
         assert_eq!(serde_json::to_string(&change).unwrap(), sample);
     }
 }
@@ -247,7 +261,10 @@ fn stored_events_open_forever() {
 #[test]
 fn words_never_change() {
     let all = |words: Vec<&str>| words.join(" ");
-    assert_eq!(all(Stage::ALL.iter().map(|w| w.as_str()).collect()), "open notified acknowledged disputed closed");
+    assert_eq!(
+        all(Stage::ALL.iter().map(|w| w.as_str()).collect()),
+        "open notified acknowledged disputed closed"
+    );
     assert_eq!(
         all(CloseReason::ALL.iter().map(|w| w.as_str()).collect()),
         "remedied exposure-ended false-positive withdrawn accepted-risk retired no-addressee"
@@ -259,11 +276,36 @@ fn words_never_change() {
 }
 
 const VERBS: &[&str] = &[
-    "open", "attach f1", "attach f2", "withdraw f1", "withdraw f2", "address someone", "address nobody", "arm",
-    "notify", "ack", "dispute no", "judge affected", "judge clean", "judge service-gone", "judge unobservable",
-    "judge elsewhere affected", "judge elsewhere clean", "judge replaced", "note x", "close remedied",
-    "close exposure-ended", "close false-positive x", "close withdrawn", "close accepted-risk x", "close retired x",
-    "close no-addressee", "reopen relapse", "reopen correction x", "reopen addressee-found", "reopen knowledge",
+    "open",
+    "attach f1",
+    "attach f2",
+    "withdraw f1",
+    "withdraw f2",
+    "address someone",
+    "address nobody",
+    "arm",
+    "notify",
+    "ack",
+    "dispute no",
+    "judge affected",
+    "judge clean",
+    "judge service-gone",
+    "judge unobservable",
+    "judge elsewhere affected",
+    "judge elsewhere clean",
+    "judge replaced",
+    "note x",
+    "close remedied",
+    "close exposure-ended",
+    "close false-positive x",
+    "close withdrawn",
+    "close accepted-risk x",
+    "close retired x",
+    "close no-addressee",
+    "reopen relapse",
+    "reopen correction x",
+    "reopen addressee-found",
+    "reopen knowledge",
     "reopen returned",
 ];
 

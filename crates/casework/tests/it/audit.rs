@@ -12,7 +12,10 @@ fn a_changed_or_missing_entry_shows() {
         let org = casework.add_org("Example", T0).await.unwrap().org_id;
         assert_eq!(casework.verify_audit(org).await.unwrap(), Ok(0));
         for n in 0..5 {
-            casework.audit(org, &Actor::rule("test"), "thing.do", "x", &json!({ "n": n, "text": "a\u{0}b" }), T0).await.unwrap();
+            casework
+                .audit(org, &Actor::rule("test"), "thing.do", "x", &json!({ "n": n, "text": "a\u{0}b" }), T0)
+                .await
+                .unwrap();
         }
         assert_eq!(casework.verify_audit(org).await.unwrap(), Ok(5));
         let viewer = Viewer { org, role: Role::Auditor, providers: Vec::new() };
@@ -22,7 +25,10 @@ fn a_changed_or_missing_entry_shows() {
         assert_eq!(next.items[0].seq, 3);
         for role in [Role::Analyst, Role::Provider, Role::Researcher] {
             let viewer = Viewer { role, ..viewer.clone() };
-            assert!(casework.audit_trail(&viewer, &PageRequest::first()).await.unwrap().items.is_empty(), "{role}");
+            assert!(
+                casework.audit_trail(&viewer, &PageRequest::first()).await.unwrap().items.is_empty(),
+                "{role}"
+            );
         }
 
         let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
@@ -45,7 +51,9 @@ fn entries_written_at_once_make_one_chain() {
         for n in 0..20 {
             let hub = hubs[n % 2].clone();
             writers.push(tokio::spawn(async move {
-                hub.audit(org, &Actor::rule("test"), "thing.do", &n.to_string(), &json!(null), T0).await.unwrap();
+                hub.audit(org, &Actor::rule("test"), "thing.do", &n.to_string(), &json!(null), T0)
+                    .await
+                    .unwrap();
             }));
         }
         for writer in writers {

@@ -1,8 +1,8 @@
 //! Cases over rounds: opened, judged, closed, back again; the trail and its projections.
 
 use kenshin_casework::{
-    Actor, CaseChange, CaseFilter, CloseReason, ErrorKind, Experiment, FindingFilter, FindingState, PageRequest, Role,
-    Stage, Viewer,
+    Actor, CaseChange, CaseFilter, CloseReason, ErrorKind, Experiment, FindingFilter, FindingState,
+    PageRequest, Role, Stage, Viewer,
 };
 use kenshin_observation::{Condition, Endpoint, FindingKind, Remedy, SurveyId, UserId};
 use sqlx::Row;
@@ -23,7 +23,10 @@ fn findings_of_one_remedy_on_one_asset_make_one_case() {
         let (_, summary) = world.round(findings, vec![], T0).await;
         assert_eq!((summary.findings, summary.opened, summary.attached), (5, 4, 1));
         let case = world.cases().await.into_iter().find(|case| case.findings.len() == 2).unwrap();
-        assert_eq!((case.remedy, case.stage, case.condition, case.episode), (Remedy::CloseService, Stage::Open, Condition::Affected, 1));
+        assert_eq!(
+            (case.remedy, case.stage, case.condition, case.episode),
+            (Remedy::CloseService, Stage::Open, Condition::Affected, 1)
+        );
         assert_eq!(case.product.as_deref(), Some("Example Cam <Pro>"));
         assert_eq!(case.subject.keys.len(), 1, "the subject keeps the keys of its time");
         assert!(case.arm.is_some(), "the arm is drawn before the first notice");
@@ -31,12 +34,19 @@ fn findings_of_one_remedy_on_one_asset_make_one_case() {
         assert_eq!(trail.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
         assert!(world.case_at("203.0.113.9").await.provider.is_none());
         // The longest prefix names the addressee.
-        let campus = world.casework.provider(&world.viewer, world.case_at("198.51.100.200").await.provider.unwrap()).await.unwrap();
+        let campus = world
+            .casework
+            .provider(&world.viewer, world.case_at("198.51.100.200").await.provider.unwrap())
+            .await
+            .unwrap();
         assert_eq!(campus.name, "North Campus");
         let attached = FindingFilter { case: Some(case.case_id), ..FindingFilter::default() };
-        let records = world.casework.findings(&world.viewer, &attached, &PageRequest::first()).await.unwrap().items;
+        let records =
+            world.casework.findings(&world.viewer, &attached, &PageRequest::first()).await.unwrap().items;
         assert_eq!(records.len(), 2);
-        assert!(records.iter().all(|record| record.case_id == Some(case.case_id) && record.vantage.is_some()));
+        assert!(
+            records.iter().all(|record| record.case_id == Some(case.case_id) && record.vantage.is_some())
+        );
     });
 }
 
@@ -53,7 +63,8 @@ fn an_assessment_counts_once() {
         );
         assert_eq!([one.unwrap(), two.unwrap()].iter().flatten().count(), 1);
         assert_eq!(world.cases().await.len(), 1);
-        let again = world.casework.record_assessment(world.org, &assessment, &Experiment::none(), T0).await.unwrap();
+        let again =
+            world.casework.record_assessment(world.org, &assessment, &Experiment::none(), T0).await.unwrap();
         assert_eq!(again, None);
         let trail = world.casework.case_trail(&world.viewer, world.cases().await[0].case_id).await.unwrap();
         assert_eq!(trail.len(), 2);
@@ -88,7 +99,10 @@ async fn two_rounds(world: &World) -> SurveyId {
     ];
     let round2 = vec![telnet(1, "192.0.2.1", later), telnet(5, "198.51.100.7", later)];
     let (survey, summary) = world.round(round2, judgements, later).await;
-    assert_eq!((summary.judged, summary.remedied, summary.exposure_ended, summary.opened, summary.relapsed), (7, 2, 1, 0, 0));
+    assert_eq!(
+        (summary.judged, summary.remedied, summary.exposure_ended, summary.opened, summary.relapsed),
+        (7, 2, 1, 0, 0)
+    );
     survey.survey_id
 }
 
@@ -107,7 +121,10 @@ fn every_condition_leads_where_it_should() {
         use Condition::{Affected, Clean, Elsewhere, Replaced, ServiceGone, Unobservable};
         assert_eq!(axes("192.0.2.1").await, (Stage::Open, Affected, None, 1));
         assert_eq!(axes("192.0.2.2").await, (Stage::Closed, Clean, Some(CloseReason::Remedied), 1));
-        assert_eq!(axes("192.0.2.3").await, (Stage::Closed, ServiceGone, Some(CloseReason::ExposureEnded), 1));
+        assert_eq!(
+            axes("192.0.2.3").await,
+            (Stage::Closed, ServiceGone, Some(CloseReason::ExposureEnded), 1)
+        );
         assert_eq!(axes("192.0.2.4").await, (Stage::Open, Unobservable, None, 1));
         assert_eq!(axes("192.0.2.5").await, (Stage::Open, Elsewhere, None, 1));
         assert_eq!(axes("192.0.2.6").await, (Stage::Closed, Elsewhere, Some(CloseReason::Remedied), 1));
@@ -118,9 +135,21 @@ fn every_condition_leads_where_it_should() {
         let provider = world.casework.provider(&world.viewer, mover.provider.unwrap()).await.unwrap();
         assert_eq!(provider.name, "North ISP");
         let present = FindingFilter { state: Some(FindingState::Present), ..FindingFilter::default() };
-        assert_eq!(world.casework.findings(&world.viewer, &present, &PageRequest::first()).await.unwrap().items.len(), 2);
+        assert_eq!(
+            world
+                .casework
+                .findings(&world.viewer, &present, &PageRequest::first())
+                .await
+                .unwrap()
+                .items
+                .len(),
+            2
+        );
         let absent = FindingFilter { state: Some(FindingState::Absent), ..FindingFilter::default() };
-        assert_eq!(world.casework.findings(&world.viewer, &absent, &PageRequest::first()).await.unwrap().items.len(), 6);
+        assert_eq!(
+            world.casework.findings(&world.viewer, &absent, &PageRequest::first()).await.unwrap().items.len(),
+            6
+        );
     });
 }
 
@@ -133,11 +162,17 @@ fn what_comes_back_is_a_relapse() {
         // Both had ended; one is seen by its finding alone, the other is judged as well.
         let judged = judgement(Condition::Affected, SurveyId::from_bits(0), third);
         let judgements = vec![(world.case_at("192.0.2.3").await.case_id, judged)];
-        let (_, summary) = world.round(vec![telnet(2, "192.0.2.2", third), telnet(3, "192.0.2.3", third)], judgements, third).await;
+        let (_, summary) = world
+            .round(vec![telnet(2, "192.0.2.2", third), telnet(3, "192.0.2.3", third)], judgements, third)
+            .await;
         assert_eq!((summary.relapsed, summary.opened), (2, 0));
         for addr in ["192.0.2.2", "192.0.2.3"] {
             let case = world.case_at(addr).await;
-            assert_eq!((case.stage, case.condition, case.episode, case.notified_at), (Stage::Open, Condition::Affected, 2, None), "{addr}");
+            assert_eq!(
+                (case.stage, case.condition, case.episode, case.notified_at),
+                (Stage::Open, Condition::Affected, 2, None),
+                "{addr}"
+            );
         }
     });
 }
@@ -148,11 +183,23 @@ fn a_persons_decision_holds_and_withdrawn_is_not_recovery() {
         let world = World::new(&place).await;
         world.round(vec![telnet(1, "192.0.2.1", T0), telnet(2, "192.0.2.2", T0)], vec![], T0).await;
         let (actor, case) = (Actor::User(UserId::from_bits(5)), world.case_at("192.0.2.1").await.case_id);
-        let refused = world.casework.close_case(&world.viewer, case, &actor, CloseReason::Remedied, "looks fine", T0).await.unwrap_err();
+        let refused = world
+            .casework
+            .close_case(&world.viewer, case, &actor, CloseReason::Remedied, "looks fine", T0)
+            .await
+            .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict);
         assert!(std::error::Error::source(&refused).unwrap().to_string().contains("re-check it first"));
-        world.casework.close_case(&world.viewer, case, &actor, CloseReason::AcceptedRisk, "museum", T0).await.unwrap();
-        let withdrawn = world.casework.withdraw_findings(world.org, &["telnet-open:2".into()], "the rule was wrong", &actor, T0).await.unwrap();
+        world
+            .casework
+            .close_case(&world.viewer, case, &actor, CloseReason::AcceptedRisk, "museum", T0)
+            .await
+            .unwrap();
+        let withdrawn = world
+            .casework
+            .withdraw_findings(world.org, &["telnet-open:2".into()], "the rule was wrong", &actor, T0)
+            .await
+            .unwrap();
         assert_eq!(withdrawn, 1);
         let later = T0.plus_secs(DAY);
         let (_, summary) = world.round(vec![telnet(1, "192.0.2.1", later)], vec![], later).await;
@@ -163,7 +210,10 @@ fn a_persons_decision_holds_and_withdrawn_is_not_recovery() {
         assert!(!case.close_reason.unwrap().is_recovery());
         let figures = world.casework.figures(&world.viewer).await.unwrap();
         assert_eq!(figures.remedied_after_notice, 0);
-        assert_eq!(figures.close_reasons.iter().map(|c| (c.name.as_str(), c.count)).collect::<Vec<_>>(), [("accepted-risk", 1), ("withdrawn", 1)]);
+        assert_eq!(
+            figures.close_reasons.iter().map(|c| (c.name.as_str(), c.count)).collect::<Vec<_>>(),
+            [("accepted-risk", 1), ("withdrawn", 1)]
+        );
         // By today's knowledge it holds again: opened again, the episode is the same.
         world.round(vec![telnet(2, "192.0.2.2", later)], vec![], later).await;
         let case = world.case_at("192.0.2.2").await;
@@ -190,10 +240,16 @@ async fn dump(url: &str) -> Vec<String> {
     let pool = sqlx::AnyPool::connect(url).await.unwrap();
     let mut lines = Vec::new();
     for (table, columns) in [
-        ("case_state", "case_id || '|' || state || '|' || stage || condition || COALESCE(close_reason, '-') || addr || seq"),
+        (
+            "case_state",
+            "case_id || '|' || state || '|' || stage || condition || COALESCE(close_reason, '-') || addr || seq",
+        ),
         ("case_finding", "case_id || '|' || finding_key || '|' || attached_us"),
         ("case_judgement", "case_id || '|' || survey_id || '|' || condition || '|' || stage || '|' || at_us"),
-        ("case_episode", "case_id || '|' || opening || '|' || episode || '|' || opened_us || '|' || COALESCE(closed_us, 0) || '|' || COALESCE(close_reason, '-')"),
+        (
+            "case_episode",
+            "case_id || '|' || opening || '|' || episode || '|' || opened_us || '|' || COALESCE(closed_us, 0) || '|' || COALESCE(close_reason, '-')",
+        ),
     ] {
         let text = format!("SELECT {columns} AS line FROM {table}");
         for row in sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&pool).await.unwrap() {
@@ -233,25 +289,44 @@ fn appends_at_once_keep_one_trail() {
 fn what_a_viewer_may_not_see_is_not_read() {
     everywhere("what_a_viewer_may_not_see_is_not_read", |place| async move {
         let world = World::new(&place).await;
-        world.round(vec![telnet(1, "192.0.2.1", T0), telnet(2, "198.51.100.1", T0), telnet(3, "203.0.113.1", T0)], vec![], T0).await;
+        world
+            .round(
+                vec![telnet(1, "192.0.2.1", T0), telnet(2, "198.51.100.1", T0), telnet(3, "203.0.113.1", T0)],
+                vec![],
+                T0,
+            )
+            .await;
         let (mine, other) = (world.case_at("192.0.2.1").await, world.case_at("198.51.100.1").await);
-        let provider = Viewer { org: world.org, role: Role::Provider, providers: vec![mine.provider.unwrap()] };
+        let provider =
+            Viewer { org: world.org, role: Role::Provider, providers: vec![mine.provider.unwrap()] };
         let nobody = Viewer { providers: Vec::new(), ..provider.clone() };
         let researcher = Viewer { role: Role::Researcher, ..provider.clone() };
         let stranger = Viewer { org: kenshin_observation::OrgId::from_bits(7), ..world.viewer.clone() };
         let casework = &world.casework;
-        for (viewer, expected) in [(&world.viewer, 3), (&provider, 1), (&nobody, 0), (&researcher, 0), (&stranger, 0)] {
+        for (viewer, expected) in
+            [(&world.viewer, 3), (&provider, 1), (&nobody, 0), (&researcher, 0), (&stranger, 0)]
+        {
             let all = PageRequest::first();
             assert_eq!(world.cases_for(viewer, &CaseFilter::default()).await.len(), expected, "{viewer:?}");
-            assert_eq!(casework.findings(viewer, &FindingFilter::default(), &all).await.unwrap().items.len(), expected, "{viewer:?}");
+            assert_eq!(
+                casework.findings(viewer, &FindingFilter::default(), &all).await.unwrap().items.len(),
+                expected,
+                "{viewer:?}"
+            );
             assert_eq!(casework.assets(viewer, &all).await.unwrap().items.len(), expected, "{viewer:?}");
         }
         assert_eq!(casework.case(&provider, mine.case_id).await.unwrap().case_id, mine.case_id);
         let actor = Actor::User(UserId::from_bits(5));
         for viewer in [&provider, &researcher, &stranger] {
             assert_eq!(casework.case(viewer, other.case_id).await.unwrap_err().kind(), ErrorKind::NotFound);
-            assert_eq!(casework.case_trail(viewer, other.case_id).await.unwrap_err().kind(), ErrorKind::NotFound);
-            assert_eq!(casework.finding(viewer, "telnet-open:2").await.unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(
+                casework.case_trail(viewer, other.case_id).await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
+            assert_eq!(
+                casework.finding(viewer, "telnet-open:2").await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
             let change = casework.acknowledge_case(viewer, other.case_id, &actor, "mine?", T0).await;
             assert_eq!(change.unwrap_err().kind(), ErrorKind::NotFound);
         }
@@ -260,7 +335,13 @@ fn what_a_viewer_may_not_see_is_not_read() {
         let trail = casework.case_trail(&provider, mine.case_id).await.unwrap();
         assert_eq!(trail.last().unwrap().actor, actor);
         // A credential check's evidence is for few.
-        world.round(vec![finding(4, "192.0.2.4", FindingKind::DefaultCredentials, Remedy::ChangePassword, T0)], vec![], T0).await;
+        world
+            .round(
+                vec![finding(4, "192.0.2.4", FindingKind::DefaultCredentials, Remedy::ChangePassword, T0)],
+                vec![],
+                T0,
+            )
+            .await;
         let analyst = Viewer { role: Role::Analyst, ..world.viewer.clone() };
         let seen = casework.finding(&analyst, "default-credentials:4").await.unwrap();
         assert!(seen.finding.evidence.iter().all(|evidence| evidence.value.is_empty()));
@@ -287,12 +368,15 @@ fn lists_are_paged_and_filtered() {
         })
         .await;
         assert_eq!(findings.len(), 7);
-        let filter = |prefix: &str| CaseFilter { prefix: Some(prefix.parse().unwrap()), ..CaseFilter::default() };
+        let filter =
+            |prefix: &str| CaseFilter { prefix: Some(prefix.parse().unwrap()), ..CaseFilter::default() };
         assert_eq!(world.cases_for(&world.viewer, &filter("192.0.2.0/30")).await.len(), 3);
         assert_eq!(world.cases_for(&world.viewer, &filter("192.0.2.7/32")).await.len(), 1);
         let remedy = CaseFilter { remedy: Some(Remedy::Update), ..CaseFilter::default() };
         assert!(world.cases_for(&world.viewer, &remedy).await.is_empty());
         let huge = PageRequest { after: None, limit: 1_000_000 };
-        assert!(world.casework.cases(&world.viewer, &CaseFilter::default(), &huge).await.unwrap().next.is_none());
+        assert!(
+            world.casework.cases(&world.viewer, &CaseFilter::default(), &huge).await.unwrap().next.is_none()
+        );
     });
 }

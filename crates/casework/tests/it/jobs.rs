@@ -6,7 +6,13 @@ use serde_json::json;
 use crate::world::{T0, everywhere};
 
 fn job(name: &str, attempts_max: i64) -> NewJob {
-    NewJob { kind: "survey".into(), dedupe: name.into(), payload: json!({ "name": name }), attempts_max, not_before: T0 }
+    NewJob {
+        kind: "survey".into(),
+        dedupe: name.into(),
+        payload: json!({ "name": name }),
+        attempts_max,
+        not_before: T0,
+    }
 }
 
 #[test]
@@ -15,7 +21,11 @@ fn a_job_is_done_once_by_the_holder_of_its_newest_lease() {
         let casework = place.open().await;
         let org = casework.add_org("Example", T0).await.unwrap().org_id;
         let first = casework.enqueue(org, &job("a", 3), T0).await.unwrap();
-        assert_eq!(casework.enqueue(org, &job("a", 3), T0).await.unwrap().job_id, first.job_id, "enqueued once");
+        assert_eq!(
+            casework.enqueue(org, &job("a", 3), T0).await.unwrap().job_id,
+            first.job_id,
+            "enqueued once"
+        );
         assert!(casework.lease(&["other"], "w1", T0, 60).await.unwrap().is_none());
         assert!(casework.lease(&[], "w1", T0, 60).await.unwrap().is_none());
         let held = casework.lease(&["survey"], "w1", T0, 60).await.unwrap().unwrap();

@@ -63,7 +63,11 @@ fn a_notice_says_what_why_and_what_to_do_in_the_providers_language() {
         assert!(content.html.contains("Example Cam &lt;Pro&gt;") && !content.html.contains("<Pro>"));
         assert!(content.html.contains("<html lang=\"ja\">"));
         let (_, content, _) = mail_to(&world, "abuse@north.example").await;
-        assert!(content.text.contains("What to do: On Example Cam <Pro>: switch the service off"), "{}", content.text);
+        assert!(
+            content.text.contains("What to do: On Example Cam <Pro>: switch the service off"),
+            "{}",
+            content.text
+        );
         let names: Vec<&str> = content.attachments.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["scan_telnet.csv"]);
         let mut reader = csv::Reader::from_reader(content.attachments[0].text.as_bytes());
@@ -109,10 +113,17 @@ fn a_third_language_is_a_file() {
             .add("fr", "\"notice.greeting\" = \"Aux responsables de {provider}\"\n\"notice.todo.close-service.model.example-cam-pro\" = \"Débranchez {device}.\"")
             .unwrap();
         let (survey, _) = world.round(vec![telnet(1, "192.0.2.1", T0)], vec![], T0).await;
-        world.casework.queue_notices(world.org, survey.survey_id, &letterhead(), &messages, T0).await.unwrap();
+        world
+            .casework
+            .queue_notices(world.org, survey.survey_id, &letterhead(), &messages, T0)
+            .await
+            .unwrap();
         let (_, content, _) = mail_to(&world, "a@ouest.example").await;
         assert!(content.text.starts_with("Aux responsables de Ouest"), "{}", content.text);
-        assert!(content.text.contains("Débranchez Example Cam <Pro>."), "what to do may be written for one model");
+        assert!(
+            content.text.contains("Débranchez Example Cam <Pro>."),
+            "what to do may be written for one model"
+        );
         assert!(content.text.contains("Why it matters"), "what a catalogue lacks falls back");
     });
 }
@@ -193,7 +204,12 @@ fn gpg_opens(armoured: &str, expected: &str) {
     std::fs::write(path("secret.asc"), key().1).unwrap();
     std::fs::write(path("mail.asc"), armoured).unwrap();
     let gpg = |arguments: &[&str]| {
-        Command::new("gpg").arg("--homedir").arg(home.path()).args(["--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""]).args(arguments).output()
+        Command::new("gpg")
+            .arg("--homedir")
+            .arg(home.path())
+            .args(["--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""])
+            .args(arguments)
+            .output()
     };
     let Ok(import) = gpg(&["--import", path("secret.asc").to_str().unwrap()]) else {
         eprintln!("gpg_opens: SKIPPED: gpg is not installed");
@@ -229,6 +245,31 @@ fn hostile_banners_stay_text_in_every_part() {
         }
         assert!(row.iter().any(|cell| cell.starts_with("'=cmd|")));
         assert!(message.is_ascii(), "the mail as sent is plain ASCII");
+    });
+}
+
+#[test]
+fn a_sender_may_bring_a_name_of_its_own() {
+    run(|place| async move {
+        let world = World::new(&place).await;
+        let (survey, _) = world.round(vec![telnet(1, "192.0.2.1", T0)], vec![], T0).await;
+        let mut letterhead = letterhead();
+        letterhead.from = "nonsense".into();
+        let error = world
+            .casework
+            .queue_notices(world.org, survey.survey_id, &letterhead, &Messages::builtin(), T0)
+            .await;
+        assert!(error.unwrap_err().to_string().contains("`nonsense` is not a mail address"));
+        letterhead.from = "検診 <notices@csirt.example>".into();
+        world
+            .casework
+            .queue_notices(world.org, survey.survey_id, &letterhead, &Messages::builtin(), T0)
+            .await
+            .unwrap();
+        let (notice, _, message) = mail_to(&world, "abuse@nishi.example").await;
+        assert_eq!(notice.sender, "notices@csirt.example");
+        let mail = parse(&message);
+        assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("検診"));
     });
 }
 

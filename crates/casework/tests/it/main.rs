@@ -5,6 +5,7 @@ mod audit;
 mod cases;
 mod figures;
 mod jobs;
+mod killed;
 mod mail;
 mod notices;
 mod people;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use kenshin_casework::{
-    Actor, ArmDesign, ErrorKind, Experiment, Notice, NoticeFilter, NoticeState, PageRequest, Protection, QueueSummary, Role, Stage, SurveyKind,
-    Transport, Viewer,
+    Actor, ArmDesign, ErrorKind, Experiment, Notice, NoticeFilter, NoticeState, PageRequest, Protection,
+    QueueSummary, Role, Stage, SurveyKind, Transport, Viewer,
 };
 use kenshin_observation::{Condition, Messages, Severity, SurveyId, TimeUs, UserId};
 
@@ -15,7 +15,12 @@ pub(crate) async fn queue(world: &World, survey: SurveyId, now: TimeUs) -> Queue
 }
 
 pub(crate) async fn all(world: &World) -> Vec<Notice> {
-    world.casework.notices(&world.viewer, &NoticeFilter::default(), &PageRequest::first()).await.unwrap().items
+    world
+        .casework
+        .notices(&world.viewer, &NoticeFilter::default(), &PageRequest::first())
+        .await
+        .unwrap()
+        .items
 }
 
 fn files(outbox: &Path) -> Vec<String> {
@@ -34,7 +39,8 @@ fn one_mail_to_each_provider_and_round() {
         let world = World::new(&place).await;
         let folder = tempfile::tempdir().unwrap();
         let outbox = Transport::Maildir(folder.path().to_owned());
-        let findings = vec![telnet(1, "192.0.2.1", T0), telnet(2, "192.0.2.2", T0), telnet(3, "198.51.100.1", T0)];
+        let findings =
+            vec![telnet(1, "192.0.2.1", T0), telnet(2, "192.0.2.2", T0), telnet(3, "198.51.100.1", T0)];
         let (survey, _) = world.round(findings, vec![], T0).await;
         let summary = queue(&world, survey.survey_id, T0).await;
         assert_eq!(summary, QueueSummary { notices: 2, cases: 3, ..QueueSummary::default() });
@@ -42,7 +48,8 @@ fn one_mail_to_each_provider_and_round() {
         assert!(world.cases().await.iter().all(|case| case.stage == Stage::Open), "queued is not told");
         let sent = world.casework.deliver_notices(world.org, &outbox, &clock(T0.plus_secs(5))).await.unwrap();
         assert_eq!((sent.sent, sent.failed, sent.uncertain), (2, 0, 0));
-        let again = world.casework.deliver_notices(world.org, &outbox, &clock(T0.plus_secs(6))).await.unwrap();
+        let again =
+            world.casework.deliver_notices(world.org, &outbox, &clock(T0.plus_secs(6))).await.unwrap();
         assert_eq!(again.sent, 0);
         assert_eq!(files(folder.path()).len(), 2);
         for case in world.cases().await {
@@ -53,7 +60,10 @@ fn one_mail_to_each_provider_and_round() {
             let journal = world.casework.notice_journal(&world.viewer, notice.notice_id).await.unwrap();
             let states: Vec<_> = journal.iter().map(|entry| entry.state).collect();
             assert_eq!(states, [NoticeState::Queued, NoticeState::Sending, NoticeState::Sent]);
-            assert_eq!(journal[0].detail, notice.message_id, "the Message-ID is journalled before anything is sent");
+            assert_eq!(
+                journal[0].detail, notice.message_id,
+                "the Message-ID is journalled before anything is sent"
+            );
             assert!(world.casework.is_genuine(notice.notice_id, &notice.digest).await.unwrap());
             assert!(!world.casework.is_genuine(notice.notice_id, &"0".repeat(64)).await.unwrap());
         }
@@ -61,10 +71,15 @@ fn one_mail_to_each_provider_and_round() {
         // The next round: one is clean, one cannot be observed any more, one is still affected.
         let later = T0.plus_secs(14 * DAY);
         let mut judgements = Vec::new();
-        for (addr, condition) in
-            [("192.0.2.1", Condition::Clean), ("192.0.2.2", Condition::Unobservable), ("198.51.100.1", Condition::Affected)]
-        {
-            judgements.push((world.case_at(addr).await.case_id, judgement(condition, SurveyId::from_bits(0), later)));
+        for (addr, condition) in [
+            ("192.0.2.1", Condition::Clean),
+            ("192.0.2.2", Condition::Unobservable),
+            ("198.51.100.1", Condition::Affected),
+        ] {
+            judgements.push((
+                world.case_at(addr).await.case_id,
+                judgement(condition, SurveyId::from_bits(0), later),
+            ));
         }
         let (survey, _) = world.round(vec![telnet(3, "198.51.100.1", later)], judgements, later).await;
         let summary = queue(&world, survey.survey_id, later).await;
@@ -76,11 +91,17 @@ fn one_mail_to_each_provider_and_round() {
 fn providers_see_their_own_notices_only() {
     everywhere("providers_see_their_own_notices_only", |place| async move {
         let world = World::new(&place).await;
-        let (survey, _) = world.round(vec![telnet(1, "192.0.2.1", T0), telnet(3, "198.51.100.1", T0)], vec![], T0).await;
+        let (survey, _) =
+            world.round(vec![telnet(1, "192.0.2.1", T0), telnet(3, "198.51.100.1", T0)], vec![], T0).await;
         queue(&world, survey.survey_id, T0).await;
         let notices = all(&world).await;
         let viewer = Viewer { org: world.org, role: Role::Provider, providers: vec![notices[0].provider_id] };
-        let seen = world.casework.notices(&viewer, &NoticeFilter::default(), &PageRequest::first()).await.unwrap().items;
+        let seen = world
+            .casework
+            .notices(&viewer, &NoticeFilter::default(), &PageRequest::first())
+            .await
+            .unwrap()
+            .items;
         assert_eq!(seen, notices[..1]);
         for result in [
             world.casework.notice_content(&viewer, notices[1].notice_id).await.map(|_| ()),
@@ -90,7 +111,15 @@ fn providers_see_their_own_notices_only() {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::NotFound);
         }
         let researcher = Viewer { role: Role::Researcher, ..viewer };
-        assert!(world.casework.notices(&researcher, &NoticeFilter::default(), &PageRequest::first()).await.unwrap().items.is_empty());
+        assert!(
+            world
+                .casework
+                .notices(&researcher, &NoticeFilter::default(), &PageRequest::first())
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
     });
 }
 
@@ -100,7 +129,17 @@ fn two_hubs_send_each_notice_once() {
         let world = World::new(&place).await;
         let folder = tempfile::tempdir().unwrap();
         let outbox = Transport::Maildir(folder.path().to_owned());
-        let (survey, _) = world.round(vec![telnet(1, "192.0.2.1", T0), telnet(3, "198.51.100.1", T0), telnet(4, "198.51.100.200", T0)], vec![], T0).await;
+        let (survey, _) = world
+            .round(
+                vec![
+                    telnet(1, "192.0.2.1", T0),
+                    telnet(3, "198.51.100.1", T0),
+                    telnet(4, "198.51.100.200", T0),
+                ],
+                vec![],
+                T0,
+            )
+            .await;
         queue(&world, survey.survey_id, T0).await;
         let second = place.open().await;
         let clock = clock(T0);
@@ -141,13 +180,16 @@ fn a_crash_in_smtp_is_uncertain_and_never_repeated_by_itself() {
         assert_eq!(world.cases().await[0].stage, Stage::Open, "nobody knows that anybody was told");
 
         let rule = Actor::rule("retry");
-        let refused = world.casework.retry_notice(world.org, notice.notice_id, &rule, later).await.unwrap_err();
+        let refused =
+            world.casework.retry_notice(world.org, notice.notice_id, &rule, later).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict);
         let person = Actor::User(UserId::from_bits(5));
         world.casework.settle_notice(world.org, notice.notice_id, true, &person, later).await.unwrap();
         assert_eq!(all(&world).await[0].state, NoticeState::Sent);
         assert_eq!(world.cases().await[0].stage, Stage::Notified);
-        assert!(world.casework.settle_notice(world.org, notice.notice_id, false, &person, later).await.is_err());
+        assert!(
+            world.casework.settle_notice(world.org, notice.notice_id, false, &person, later).await.is_err()
+        );
         let journal = world.casework.notice_journal(&world.viewer, notice.notice_id).await.unwrap();
         assert!(journal.last().unwrap().detail.contains("found that it arrived"));
     });
@@ -171,7 +213,11 @@ fn a_crash_in_the_maildir_is_repeated_with_the_effect_of_once() {
             assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
             if stage == "after" {
                 let name = &names[0];
-                std::fs::rename(folder.path().join("new").join(name), folder.path().join("cur").join(format!("{name}:2,S"))).unwrap();
+                std::fs::rename(
+                    folder.path().join("new").join(name),
+                    folder.path().join("cur").join(format!("{name}:2,S")),
+                )
+                .unwrap();
             }
             let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
             sqlx::query("UPDATE notice SET state = 'sending', changed_us = 0").execute(&pool).await.unwrap();
@@ -190,7 +236,11 @@ fn a_failed_delivery_waits_for_a_retry_with_the_same_message_id() {
         // A file is where the folder should be.
         let blocked = folder.path().join("blocked");
         std::fs::write(&blocked, "").unwrap();
-        let summary = world.casework.deliver_notices(world.org, &Transport::Maildir(blocked), &clock(T0)).await.unwrap();
+        let summary = world
+            .casework
+            .deliver_notices(world.org, &Transport::Maildir(blocked), &clock(T0))
+            .await
+            .unwrap();
         assert_eq!((summary.sent, summary.failed), (0, 1));
         let notice = all(&world).await.remove(0);
         assert_eq!((notice.state, notice.attempts), (NoticeState::Failed, 1));
@@ -231,7 +281,8 @@ fn an_experiment_delays_the_mild_and_never_the_severe() {
         let mut mild = telnet(1, "192.0.2.1", T0);
         mild.severity = Severity::Low;
         let severe = telnet(2, "192.0.2.2", T0);
-        let late = ArmDesign { name: "late".into(), weight: 1, wording: "consequence".into(), delay_s: 3 * DAY };
+        let late =
+            ArmDesign { name: "late".into(), weight: 1, wording: "consequence".into(), delay_s: 3 * DAY };
         let experiment = Experiment { name: "timing".into(), arms: vec![late] };
         let assessment = assessment(survey.survey_id, vec![mild, severe], vec![]);
         world.casework.record_assessment(world.org, &assessment, &experiment, T0).await.unwrap();
@@ -245,7 +296,8 @@ fn an_experiment_delays_the_mild_and_never_the_severe() {
         let late = world.case_at("192.0.2.1").await.arm.unwrap();
         assert_eq!((late.experiment.as_str(), late.name.as_str(), late.delay_s), ("timing", "late", 3 * DAY));
         assert_eq!(world.case_at("192.0.2.2").await.arm.unwrap().delay_s, 0);
-        let content = world.casework.notice_content(&world.viewer, all(&world).await[0].notice_id).await.unwrap();
+        let content =
+            world.casework.notice_content(&world.viewer, all(&world).await[0].notice_id).await.unwrap();
         assert!(content.text.contains("数日のうちに乗っ取られ"), "the arm's wording is used");
     });
 }
@@ -256,7 +308,10 @@ fn an_expired_key_makes_a_link_and_holds_nothing_up() {
         let world = World::new(&place).await;
         let (survey, _) = world.round(vec![telnet(3, "198.51.100.1", T0)], vec![], T0).await;
         let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
-        sqlx::query("UPDATE provider SET openpgp_key = 'no key any more' WHERE name = 'North ISP'").execute(&pool).await.unwrap();
+        sqlx::query("UPDATE provider SET openpgp_key = 'no key any more' WHERE name = 'North ISP'")
+            .execute(&pool)
+            .await
+            .unwrap();
         pool.close().await;
         assert_eq!(queue(&world, survey.survey_id, T0).await.notices, 1);
         let notice = all(&world).await.remove(0);

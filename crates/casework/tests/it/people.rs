@@ -31,11 +31,17 @@ fn sessions_begin_hold_and_end() {
         assert!(!format!("{signed_in:?}").contains(&signed_in.token), "a token is never printed");
         let session = casework.session(&signed_in.token, T0.plus_secs(59)).await.unwrap().unwrap();
         assert_eq!((session.user.user_id, session.csrf), (added.user_id, signed_in.csrf.clone()));
-        assert!(casework.session(&signed_in.token, T0.plus_secs(60)).await.unwrap().is_none(), "it has expired");
+        assert!(
+            casework.session(&signed_in.token, T0.plus_secs(60)).await.unwrap().is_none(),
+            "it has expired"
+        );
         assert!(casework.session("guess", T0).await.unwrap().is_none());
 
         casework.set_password(org, added.user_id, "a new password", true).await.unwrap();
-        assert!(casework.session(&signed_in.token, T0).await.unwrap().is_none(), "a new password ends sessions");
+        assert!(
+            casework.session(&signed_in.token, T0).await.unwrap().is_none(),
+            "a new password ends sessions"
+        );
         let again = casework.sign_in("admin", "a new password", T0, 60).await.unwrap().unwrap();
         assert!(again.user.must_change);
         casework.sign_out(&again.token).await.unwrap();
@@ -52,17 +58,35 @@ fn bad_people_are_refused() {
     everywhere("bad_people_are_refused", |place| async move {
         let casework = place.open().await;
         let org = casework.add_org("Example", T0).await.unwrap().org_id;
-        for bad in [user("admin", Role::Admin, "short"), user("", Role::Admin, "long enough password"), user("a b", Role::Admin, "long enough password")] {
+        for bad in [
+            user("admin", Role::Admin, "short"),
+            user("", Role::Admin, "long enough password"),
+            user("a b", Role::Admin, "long enough password"),
+        ] {
             let error = casework.add_user(org, &bad, T0).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Input, "{error}");
         }
         casework.add_user(org, &user("admin", Role::Admin, "long enough password"), T0).await.unwrap();
-        let taken = casework.add_user(org, &user("admin", Role::Analyst, "long enough password"), T0).await.unwrap_err();
+        let taken = casework
+            .add_user(org, &user("admin", Role::Analyst, "long enough password"), T0)
+            .await
+            .unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::Conflict);
         casework.add_user(org, &user("second", Role::Auditor, "long enough password"), T0).await.unwrap();
-        let users = all_pages(|page: PageRequest| { let casework = casework.clone(); async move { casework.users(org, &page).await.unwrap() } }).await;
+        let users = all_pages(|page: PageRequest| {
+            let casework = casework.clone();
+            async move { casework.users(org, &page).await.unwrap() }
+        })
+        .await;
         assert_eq!(users.len(), 2);
-        assert!(casework.users(kenshin_observation::OrgId::from_bits(1), &PageRequest::first()).await.unwrap().items.is_empty());
+        assert!(
+            casework
+                .users(kenshin_observation::OrgId::from_bits(1), &PageRequest::first())
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
     });
 }
 
@@ -83,7 +107,10 @@ fn no_password_or_token_is_stored() {
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         for secret in [&password, &token] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is on disk");
+            assert!(
+                !bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+                "a secret is on disk"
+            );
         }
     }
 }

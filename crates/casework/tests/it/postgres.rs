@@ -48,7 +48,8 @@ pub(crate) async fn database(test: &str) -> Option<String> {
 
 fn start() -> Result<(PathBuf, Child), String> {
     let bin = server_folder().ok_or("the server (initdb, postgres) is not installed")?;
-    let folder = tempfile::Builder::new().prefix("kenshin-pg").tempdir_in("/tmp").map_err(|e| e.to_string())?.keep();
+    let folder =
+        tempfile::Builder::new().prefix("kenshin-pg").tempdir_in("/tmp").map_err(|e| e.to_string())?.keep();
     let mut command = if is_root() {
         // The server refuses to run as root: hand it to nobody.
         let status = Command::new("chown").arg("nobody").arg(&folder).status().map_err(|e| e.to_string())?;
@@ -84,7 +85,9 @@ fn server_folder() -> Option<PathBuf> {
     for entry in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
         folders.insert(0, entry.path().join("bin"));
     }
-    folders.into_iter().find(|folder| ["initdb", "postgres", "pg_isready"].iter().all(|name| folder.join(name).exists()))
+    folders
+        .into_iter()
+        .find(|folder| ["initdb", "postgres", "pg_isready"].iter().all(|name| folder.join(name).exists()))
 }
 
 fn is_root() -> bool {

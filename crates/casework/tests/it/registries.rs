@@ -1,8 +1,8 @@
 //! Mandates, surveys, snapshots, suppressions, assets.
 
 use kenshin_casework::{
-    Actor, AuditEntry, ErrorKind, LinkRecord, MandateSignature, NewMandate, PageRequest, Snapshot, Suppression, SuppressionKind,
-    SurveyKind, SurveyState, SurveyTotals,
+    Actor, AuditEntry, ErrorKind, LinkRecord, MandateSignature, NewMandate, PageRequest, Snapshot,
+    Suppression, SuppressionKind, SurveyKind, SurveyState, SurveyTotals,
 };
 use kenshin_casework::{Experiment, QueueSummary};
 use kenshin_observation::Messages;
@@ -19,13 +19,19 @@ fn a_mandate_is_kept_byte_for_byte() {
             version: 1,
             programme: "national".into(),
             text: "schema_version = 1\r\n# 日本語\n".into(),
-            signatures: vec![MandateSignature { signer: "authority@example".into(), armour: "-----BEGIN SSH SIGNATURE-----".into() }],
+            signatures: vec![MandateSignature {
+                signer: "authority@example".into(),
+                armour: "-----BEGIN SSH SIGNATURE-----".into(),
+            }],
         };
         let actor = Actor::rule("test");
         let one = world.casework.add_mandate(world.org, &new, &actor, T0).await.unwrap();
         let two = world.casework.add_mandate(world.org, &new, &actor, T0.plus_secs(9)).await.unwrap();
         assert_eq!(one, two, "the same text twice is once");
-        assert_eq!((one.text.as_str(), one.signatures.as_slice()), (new.text.as_str(), new.signatures.as_slice()));
+        assert_eq!(
+            (one.text.as_str(), one.signatures.as_slice()),
+            (new.text.as_str(), new.signatures.as_slice())
+        );
         let second = NewMandate { version: 2, text: "other".into(), ..new };
         world.casework.add_mandate(world.org, &second, &actor, T0).await.unwrap();
         assert_eq!(world.casework.newest_mandate(world.org, "national-2026").await.unwrap().version, 2);
@@ -40,7 +46,8 @@ fn a_mandate_is_kept_byte_for_byte() {
 fn surveys_are_numbered_rounds_with_sensible_states() {
     everywhere("surveys_are_numbered_rounds_with_sensible_states", |place| async move {
         let world = World::new(&place).await;
-        let (one, two) = tokio::join!(world.survey(SurveyKind::Survey, T0), world.survey(SurveyKind::Recheck, T0));
+        let (one, two) =
+            tokio::join!(world.survey(SurveyKind::Survey, T0), world.survey(SurveyKind::Recheck, T0));
         let mut rounds = [one.round, two.round];
         rounds.sort_unstable();
         assert_eq!(rounds, [1, 2]);
@@ -52,7 +59,10 @@ fn surveys_are_numbered_rounds_with_sensible_states() {
         world.casework.set_survey_progress(world.org, one.survey_id, &json!({ "sent": 5 })).await.unwrap();
         set(SurveyState::Stopped, Some("revoked")).await.unwrap();
         let stopped = world.casework.survey(world.org, one.survey_id).await.unwrap();
-        assert_eq!((stopped.state, stopped.reason.as_deref(), stopped.ended_at), (SurveyState::Stopped, Some("revoked"), Some(T0)));
+        assert_eq!(
+            (stopped.state, stopped.reason.as_deref(), stopped.ended_at),
+            (SurveyState::Stopped, Some("revoked"), Some(T0))
+        );
         set(SurveyState::Running, None).await.unwrap();
         let totals = SurveyTotals { responders: 7, ..SurveyTotals::default() };
         world.casework.set_survey_totals(world.org, one.survey_id, &totals).await.unwrap();
@@ -94,7 +104,8 @@ fn snapshots_are_registered_once() {
 fn an_opt_out_covers_one_address_at_once_and_a_prefix_with_proof() {
     everywhere("an_opt_out_covers_one_address_at_once_and_a_prefix_with_proof", |place| async move {
         let world = World::new(&place).await;
-        let (survey, _) = world.round(vec![telnet(1, "192.0.2.1", T0), telnet(2, "192.0.2.2", T0)], vec![], T0).await;
+        let (survey, _) =
+            world.round(vec![telnet(1, "192.0.2.1", T0), telnet(2, "192.0.2.2", T0)], vec![], T0).await;
         let mut suppression = Suppression {
             kind: SuppressionKind::OptOut,
             prefix: "192.0.2.0/24".parse().unwrap(),
@@ -110,9 +121,14 @@ fn an_opt_out_covers_one_address_at_once_and_a_prefix_with_proof() {
         world.casework.suppress(world.org, &suppression, &actor, T0).await.unwrap();
         assert_eq!(world.casework.suppressions(world.org, T0).await.unwrap(), [suppression]);
         assert!(world.casework.suppressions(world.org, T0.plus_secs(100)).await.unwrap().is_empty());
-        let queued = world.casework.queue_notices(world.org, survey.survey_id, &letterhead(), &Messages::builtin(), T0).await.unwrap();
+        let queued = world
+            .casework
+            .queue_notices(world.org, survey.survey_id, &letterhead(), &Messages::builtin(), T0)
+            .await
+            .unwrap();
         assert_eq!(queued, QueueSummary { notices: 1, cases: 1, suppressed: 1, ..QueueSummary::default() });
-        let trail: Vec<AuditEntry> = world.casework.audit_trail(&world.viewer, &PageRequest::first()).await.unwrap().items;
+        let trail: Vec<AuditEntry> =
+            world.casework.audit_trail(&world.viewer, &PageRequest::first()).await.unwrap().items;
         assert!(trail.iter().any(|entry| entry.action == "suppression.add"));
     });
 }
@@ -135,7 +151,12 @@ fn a_merged_asset_keeps_its_case() {
             body: json!({ "why": "shared key" }),
         };
         second.links = vec![link(1, "link", asset(2), None), link(2, "merge", asset(2), Some(asset(1)))];
-        let summary = world.casework.record_assessment(world.org, &second, &Experiment::none(), T0).await.unwrap().unwrap();
+        let summary = world
+            .casework
+            .record_assessment(world.org, &second, &Experiment::none(), T0)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((summary.opened, summary.attached), (0, 1));
         assert_eq!(world.casework.asset_links(world.org).await.unwrap(), second.links);
         assert_eq!(world.casework.asset(&world.viewer, asset(1)).await.unwrap().merged_into, Some(asset(2)));

@@ -10,7 +10,7 @@ fn a_database_opens_again_and_by_two_at_once() {
     everywhere("a_database_opens_again_and_by_two_at_once", |place| async move {
         let (one, two) = tokio::join!(place.open(), place.open());
         let org = one.add_org("Example", T0).await.unwrap();
-        assert_eq!(two.orgs().await.unwrap(), [org.clone()]);
+        assert_eq!(two.orgs().await.unwrap(), std::slice::from_ref(&org));
         one.close().await;
         assert_eq!(place.open().await.orgs().await.unwrap(), [org]);
     });
@@ -22,7 +22,9 @@ fn a_newer_database_is_refused_clearly() {
         let casework = place.open().await;
         casework.close().await;
         let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
-        pool.execute("INSERT INTO schema_version (version, sha256, applied_us) VALUES (999, 'x', 0)").await.unwrap();
+        pool.execute("INSERT INTO schema_version (version, sha256, applied_us) VALUES (999, 'x', 0)")
+            .await
+            .unwrap();
         let error = Casework::open(&place.url, [0; 32], T0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input);
         let text = error.to_string();
@@ -38,7 +40,9 @@ fn a_newer_database_is_refused_clearly() {
 #[test]
 fn only_known_urls_open_and_no_password_is_shown() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (url, why) in [("mysql://kenshin:secret@db/x", "unknown scheme"), ("sqlite::memory:", "a database in memory")] {
+    for (url, why) in
+        [("mysql://kenshin:secret@db/x", "unknown scheme"), ("sqlite::memory:", "a database in memory")]
+    {
         let error = runtime.block_on(Casework::open(url, [0; 32], T0)).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("hint:") && !error.contains("secret"), "{error}");
     }

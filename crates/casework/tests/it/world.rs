@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use kenshin_casework::providers::Directory;
 use kenshin_casework::{
-    Actor, AssetSeen, Assessment, AssessmentSummary, CaseFilter, CaseState, Casework, Experiment, Judgement, Letterhead,
-    NewSurvey, Page, PageRequest, Survey, SurveyKind, SurveyTotals, Viewer,
+    Actor, Assessment, AssessmentSummary, AssetSeen, CaseFilter, CaseState, Casework, Experiment, Judgement,
+    Letterhead, NewSurvey, Page, PageRequest, Survey, SurveyKind, SurveyTotals, Viewer,
 };
 use kenshin_observation::{
-    AssetId, CaseId, Claim, Clock, Condition, DeviceKey, DeviceKeyKind, Endpoint, Evidence, Explanation, Finding,
-    FindingKind, Identity, OrgId, Remedy, Severity, SurveyId, TimeUs,
+    AssetId, CaseId, Claim, Clock, Condition, DeviceKey, DeviceKeyKind, Endpoint, Evidence, Explanation,
+    Finding, FindingKind, Identity, OrgId, Remedy, Severity, SurveyId, TimeUs,
 };
 
 /// When the first round is.
@@ -64,7 +64,10 @@ prefix_or_asn,name,mail,language,encryption
 ";
 
 pub(crate) fn directory(text: &str, key: Option<&str>) -> Directory {
-    Directory::parse("providers.csv", text, &["en", "ja"], |_| key.map(str::to_owned).ok_or("no such file".into())).unwrap()
+    Directory::parse("providers.csv", text, &["en", "ja"], |_| {
+        key.map(str::to_owned).ok_or("no such file".into())
+    })
+    .unwrap()
 }
 
 impl World {
@@ -91,7 +94,12 @@ impl World {
     }
 
     /// A round with these findings.
-    pub(crate) async fn round(&self, findings: Vec<Finding>, judgements: Vec<(CaseId, Judgement)>, now: TimeUs) -> (Survey, AssessmentSummary) {
+    pub(crate) async fn round(
+        &self,
+        findings: Vec<Finding>,
+        judgements: Vec<(CaseId, Judgement)>,
+        now: TimeUs,
+    ) -> (Survey, AssessmentSummary) {
         let kind = if judgements.is_empty() { SurveyKind::Survey } else { SurveyKind::Recheck };
         let survey = self.survey(kind, now).await;
         let judgements = judgements
@@ -99,7 +107,8 @@ impl World {
             .map(|(case, judgement)| (case, Judgement { survey_id: survey.survey_id, ..judgement }))
             .collect();
         let assessment = assessment(survey.survey_id, findings, judgements);
-        let summary = self.casework.record_assessment(self.org, &assessment, &Experiment::none(), now).await.unwrap();
+        let summary =
+            self.casework.record_assessment(self.org, &assessment, &Experiment::none(), now).await.unwrap();
         (survey, summary.unwrap())
     }
 
@@ -117,7 +126,11 @@ impl World {
     }
 }
 
-pub(crate) fn assessment(survey_id: SurveyId, findings: Vec<Finding>, judgements: Vec<(CaseId, Judgement)>) -> Assessment {
+pub(crate) fn assessment(
+    survey_id: SurveyId,
+    findings: Vec<Finding>,
+    judgements: Vec<(CaseId, Judgement)>,
+) -> Assessment {
     let assets = findings
         .iter()
         .map(|finding| AssetSeen {
@@ -137,7 +150,12 @@ pub(crate) fn assessment(survey_id: SurveyId, findings: Vec<Finding>, judgements
         survey_id,
         links: Vec::new(),
         assets,
-        totals: SurveyTotals { addresses_covered: 512, responders: 40, findings: findings.len() as i64, ..SurveyTotals::default() },
+        totals: SurveyTotals {
+            addresses_covered: 512,
+            responders: 40,
+            findings: findings.len() as i64,
+            ..SurveyTotals::default()
+        },
         findings,
         vantages,
         judgements,
@@ -155,7 +173,12 @@ fn key_of(asset: AssetId) -> DeviceKey {
 
 pub(crate) fn identity(vendor: &str, product: &str, device_type: &str) -> Identity {
     let claim = |value: &str| Some(Claim { value: value.into(), confidence: 90, reason: "test".into() });
-    Identity { vendor: claim(vendor), product: claim(product), device_type: claim(device_type), ..Identity::default() }
+    Identity {
+        vendor: claim(vendor),
+        product: claim(product),
+        device_type: claim(device_type),
+        ..Identity::default()
+    }
 }
 
 /// A finding on the asset of this number at this address.
@@ -170,7 +193,10 @@ pub(crate) fn finding(n: u128, addr: &str, kind: FindingKind, remedy: Remedy, no
         remedy,
         time: now,
         confidence: 95,
-        explanation: Explanation { code: "finding.telnet-open".into(), args: BTreeMap::from([("port".into(), "23".into())]) },
+        explanation: Explanation {
+            code: "finding.telnet-open".into(),
+            args: BTreeMap::from([("port".into(), "23".into())]),
+        },
         evidence: vec![Evidence {
             survey_id: SurveyId::from_bits(1),
             endpoint,
@@ -218,7 +244,12 @@ pub(crate) fn key() -> (String, String) {
     KEY.get_or_init(|| {
         let mut random = kenshin_casework::openpgp::SeededRng::new([3; 32]);
         // Made a year before the rounds, so that every clock of the test finds it valid.
-        kenshin_casework::openpgp::generate("North ISP <abuse@north.example>", T0.plus_secs(-365 * DAY), &mut random).unwrap()
+        kenshin_casework::openpgp::generate(
+            "North ISP <abuse@north.example>",
+            T0.plus_secs(-365 * DAY),
+            &mut random,
+        )
+        .unwrap()
     })
     .clone()
 }
