@@ -1,6 +1,9 @@
 //! A record that cannot be used is reported with file and line and leaves the others alone.
 
-use kenshin_insight::intelligence::{Import, ImportError, Importer, IntelligenceKind, REJECTED_MAX, Records};
+use kenshin_insight::intelligence::{
+    Import, ImportError, Importer, Intelligence, IntelligenceKind, REJECTED_MAX, Records, Snapshot,
+};
+use proptest::prelude::*;
 
 fn import(kind: IntelligenceKind, file: &str, text: &str) -> Import {
     let mut importer = Importer::new(kind);
@@ -162,4 +165,63 @@ fn a_file_of_another_kind_is_refused_with_a_hint() {
 fn rejected_records_are_listed_up_to_a_limit_and_counted_beyond() {
     let found = import(IntelligenceKind::Cve, "list.jsonl", &"{}\n".repeat(REJECTED_MAX + 5));
     assert_eq!((found.rejected.len(), found.rejected_total), (REJECTED_MAX, REJECTED_MAX + 5));
+}
+
+/// One small sound file of each form.
+fn samples() -> Vec<(IntelligenceKind, String)> {
+    let range = cve("CVE-2020-0001").replace(
+        "\"product\":\"b\"",
+        r#""product":"b","cpes":["cpe:2.3:o:a:b:*"],"defaultStatus":"unaffected","versions":[{"version":"0","status":"affected","lessThan":"1.5p1","changes":[{"at":"1.4","status":"unaffected"}]}]"#,
+    );
+    let kev = r#"{"catalogVersion":"1","vulnerabilities":[{"cveID":"CVE-2020-0001","vendorProject":"v","product":"p","dateAdded":"2020-01-01"}]}"#;
+    let markdown = "---\ntitle: A\npermalink: /a\nidentifiers:\n  - cpe: cpe:/o:a:b\nreleases:\n  - releaseCycle: \"1.0\"\n    eol: 2020-01-01 # day\n---\n";
+    vec![
+        (IntelligenceKind::Cve, format!("{range}\n{}", cve("CVE-2020-0002"))),
+        (IntelligenceKind::Kev, kev.to_owned()),
+        (
+            IntelligenceKind::Kev,
+            "cveID,vendorProject,product,dateAdded\nCVE-2020-0001,v,\"p\",2020-01-01\n".to_owned(),
+        ),
+        (IntelligenceKind::EndOfLife, markdown.to_owned()),
+        (
+            IntelligenceKind::EndOfLife,
+            r#"{"result":[{"name":"p","releases":[{"name":"1","eolFrom":"2020-01-01"}]}]}"#.to_owned(),
+        ),
+        (
+            IntelligenceKind::Epss,
+            "#model_version:v1,score_date:2026-01-01\ncve,epss,percentile\nCVE-2020-0001,0.5,0.9\n"
+                .to_owned(),
+        ),
+    ]
+}
+
+proptest! {
+    /// Damage anywhere is survived, what is kept can be stored and read, and lookups work on it.
+    #[test]
+    fn damage_is_survived(
+        sample in 0usize..6,
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..6),
+    ) {
+        let (kind, text) = samples().swap_remove(sample);
+        let mut bytes = text.into_bytes();
+        for (at, byte, edit) in edits {
+            let at = at.index(bytes.len());
+            match edit {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let mut importer = Importer::new(kind);
+        if importer.read("damaged", bytes.as_slice()).is_ok() {
+            let snapshot = importer.finish("2026-04-01".parse().unwrap()).snapshot;
+            let mut stored = Vec::new();
+            snapshot.write(&mut stored).unwrap();
+            let read = Snapshot::read(stored.as_slice()).unwrap();
+            prop_assert_eq!(&read, &snapshot);
+            let intelligence = Intelligence::new([read]);
+            intelligence.matches("a", "b", "1.4");
+            intelligence.cycle(Some("a"), "b", "1.0");
+        }
+    }
 }
