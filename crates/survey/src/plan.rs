@@ -268,7 +268,7 @@ impl Manner {
         limits: ConversationLimits {
             connect_ms: 700,
             listen_ms: 250,
-            answer_ms: 3_000,
+            answer_ms: 2_500,
             conversation_ms: 8_000,
             bytes_max: 64 * 1024,
             steps_max: 256,

@@ -127,13 +127,20 @@ pub(super) async fn run(
         return Vec::new();
     };
     let anonymous = granted(Check::AnonymousLogin) && !settings.listen_only;
+    let hurried = ProbeSettings { limits: settings.limits.hurried(), ..settings.clone() };
     let mut lines = Lines::new(endpoint, check, first, connect, settings);
     let mut results = Vec::new();
     let mut result = match listen(&mut lines, check, talk).await {
         Listened::Result(result) => *result,
         Listened::Silent(session) => {
-            let mut asking =
-                Asking { lines: &mut lines, check, fallback: None, silence: "silent", mqtt: None };
+            let mut asking = Asking {
+                lines: &mut lines,
+                check,
+                hurried: &hurried,
+                fallback: None,
+                silence: "silent",
+                mqtt: None,
+            };
             let result = asking.ask(session, anonymous, connect).await;
             results.extend(asking.mqtt.take());
             result
@@ -176,9 +183,11 @@ async fn listen<C: Connect>(lines: &mut Lines<'_, C>, check: Check, talk: bool) 
 struct Asking<'a, 'b, C> {
     lines: &'a mut Lines<'b, C>,
     check: Check,
+    /// For a service that kept silent to a question: it has had its time.
+    hurried: &'b ProbeSettings,
     /// The best answer so far that was not enough to stop.
     fallback: Option<ProbeResult>,
-    /// Why the last question got nothing.
+    /// Why the last question got nothing; `silent` also before the first.
     silence: &'static str,
     /// The result of the MQTT question, a check of its own.
     mqtt: Option<ProbeResult>,
@@ -229,6 +238,9 @@ impl<C: Connect> Asking<'_, '_, C> {
             };
             if let Some(result) = answered {
                 return result;
+            }
+            if self.silence == "silent" {
+                self.lines.settings = self.hurried;
             }
             // Brokers hang up on what is not MQTT: after that sign it is asked next.
             if matches!(self.silence, "closed" | "reset") && self.fallback.is_none() {

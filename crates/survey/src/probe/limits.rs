@@ -34,10 +34,15 @@ impl Limits {
     /// processor, not distance, is what makes a service slow.
     pub const LOCAL: Self = Self {
         listen: Duration::from_millis(250),
-        answer: Duration::from_millis(3_000),
+        answer: Duration::from_millis(2_500),
         conversation: Duration::from_millis(8_000),
         bytes_max: 64 * 1024,
         steps_max: 256,
         connections_max: 4,
     };
+
+    /// With half the patience, for further questions to a service that kept silent to one.
+    pub(super) fn hurried(&self) -> Self {
+        Self { answer: self.answer / 2, ..*self }
+    }
 }
