@@ -158,21 +158,21 @@ impl Casework {
         }
     }
 
-    /// Settles notices that a crash left in `sending` since before `older_than`. A maildir delivery
+    /// Settles notices that a crash left in `sending` at `until` or before. A maildir delivery
     /// is repeated, which has the effect of once; an SMTP delivery becomes `delivery-uncertain`.
     /// Call it at start, before anything is sent.
     pub async fn recover_notices(
         &self,
         org: OrgId,
         transport: &Transport,
-        older_than: TimeUs,
+        until: TimeUs,
         now: TimeUs,
     ) -> Result<DeliverySummary> {
         let rows = self
             .rows(
-                query("SELECT * FROM notice WHERE org_id = $1 AND state = 'sending' AND changed_us < $2 ORDER BY notice_id")
+                query("SELECT * FROM notice WHERE org_id = $1 AND state = 'sending' AND changed_us <= $2 ORDER BY notice_id")
                     .bind(org.to_string())
-                    .bind(older_than.micros()),
+                    .bind(until.micros()),
             )
             .await?;
         let mut summary = DeliverySummary::default();

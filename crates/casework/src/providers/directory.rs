@@ -430,4 +430,15 @@ mod tests {
         let open = "prefix_or_asn,name,mail,language,encryption\n192.0.2.0/24,\"A";
         assert!(parse(open).unwrap_err().to_string().contains(":2:14: a quote is opened"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_never_panics(text: String, cells in "[ -~\r\n\",#]{0,200}") {
+            let _ = parse(&text);
+            if let Err(error) = parse(&format!("{}\n{cells}", HEADER.join(","))) {
+                proptest::prop_assert!(error.problems.len() <= PROBLEMS_MAX + HEADER.len());
+                proptest::prop_assert!(error.problems.iter().all(|p| p.line > 0 && p.column > 0 && !p.hint.is_empty()));
+            }
+        }
+    }
 }

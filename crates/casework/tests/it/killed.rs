@@ -48,7 +48,7 @@ async fn work(home: &Path) -> World {
         let assessment = assessment(survey.survey_id, findings, vec![]);
         let none = kenshin_casework::Experiment::none();
         world.casework.record_assessment(org, &assessment, &none, now).await.unwrap();
-        world.casework.recover_notices(org, &outbox, now.plus_secs(1), now).await.unwrap();
+        world.casework.recover_notices(org, &outbox, now, now).await.unwrap();
         queue(&world, survey.survey_id, now).await;
         world.casework.deliver_notices(org, &outbox, &clock(now)).await.unwrap();
     }

@@ -21,7 +21,8 @@ echo ready
 cat >/dev/null || true
 kill -INT $server
 wait $server || true
-rm -rf "$DIR/data"
+cd /
+rm -rf "$DIR"
 "#;
 
 /// Directory of the socket, or why there is none.
