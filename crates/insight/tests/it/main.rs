@@ -2,6 +2,7 @@
 
 mod assets;
 mod findings;
+mod formats;
 mod identity;
 mod malformed;
 mod pack;

@@ -1,0 +1,106 @@
+//! Stored formats: the samples under `testdata/insight` were written by the first version of each
+//! and open forever. `KENSHIN_WRITE_SAMPLES=1` writes those that are missing, never over old ones.
+
+use std::path::PathBuf;
+
+use kenshin_insight::asset::{AssetLink, AssetLinks, Sighting, hosts, resolve};
+use kenshin_insight::finding::findings;
+use kenshin_insight::intelligence::{
+    Importer, Intelligence, IntelligenceKind, Records, Snapshot, SnapshotError,
+};
+use kenshin_observation::{AssetId, Identity, SurveyId};
+
+use crate::world::{Seen, good_tls, seen, t0};
+
+fn sample(name: &str, make: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/insight").join(name);
+    if !path.exists() && std::env::var_os("KENSHIN_WRITE_SAMPLES").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, make()).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn snapshot(kind: IntelligenceKind, file: &str, text: &str) -> Vec<u8> {
+    let mut importer = Importer::new(kind);
+    importer.read(file, text.as_bytes()).unwrap();
+    let mut stored = Vec::new();
+    importer.finish("2026-04-01".parse().unwrap()).snapshot.write(&mut stored).unwrap();
+    stored
+}
+
+const KEV: &str = r#"{"catalogVersion":"2026.03.01","vulnerabilities":[{"cveID":"CVE-2099-0001","vendorProject":"Acme","product":"R1","vulnerabilityName":"Acme R1 Injection","dateAdded":"2026-02-01","knownRansomwareCampaignUse":"Known"}]}"#;
+const CVE: &str = r#"{"cveMetadata":{"cveId":"CVE-2099-0001","state":"PUBLISHED","dateUpdated":"2026-01-02T00:00:00Z"},"containers":{"cna":{"title":"Injection","metrics":[{"cvssV3_1":{"version":"3.1","baseScore":9.8,"vectorString":"CVSS:3.1/AV:N"}}],"affected":[{"vendor":"acme","product":"r1","cpes":["cpe:2.3:o:acme:r1_firmware"],"defaultStatus":"unaffected","versions":[{"version":"0","status":"affected","lessThanOrEqual":"1.4","changes":[{"at":"1.2","status":"unaffected"}]},{"version":"2.0","status":"affected"}]}]}}}"#;
+const EPSS: &str = "#model_version:v2026.01.01,score_date:2026-03-31T00:00:00+0000\ncve,epss,percentile\nCVE-2099-0001,0.81,0.99\n";
+const ENDOFLIFE: &str = "---\ntitle: Acme R1\ncategory: os\npermalink: /acme-r1\nidentifiers:\n  - cpe: cpe:2.3:o:acme:r1_firmware\nreleases:\n  - releaseCycle: \"1.10\"\n    releaseLabel: One\n    eol: 2026-03-31\n    eoes: true\n    latest: 1.10.4\n  - releaseCycle: \"2\"\n    eol: false\n---\n";
+
+#[test]
+fn intelligence_snapshots_of_format_1() {
+    let read = |name: &str, kind, file: &str, text: &str| {
+        Snapshot::read(sample(name, || snapshot(kind, file, text)).as_slice()).unwrap()
+    };
+    let kev = read("snapshot-v1-kev.jsonl", IntelligenceKind::Kev, "kev.json", KEV);
+    let cve = read("snapshot-v1-cve.jsonl", IntelligenceKind::Cve, "cve.json", CVE);
+    let epss = read("snapshot-v1-epss.jsonl", IntelligenceKind::Epss, "epss.csv", EPSS);
+    let endoflife = read("snapshot-v1-endoflife.jsonl", IntelligenceKind::EndOfLife, "acme-r1.md", ENDOFLIFE);
+    assert_eq!(
+        [&kev, &cve, &epss, &endoflife].map(|snapshot| (snapshot.version.as_str(), snapshot.records.len())),
+        [("2026.03.01", 1), ("2026-01-02", 1), ("2026-03-31-v2026.01.01", 1), ("2026-04-01", 1)]
+    );
+    let Records::Cve(records) = &cve.records else { panic!("cve") };
+    assert_eq!(records[0].affected[0].ranges.len(), 2);
+    // What is written today for the same files is the same.
+    for (stored, kind, file, text) in [
+        (&kev, IntelligenceKind::Kev, "kev.json", KEV),
+        (&cve, IntelligenceKind::Cve, "cve.json", CVE),
+        (&epss, IntelligenceKind::Epss, "epss.csv", EPSS),
+        (&endoflife, IntelligenceKind::EndOfLife, "acme-r1.md", ENDOFLIFE),
+    ] {
+        assert_eq!(&Snapshot::read(snapshot(kind, file, text).as_slice()).unwrap(), stored);
+    }
+    let intelligence = Intelligence::new([kev, cve, epss, endoflife]);
+    let statuses =
+        ["1.1", "1.3", "2.0"].map(|version| intelligence.matches("Acme", "R1", version)[0].status.as_str());
+    assert_eq!(statuses, ["affected", "unaffected", "affected"]);
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number() {
+    let stored = String::from_utf8(snapshot(IntelligenceKind::Kev, "kev.json", KEV)).unwrap();
+    let newer = stored.replacen("\"format\":1", "\"format\":2", 1);
+    assert!(matches!(Snapshot::read(newer.as_bytes()), Err(SnapshotError::Format(2))));
+    assert!(matches!(Snapshot::read(&b""[..]), Err(SnapshotError::Damaged)));
+}
+
+#[test]
+fn the_record_about_assets() {
+    let make = || {
+        let round = hosts(
+            &[seen(1, 22).ssh("a", "k1"), seen(1, 443).tls(good_tls("t1")), seen(2, 23).telnet("login:")],
+            |_| None,
+        );
+        let mut count = 0;
+        let resolution = resolve(&AssetLinks::default(), &round, SurveyId::from_bits(1), t0(), || {
+            count += 1;
+            AssetId::from_bits(count)
+        });
+        let stored = (resolution.links, resolution.sightings.into_iter().collect::<Vec<_>>());
+        serde_json::to_vec(&stored).unwrap()
+    };
+    let stored = sample("assets-v1.json", make);
+    let (links, sightings): (Vec<AssetLink>, Vec<(AssetId, Sighting)>) =
+        serde_json::from_slice(&stored).unwrap();
+    assert_eq!((links.len(), sightings.len()), (3, 2));
+    let record = AssetLinks::new(links, sightings);
+    assert_eq!(record.keys_of(AssetId::from_bits(1)).count(), 2);
+    assert_eq!(record.of_addr(crate::world::addr(2)), Some(AssetId::from_bits(2)));
+    assert_eq!(make(), stored, "written the same way today");
+}
+
+#[test]
+fn keys_of_findings_never_change() {
+    let telnet = seen(1, 23).telnet("login:");
+    let found =
+        findings(AssetId::from_bits(7), &[&telnet], &Identity::default(), &Intelligence::default(), t0());
+    assert_eq!(found[0].key, "ea4352c7e250871b9daa662a8f5309efdc98f79b640b48f6df0ea6cb048b8e0a");
+}
