@@ -166,6 +166,18 @@ pub enum ServiceKind {
     Print,
 }
 
+impl ServiceKind {
+    /// It asks who we are in a way that a credential check understands.
+    const fn takes_credentials(&self) -> bool {
+        match self {
+            Self::Http { auth, .. } => matches!(auth, HttpAuth::Basic | HttpAuth::Digest),
+            Self::Ssh { .. } | Self::Ftp { .. } => true,
+            Self::Telnet { login, .. } => login.is_some(),
+            _ => false,
+        }
+    }
+}
+
 const fn three() -> u32 {
     3
 }
@@ -359,6 +371,10 @@ impl Model {
         }
         if self.service.iter().any(|s| s.login_opens) != self.factory.is_some() {
             return Some("must name factory credentials exactly when they open a service".into());
+        }
+        if self.factory.is_some() && self.service.iter().any(|s| s.kind.takes_credentials() && !s.login_opens)
+        {
+            return Some("has one password for all its logins, so the factory's must open each".into());
         }
         let shown: Vec<Attribute> = self.service.iter().flat_map(|s| s.shows.iter().copied()).collect();
         if !self.in_pack && !shown.is_empty() {

@@ -26,7 +26,8 @@ use crate::key::{self, KeySeed};
 use crate::model::{Factory, KeyPolicy, Model, Service, ServiceKind};
 use crate::town::Nuisance;
 
-pub(crate) use tls::TlsContext;
+use ssh::HostKey;
+use tls::TlsContext;
 
 /// Longest life of a conversation with an ordinary device.
 const CONVERSATION: Duration = Duration::from_secs(30);
@@ -93,23 +94,32 @@ impl Part {
     pub(crate) async fn play(
         &self,
         stream: TcpStream,
-        tls: Option<&TlsContext>,
+        keys: &Keys,
         state: &PortState,
         witness: &Witness,
     ) -> io::Result<()> {
         let conversation = async {
-            match tls {
-                Some(context) => self.talk(context.accept(stream).await?, state, witness).await,
-                None => self.talk(stream, state, witness).await,
+            match &keys.tls {
+                Some(context) => self.talk(context.accept(stream).await?, keys, state, witness).await,
+                None => self.talk(stream, keys, state, witness).await,
             }
         };
         tokio::time::timeout(CONVERSATION, conversation).await.unwrap_or(Ok(()))
     }
 
-    async fn talk<S: Stream>(&self, stream: S, state: &PortState, witness: &Witness) -> io::Result<()> {
+    async fn talk<S: Stream>(
+        &self,
+        stream: S,
+        keys: &Keys,
+        state: &PortState,
+        witness: &Witness,
+    ) -> io::Result<()> {
         match &self.service().kind {
             ServiceKind::Http { .. } => http::play(self, stream, witness).await,
-            ServiceKind::Ssh { .. } => ssh::play(self, stream, witness).await,
+            ServiceKind::Ssh { .. } => match &keys.ssh {
+                Some(host_key) => ssh::play(self, stream, host_key, witness).await,
+                None => Ok(()),
+            },
             ServiceKind::Telnet { .. } => telnet::play(self, stream, state, witness).await,
             ServiceKind::Ftp { .. } => ftp::play(self, stream, witness).await,
             ServiceKind::Smtp { .. } => mail::play(self, stream).await,
@@ -118,6 +128,18 @@ impl Part {
             ServiceKind::Raw { says } => thing::speak(says, stream).await,
             ServiceKind::Print => thing::print(stream, witness).await,
         }
+    }
+}
+
+/// What a part shows that takes a moment to make: made once, at the first visit.
+pub(crate) struct Keys {
+    tls: Option<TlsContext>,
+    ssh: Option<HostKey>,
+}
+
+impl Keys {
+    pub(crate) fn of(part: &Part) -> io::Result<Self> {
+        Ok(Self { tls: TlsContext::of(part)?, ssh: ssh::host_key(part)? })
     }
 }
 

@@ -40,8 +40,6 @@ pub(crate) fn layout(base: Prefix, addresses: u32) -> Option<(Vec<TownProvider>,
     let wanted = addresses.div_ceil(BLOCK).max(9);
     let mut next = first.to_bits();
     let mut cut = |share: u32| -> Option<Vec<Prefix>> {
-        // Each region begins at a /18 boundary apart from the others only by its blocks: pools of
-        // one provider need not be contiguous, and here they are not.
         let blocks = (wanted * share).div_ceil(9);
         let mut pools = Vec::new();
         for index in 0..blocks {
@@ -50,7 +48,7 @@ pub(crate) fn layout(base: Prefix, addresses: u32) -> Option<(Vec<TownProvider>,
                 return None;
             }
             pools.push(prefix);
-            // Skip a block now and then, so that pools have gaps that belong to nobody.
+            // Pools of one provider need not be contiguous: a block is skipped now and then.
             next += BLOCK * if index % 2 == 1 { 2 } else { 1 };
         }
         next += BLOCK;

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::device::{Device, ServiceState};
-use crate::persona::{self, Part, PortState, TlsContext, Witness};
+use crate::persona::{self, Keys, Part, PortState, Witness};
 use crate::silence::SilentPort;
 use crate::town::{Nuisance, Town};
 
@@ -198,7 +198,7 @@ impl RunningTown {
             Role::Device(part) => {
                 let act = Act {
                     part,
-                    tls: OnceCell::new(),
+                    keys: OnceCell::new(),
                     state: Arc::clone(&state),
                     witness: Arc::clone(&witness),
                 };
@@ -243,24 +243,21 @@ impl Post {
 /// A part with what it needs from visitor to visitor.
 struct Act {
     part: Box<Part>,
-    tls: OnceCell<Option<TlsContext>>,
+    keys: OnceCell<Keys>,
     state: Arc<PortState>,
     witness: Arc<Witness>,
 }
 
 impl Act {
     async fn play(&self, stream: tokio::net::TcpStream) -> io::Result<()> {
-        let tls = self.tls.get_or_try_init(|| self.prepare()).await?;
-        self.part.play(stream, tls.as_ref(), &self.state, &self.witness).await
+        let keys = self.keys.get_or_try_init(|| self.prepare()).await?;
+        self.part.play(stream, keys, &self.state, &self.witness).await
     }
 
     /// Making an RSA key takes a moment: not on an async worker.
-    async fn prepare(&self) -> io::Result<Option<TlsContext>> {
+    async fn prepare(&self) -> io::Result<Keys> {
         let part = self.part.clone();
-        tokio::task::spawn_blocking(move || TlsContext::of(&part))
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)
+        tokio::task::spawn_blocking(move || Keys::of(&part)).await.map_err(io::Error::other)?
     }
 }
 

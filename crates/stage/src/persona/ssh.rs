@@ -11,9 +11,10 @@ use std::io;
 use openssl::error::ErrorStack;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use self::exchange::{Algorithms, HostKey};
+use self::exchange::Algorithms;
+pub(super) use self::exchange::HostKey;
 use self::packet::{Channel, Reader, put_string};
-pub(crate) use self::profile::Profile;
+use self::profile::Profile;
 use super::{Part, Stream, Witness, part_from};
 use crate::model::ServiceKind;
 
@@ -37,10 +38,13 @@ const IDENTIFICATION_BYTES_MAX: usize = 255;
 /// Packets taken from one visitor.
 const PACKETS_MAX: usize = 64;
 
-pub(super) async fn play<S: Stream>(part: &Part, mut stream: S, witness: &Witness) -> io::Result<()> {
-    let ServiceKind::Ssh { profile } = &part.service().kind else { return Ok(()) };
-    let firmware = part.model.firmware[part.firmware].ssh.as_deref().unwrap_or_default();
-    let Some(profile) = Profile::named(&profile.replace("{ssh}", firmware)) else { return Ok(()) };
+pub(super) async fn play<S: Stream>(
+    part: &Part,
+    mut stream: S,
+    host_key: &HostKey,
+    witness: &Witness,
+) -> io::Result<()> {
+    let Some(profile) = profile(part) else { return Ok(()) };
     stream.write_all(format!("{}\r\n", profile.banner).as_bytes()).await?;
     let ours = kexinit(part, profile);
     let mut channel = Channel::new(stream);
@@ -51,15 +55,13 @@ pub(super) async fn play<S: Stream>(part: &Part, mut stream: S, witness: &Witnes
         return part_from(channel.stream, b"").await;
     };
     let Some(question) = channel.receive().await? else { return Ok(()) };
-    let host_key = HostKey::make(&algorithms.host_key, part, profile).map_err(broken)?;
     let greeting = exchange::Greeting {
         client: visitor.as_bytes(),
         server: profile.banner.as_bytes(),
         client_kexinit: &theirs,
         server_kexinit: &ours,
     };
-    let Some(agreed) =
-        exchange::answer(&algorithms, &greeting, &question, &host_key, part).map_err(broken)?
+    let Some(agreed) = exchange::answer(&algorithms, &greeting, &question, host_key, part).map_err(broken)?
     else {
         return part_from(channel.stream, b"").await;
     };
@@ -74,6 +76,20 @@ pub(super) async fn play<S: Stream>(part: &Part, mut stream: S, witness: &Witnes
         return part_from(channel.stream, b"").await;
     }
     authenticate(part, channel, witness).await
+}
+
+/// The host key of a part that speaks SSH. Takes a moment for RSA.
+pub(super) fn host_key(part: &Part) -> Result<Option<HostKey>, ErrorStack> {
+    profile(part).map(|profile| HostKey::make(part, profile)).transpose()
+}
+
+fn profile(part: &Part) -> Option<&'static Profile> {
+    match &part.service().kind {
+        ServiceKind::Ssh { profile } => {
+            Profile::of(profile, part.model.firmware[part.firmware].ssh.as_deref())
+        }
+        _ => None,
+    }
 }
 
 async fn authenticate<S: Stream>(part: &Part, mut channel: Channel<S>, witness: &Witness) -> io::Result<()> {

@@ -21,11 +21,11 @@ const DAY: i64 = 86_400;
 
 /// What a service needs to speak TLS.
 #[derive(Clone)]
-pub(crate) struct TlsContext(SslContext);
+pub(super) struct TlsContext(SslContext);
 
 impl TlsContext {
     /// Makes key and certificate of a part; `None` when it speaks no TLS. Takes a moment for RSA.
-    pub(crate) fn of(part: &Part) -> Result<Option<Self>, ErrorStack> {
+    pub(super) fn of(part: &Part) -> Result<Option<Self>, ErrorStack> {
         let Some(model) = part.model.tls.as_ref().filter(|_| part.service().tls) else { return Ok(None) };
         let key = private_key(part)?;
         let certificate = certificate(part, &subject(&model.subject)?, &key)?;

@@ -54,9 +54,7 @@ fn lists(payload: &[u8]) -> Option<Vec<String>> {
 }
 
 /// A device's host key.
-pub(super) struct HostKey {
-    /// Algorithm of its signatures.
-    algorithm: String,
+pub(in crate::persona) struct HostKey {
     blob: Vec<u8>,
     secret: Secret,
 }
@@ -67,9 +65,9 @@ enum Secret {
 }
 
 impl HostKey {
-    pub(super) fn make(algorithm: &str, part: &Part, profile: &Profile) -> Result<Self, ErrorStack> {
+    pub(super) fn make(part: &Part, profile: &Profile) -> Result<Self, ErrorStack> {
         let mut blob = Vec::new();
-        let secret = match algorithm {
+        let secret = match profile.host_keys.as_str() {
             "ssh-ed25519" => {
                 let key = SigningKey::from_bytes(&part.key_seed("ssh"));
                 put_string(&mut blob, b"ssh-ed25519");
@@ -95,14 +93,14 @@ impl HostKey {
                 Secret::OpenSsl(key)
             }
         };
-        Ok(Self { algorithm: algorithm.to_owned(), blob, secret })
+        Ok(Self { blob, secret })
     }
 
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+    fn sign(&self, algorithm: &str, message: &[u8]) -> Result<Vec<u8>, ErrorStack> {
         let raw = match &self.secret {
             Secret::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
             Secret::OpenSsl(key) => {
-                let digest = match self.algorithm.as_str() {
+                let digest = match algorithm {
                     "ssh-rsa" => MessageDigest::sha1(),
                     "rsa-sha2-512" => MessageDigest::sha512(),
                     _ => MessageDigest::sha256(),
@@ -123,7 +121,7 @@ impl HostKey {
             }
         };
         let mut signature = Vec::new();
-        put_string(&mut signature, self.algorithm.as_bytes());
+        put_string(&mut signature, algorithm.as_bytes());
         put_string(&mut signature, &raw);
         Ok(signature)
     }
@@ -190,7 +188,7 @@ pub(super) fn answer(
     let mut reply = vec![KEXDH_REPLY];
     put_string(&mut reply, &host_key.blob);
     reply.extend_from_slice(&half.public);
-    put_string(&mut reply, &host_key.sign(&exchange_hash)?);
+    put_string(&mut reply, &host_key.sign(&algorithms.host_key, &exchange_hash)?);
     Ok(Some(Agreed { reply, secret: half.secret, exchange_hash, digest: half.digest }))
 }
 

@@ -25,7 +25,12 @@ const fn rsa_bits() -> i32 {
 }
 
 impl Profile {
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+    /// The profile that a service names, where `{ssh}` stands for the firmware's own.
+    pub(crate) fn of(service: &str, firmware: Option<&str>) -> Option<&'static Self> {
+        Self::named(&service.replace("{ssh}", firmware.unwrap_or_default()))
+    }
+
+    fn named(name: &str) -> Option<&'static Self> {
         static PROFILES: OnceLock<BTreeMap<String, Profile>> = OnceLock::new();
         PROFILES
             .get_or_init(|| {
@@ -42,13 +47,28 @@ mod tests {
     use crate::model::{Model, ServiceKind};
 
     #[test]
+    fn a_new_firmware_keeps_the_host_key() {
+        for model in Model::builtin().unwrap() {
+            for service in &model.service {
+                if let ServiceKind::Ssh { profile } = &service.kind {
+                    let keys: std::collections::BTreeSet<&str> = model
+                        .firmware
+                        .iter()
+                        .map(|f| Profile::of(profile, f.ssh.as_deref()).unwrap().host_keys.as_str())
+                        .collect();
+                    assert_eq!(keys.len(), 1, "{}", model.kind);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_model_has_its_profile() {
         for model in Model::builtin().unwrap() {
             for service in &model.service {
                 if let ServiceKind::Ssh { profile } = &service.kind {
                     for firmware in &model.firmware {
-                        let name = profile.replace("{ssh}", firmware.ssh.as_deref().unwrap_or_default());
-                        assert!(Profile::named(&name).is_some(), "{}: {name}", model.kind);
+                        assert!(Profile::of(profile, firmware.ssh.as_deref()).is_some(), "{}", model.kind);
                     }
                 }
             }
