@@ -1,1 +1,169 @@
-//! (room prepared, see ARCHITECTURE.md)
+//! The HTTP API and the built user interface: thin handlers over the acts of the observatory.
+//!
+//! The main type is [`Web`], made from an opened [`Observatory`]; [`Web::router`] is the whole
+//! application and [`serve`] runs it on a listener. Every route passes one wrapper that
+//! authenticates, authorises and audits; what may be done is one table, [`policy::allowed`].
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use kenshin_observatory::{Edge, Home, Observatory};
+//! let folder = tempfile::tempdir().unwrap();
+//! let home = Home::at(folder.path());
+//! let edge = Edge::fixed(kenshin_observation::TimeUs::from_secs(1_790_000_000), [7; 32]);
+//! Observatory::init(&home, "Example CSIRT", "admin", "en", &edge).await.unwrap();
+//! let web = kenshin_web::Web::new(Observatory::open(&home, &edge).await.unwrap());
+//! let _router = web.router();
+//! # });
+//! ```
+//!
+//! It refuses: a route that the policy does not name; a change without the session's token; a body
+//! above 64 KiB; to show a row that the viewer's role and providers do not reach; to publish a
+//! small count. It holds no privilege, opens no socket of its own and reads no clock but the
+//! observatory's.
+
+pub mod api;
+mod assets;
+mod guard;
+mod headers;
+mod limiter;
+mod metrics;
+pub mod policy;
+mod problem;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum::{Json, Router};
+use kenshin_casework::Casework;
+pub use kenshin_casework::Role;
+use kenshin_observation::{OrgId, TimeUs};
+use kenshin_observatory::Observatory;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tower_http::compression::CompressionLayer;
+
+pub use problem::Problem;
+
+/// Bytes of a request's body at most.
+const BODY_MAX: usize = 64 * 1024;
+/// Progress streams open at once at most.
+const STREAMS_MAX: usize = 64;
+/// Passwords hashed at once at most: each takes 19 MiB and tens of milliseconds.
+const SIGN_INS_MAX: usize = 4;
+
+/// The application. Cheap to clone.
+#[derive(Clone)]
+pub struct Web {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    observatory: Observatory,
+    /// Reached by `https`: cookies are `Secure`.
+    secure: bool,
+    limiter: Mutex<limiter::Limiter>,
+    sign_ins: Semaphore,
+    streams: Arc<Semaphore>,
+    metrics: metrics::Metrics,
+    random: Mutex<ChaCha20Rng>,
+    health: Mutex<Option<(TimeUs, Arc<api::health::Health>)>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Web {
+    /// The application over an opened observatory.
+    pub fn new(observatory: Observatory) -> Self {
+        let secure = observatory.settings().web.base_url.starts_with("https://");
+        let random = ChaCha20Rng::from_seed(observatory.edge().seed());
+        Self {
+            inner: Arc::new(Inner {
+                observatory,
+                secure,
+                limiter: Mutex::default(),
+                sign_ins: Semaphore::new(SIGN_INS_MAX),
+                streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+                metrics: metrics::Metrics::default(),
+                random: Mutex::new(random),
+                health: Mutex::default(),
+                stopping: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// The whole application: API, description, metrics, user interface.
+    pub fn router(&self) -> Router {
+        let (api, document) = api::router().split_for_parts();
+        let described = Router::new()
+            .route("/api/openapi.json", get(move || async move { Json(document) }))
+            .route("/healthz", get(alive))
+            .route("/metrics", get(metrics::show));
+        api.merge(described)
+            .route_layer(from_fn_with_state(self.clone(), guard::guard))
+            .fallback(assets::serve)
+            .layer(from_fn_with_state(self.clone(), headers::secure))
+            .layer(CompressionLayer::new().gzip(true))
+            .layer(DefaultBodyLimit::max(BODY_MAX))
+            .with_state(self.clone())
+    }
+
+    /// Ends open progress streams, so that the server can stop.
+    fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+    }
+
+    pub(crate) fn observatory(&self) -> &Observatory {
+        &self.inner.observatory
+    }
+
+    pub(crate) fn casework(&self) -> &Casework {
+        self.inner.observatory.casework()
+    }
+
+    pub(crate) fn org(&self) -> OrgId {
+        self.inner.observatory.org()
+    }
+
+    pub(crate) fn now(&self) -> TimeUs {
+        self.inner.observatory.now()
+    }
+
+    /// 128 random bits, hexadecimal.
+    fn nonce(&self) -> String {
+        let mut bytes = [0; 16];
+        self.inner.random.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(&mut bytes);
+        hex::encode(bytes)
+    }
+}
+
+/// The description of the API, OpenAPI 3.1.
+pub fn document() -> utoipa::openapi::OpenApi {
+    api::router().into_openapi()
+}
+
+/// Serves until `stop` resolves; requests under way are finished.
+pub async fn serve(
+    listener: TcpListener,
+    observatory: Observatory,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let web = Web::new(observatory);
+    let router = web.router().layer(from_fn(headers::time_limit));
+    let stopping = async move {
+        stop.await;
+        web.stop();
+    };
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stopping)
+        .await
+}
+
+/// The process lives and answers. Says nothing about what it knows.
+async fn alive() -> &'static str {
+    "ok\n"
+}

@@ -8,7 +8,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f21"];
+        /** The audit trail, newest first. */
+        get: operations["audit_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -24,7 +25,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f9"];
+        /** Cases, newest first. */
+        get: operations["cases_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -40,7 +42,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f10"];
+        /** One case with its trail. */
+        get: operations["cases_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -58,7 +61,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["f11"];
+        /** Says that somebody cares for the case. */
+        post: operations["cases_acknowledge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -74,7 +78,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["f13"];
+        /** Closes the case for a reason that a person gives. */
+        post: operations["cases_close"];
         delete?: never;
         options?: never;
         head?: never;
@@ -90,7 +95,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["f12"];
+        /** Says that the case is not so. */
+        post: operations["cases_dispute"];
         delete?: never;
         options?: never;
         head?: never;
@@ -106,7 +112,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["f14"];
+        /** Asks for the case to be measured again, under the mandate it was found under. */
+        post: operations["cases_recheck"];
         delete?: never;
         options?: never;
         head?: never;
@@ -120,7 +127,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f7"];
+        /** Findings, by key. */
+        get: operations["findings_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -136,7 +144,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f8"];
+        /** One finding. */
+        get: operations["findings_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -152,7 +161,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f20"];
+        /** Aggregates for everybody. */
+        get: operations["health_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -168,7 +178,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f18"];
+        /** Mandates of the home, by id. */
+        get: operations["mandates_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -184,7 +195,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f19"];
+        /** One mandate in plain words. */
+        get: operations["mandates_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -200,7 +212,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f15"];
+        /** Notices, newest first. */
+        get: operations["notices_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -216,7 +229,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f16"];
+        /** One notice: what it says, before protection. */
+        get: operations["notices_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/{id}/genuine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a mail with this number and digest came from here. Open to everybody; tells nothing else. */
+        get: operations["notices_genuine"];
         put?: never;
         post?: never;
         delete?: never;
@@ -232,7 +263,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f3"];
+        /** The figures of the circle, as far as the caller may see. */
+        get: operations["overview_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -248,7 +280,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f17"];
+        /** The provider directory, as far as the caller may see. */
+        get: operations["providers_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -264,10 +297,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f0"];
+        /** Who is signed in. */
+        get: operations["session_show"];
         put?: never;
-        post: operations["f1"];
-        delete: operations["f2"];
+        /** Begins a session. */
+        post: operations["session_sign_in"];
+        /** Ends the session. */
+        delete: operations["session_sign_out"];
         options?: never;
         head?: never;
         patch?: never;
@@ -280,7 +316,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f4"];
+        /** Surveys, newest first. */
+        get: operations["surveys_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -296,7 +333,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f5"];
+        /** One survey. */
+        get: operations["surveys_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -312,7 +350,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["f6"];
+        /** Progress of a survey as server-sent events named `progress`, until it ends. */
+        get: operations["surveys_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -504,8 +543,8 @@ export interface components {
             at: components["schemas"]["Instant"];
             /** @description What the other side said. */
             detail: string;
-            /** @description The new state. */
-            state: string;
+            /** @enum {string} */
+            state: "queued" | "sending" | "sent" | "failed" | "delivery-uncertain";
         };
         /** @description A pointer to the bytes a finding stands on. */
         EvidenceRow: {
@@ -544,6 +583,8 @@ export interface components {
             identity: components["schemas"]["ClaimRow"][];
             /** @description Intelligence snapshots it stands on. */
             snapshots: string[];
+            /** @description Why it matters, in the language asked for. */
+            why?: string | null;
         };
         /** @description A page of findings. */
         FindingPage: {
@@ -588,8 +629,13 @@ export interface components {
             remedy: "change-password" | "update" | "replace" | "close-service" | "clean";
             /** @enum {string} */
             severity: "low" | "medium" | "high" | "critical";
-            /** @description `present`, `absent` or `withdrawn`. */
-            state: string;
+            /** @enum {string} */
+            state: "present" | "absent" | "withdrawn";
+        };
+        /** @description Whether a mail is genuine. */
+        Genuine: {
+            /** @description True when a notice with this id and digest was written here. */
+            genuine: boolean;
         };
         /** @description What everybody may know. */
         Health: {
@@ -685,8 +731,6 @@ export interface components {
         };
         /** @description One mandate in a list. */
         MandateRow: {
-            /** @description When it was brought here. */
-            added_at: components["schemas"]["Instant"];
             /** @description SHA-256 of the signed text. */
             digest: string;
             /** @description Whether anything may be sent under it now. */
@@ -697,7 +741,6 @@ export interface components {
             programme: string;
             /** @description Why not, in the language asked for. */
             refusal?: string | null;
-            revoked_at?: components["schemas"]["Instant"] | null;
             /** @description Who signed. */
             signers: string[];
             valid_from?: components["schemas"]["Instant"] | null;
@@ -796,8 +839,8 @@ export interface components {
             language: string;
             /** @description Id. */
             notice_id: string;
-            /** @description `openpgp` or `link-only`. */
-            protection: string;
+            /** @enum {string} */
+            protection: "openpgp" | "link-only";
             /** @description Who was told. */
             provider: components["schemas"]["ProviderRef"];
             /** @description Address it went to. */
@@ -808,8 +851,8 @@ export interface components {
              */
             round?: number | null;
             sent_at?: components["schemas"]["Instant"] | null;
-            /** @description Where the delivery stands. `uncertain` is never sent again by itself. */
-            state: string;
+            /** @enum {string} */
+            state: "queued" | "sending" | "sent" | "failed" | "delivery-uncertain";
             /** @description Subject line. */
             subject: string;
             /** @description Round it reports. */
@@ -884,8 +927,8 @@ export interface components {
              * @description Exchanges sent.
              */
             sent: number;
-            /** @description Where the survey stands. */
-            state: string;
+            /** @enum {string} */
+            state: "planned" | "queued" | "running" | "stopped" | "finished" | "failed";
             /**
              * Format: int64
              * @description Targets of the survey.
@@ -969,8 +1012,8 @@ export interface components {
              * @description Of these, not closed.
              */
             open: number;
-            /** @description `openpgp` or `link-only`. */
-            protection: string;
+            /** @enum {string} */
+            protection: "openpgp" | "link-only";
             /** @description Id. */
             provider_id: string;
             /** @description No longer in the directory. */
@@ -1064,8 +1107,8 @@ export interface components {
             judged: {
                 [key: string]: number;
             };
-            /** @description `survey` or `recheck`. */
-            kind: string;
+            /** @enum {string} */
+            kind: "survey" | "recheck";
             /**
              * Format: int64
              * @description Of these: nobody to notify.
@@ -1160,8 +1203,8 @@ export interface components {
             /** @description When it was asked for. */
             created_at: components["schemas"]["Instant"];
             ended_at?: components["schemas"]["Instant"] | null;
-            /** @description `survey` or `recheck`. */
-            kind: string;
+            /** @enum {string} */
+            kind: "survey" | "recheck";
             /** @description SHA-256 of the mandate's signed text. */
             mandate_digest: string;
             /** @description Programme. */
@@ -1176,8 +1219,8 @@ export interface components {
              */
             round: number;
             started_at?: components["schemas"]["Instant"] | null;
-            /** @description Where it stands. */
-            state: string;
+            /** @enum {string} */
+            state: "planned" | "queued" | "running" | "stopped" | "finished" | "failed";
             /** @description Id. */
             survey_id: string;
         };
@@ -1187,8 +1230,8 @@ export interface components {
             actor: string;
             /** @description When. */
             at: components["schemas"]["Instant"];
-            /** @enum {string} */
-            change: "opened" | "finding-attached" | "finding-withdrawn" | "addressed" | "arm-drawn" | "notified" | "acknowledged" | "disputed" | "judged" | "noted" | "closed" | "reopened";
+            /** @description What happened. */
+            change: string;
             /** @description Finding it speaks of. */
             finding?: string | null;
             /** @description What was said: text, never markup. */
@@ -1220,10 +1263,12 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    f21: {
+    audit_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
             };
             header?: never;
@@ -1250,19 +1295,32 @@ export interface operations {
             };
         };
     };
-    f9: {
+    cases_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
+                /** @description At this stage. */
                 stage?: string;
+                /** @description Only those not closed. */
+                open?: boolean;
+                /** @description In this condition. */
                 condition?: string;
+                /** @description Closed for this reason. */
                 reason?: string;
+                /** @description With this remedy. */
                 remedy?: string;
-                provider?: string;
-                net?: string;
+                /** @description Of this severity. */
                 severity?: string;
-                open?: string;
+                /** @description Of this provider. */
+                provider?: string;
+                /**
+                 * @description At this address or in this prefix.
+                 * @example 192.0.2.0/24
+                 */
+                net?: string;
             };
             header?: never;
             path?: never;
@@ -1288,9 +1346,13 @@ export interface operations {
             };
         };
     };
-    f10: {
+    cases_show: {
         parameters: {
             query?: {
+                /**
+                 * @description Language tag; `en` when it is left out or unknown.
+                 * @example ja
+                 */
                 lang?: string;
             };
             header?: never;
@@ -1319,7 +1381,7 @@ export interface operations {
             };
         };
     };
-    f11: {
+    cases_acknowledge: {
         parameters: {
             query?: never;
             header?: never;
@@ -1352,7 +1414,7 @@ export interface operations {
             };
         };
     };
-    f13: {
+    cases_close: {
         parameters: {
             query?: never;
             header?: never;
@@ -1385,7 +1447,7 @@ export interface operations {
             };
         };
     };
-    f12: {
+    cases_dispute: {
         parameters: {
             query?: never;
             header?: never;
@@ -1418,7 +1480,7 @@ export interface operations {
             };
         };
     };
-    f14: {
+    cases_recheck: {
         parameters: {
             query?: never;
             header?: never;
@@ -1447,19 +1509,33 @@ export interface operations {
             };
         };
     };
-    f7: {
+    findings_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
+                /** @description Of this kind. */
                 kind?: string;
+                /** @description Of this severity. */
                 severity?: string;
+                /** @description With this remedy. */
                 remedy?: string;
-                provider?: string;
+                /** @description In this state. */
                 state?: string;
+                /** @description Of this provider. */
+                provider?: string;
+                /** @description Only those with nobody to notify. */
+                no_addressee?: boolean;
+                /**
+                 * @description At this address or in this prefix.
+                 * @example 192.0.2.0/24
+                 */
                 net?: string;
+                /** @description Holding in this survey. */
                 survey?: string;
-                no_addressee?: string;
+                /** @description On this device. */
                 asset?: string;
             };
             header?: never;
@@ -1486,9 +1562,13 @@ export interface operations {
             };
         };
     };
-    f8: {
+    findings_show: {
         parameters: {
             query?: {
+                /**
+                 * @description Language tag; `en` when it is left out or unknown.
+                 * @example ja
+                 */
                 lang?: string;
             };
             header?: never;
@@ -1517,7 +1597,7 @@ export interface operations {
             };
         };
     };
-    f20: {
+    health_show: {
         parameters: {
             query?: never;
             header?: never;
@@ -1534,7 +1614,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            "4XX": {
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1544,11 +1624,14 @@ export interface operations {
             };
         };
     };
-    f18: {
+    mandates_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
+                /** @description Language tag. */
                 lang?: string;
             };
             header?: never;
@@ -1575,9 +1658,13 @@ export interface operations {
             };
         };
     };
-    f19: {
+    mandates_show: {
         parameters: {
             query?: {
+                /**
+                 * @description Language tag; `en` when it is left out or unknown.
+                 * @example ja
+                 */
                 lang?: string;
             };
             header?: never;
@@ -1606,13 +1693,19 @@ export interface operations {
             };
         };
     };
-    f15: {
+    notices_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
+                /** @description To this provider. */
                 provider?: string;
+                /** @description In this state. */
                 state?: string;
+                /** @description Of this round. */
+                survey?: string;
             };
             header?: never;
             path?: never;
@@ -1638,7 +1731,7 @@ export interface operations {
             };
         };
     };
-    f16: {
+    notices_show: {
         parameters: {
             query?: never;
             header?: never;
@@ -1667,7 +1760,39 @@ export interface operations {
             };
         };
     };
-    f3: {
+    notices_genuine: {
+        parameters: {
+            query: {
+                /** @description The digest that the mail states. */
+                digest: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Genuine"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    overview_show: {
         parameters: {
             query?: never;
             header?: never;
@@ -1694,10 +1819,12 @@ export interface operations {
             };
         };
     };
-    f17: {
+    providers_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
             };
             header?: never;
@@ -1724,7 +1851,7 @@ export interface operations {
             };
         };
     };
-    f0: {
+    session_show: {
         parameters: {
             query?: never;
             header?: never;
@@ -1741,17 +1868,9 @@ export interface operations {
                     "application/json": components["schemas"]["SessionState"];
                 };
             };
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
         };
     };
-    f1: {
+    session_sign_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -1772,6 +1891,14 @@ export interface operations {
                     "application/json": components["schemas"]["SessionState"];
                 };
             };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -1782,7 +1909,7 @@ export interface operations {
             };
         };
     };
-    f2: {
+    session_sign_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -1797,12 +1924,22 @@ export interface operations {
                 };
                 content?: never;
             };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    f4: {
+    surveys_list: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
                 after?: string;
+                /** @description Rows wanted. */
                 limit?: number;
             };
             header?: never;
@@ -1829,7 +1966,7 @@ export interface operations {
             };
         };
     };
-    f5: {
+    surveys_show: {
         parameters: {
             query?: never;
             header?: never;
@@ -1858,7 +1995,7 @@ export interface operations {
             };
         };
     };
-    f6: {
+    surveys_events: {
         parameters: {
             query?: never;
             header?: never;
@@ -1874,7 +2011,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Progress"];
+                    "text/event-stream": components["schemas"]["Progress"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             "4XX": {

@@ -1,0 +1,75 @@
+//! The routes under `/api/v1`: nouns, each with the shapes of its answers and its thin handlers.
+
+pub mod audit;
+pub mod cases;
+pub mod findings;
+pub mod health;
+mod instant;
+pub mod mandates;
+pub mod notices;
+pub mod overview;
+pub mod providers;
+mod query;
+pub mod session;
+pub mod surveys;
+mod words;
+
+use std::collections::BTreeMap;
+
+use kenshin_casework::Count;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Web;
+
+pub use instant::Instant;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Kenshin", description = "Open observatory for the health of connected devices."),
+    tags(
+        (name = "session", description = "Signing in and out"),
+        (name = "health", description = "Public aggregates, small counts withheld"),
+        (name = "overview", description = "The figures of the circle"),
+        (name = "surveys", description = "Surveys and their progress"),
+        (name = "findings", description = "Findings with evidence"),
+        (name = "cases", description = "Cases, their trail, and acts on them"),
+        (name = "notices", description = "Notices as they were sent"),
+        (name = "providers", description = "The provider directory"),
+        (name = "mandates", description = "Mandates in plain words"),
+        (name = "audit", description = "Who did what")
+    )
+)]
+struct Description;
+
+/// Every route of the API with its description.
+pub(crate) fn router() -> OpenApiRouter<Web> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(session::show, session::sign_in, session::sign_out))
+        .routes(routes!(health::show))
+        .routes(routes!(overview::show))
+        .routes(routes!(surveys::list))
+        .routes(routes!(surveys::show))
+        .routes(routes!(surveys::events))
+        .routes(routes!(findings::list))
+        .routes(routes!(findings::show))
+        .routes(routes!(cases::list))
+        .routes(routes!(cases::show))
+        .routes(routes!(cases::acknowledge))
+        .routes(routes!(cases::dispute))
+        .routes(routes!(cases::close))
+        .routes(routes!(cases::recheck))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::show))
+        .routes(routes!(notices::genuine))
+        .routes(routes!(providers::list))
+        .routes(routes!(mandates::list))
+        .routes(routes!(mandates::show))
+        .routes(routes!(audit::list))
+}
+
+/// Counts by name.
+fn counted(counts: Vec<Count>) -> BTreeMap<String, i64> {
+    counts.into_iter().map(|count| (count.name, count.count)).collect()
+}

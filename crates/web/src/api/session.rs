@@ -1,0 +1,138 @@
+//! Sign-in, sign-out, who am I.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kenshin_casework::Session;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::Instant;
+use crate::api::query::Body;
+use crate::guard::{COOKIE, Caller, SignedInAs};
+use crate::policy::{self, Action, Decision};
+use crate::{Problem, Web};
+
+/// How long a session lasts, seconds.
+const SESSION_S: i64 = 12 * 3600;
+
+/// Who is signed in, if anybody.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionState {
+    /// Absent when nobody is signed in.
+    pub me: Option<Me>,
+}
+
+/// The person who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Me {
+    /// Account name.
+    pub login: String,
+    /// Name for display.
+    pub name: String,
+    /// Role in the organisation.
+    #[schema(schema_with = super::words::role)]
+    pub role: String,
+    /// Organisation, for display.
+    pub organisation: String,
+    /// Preferred language.
+    pub language: String,
+    /// The password was given by somebody else and should be changed.
+    pub must_change: bool,
+    /// To be sent as `x-kenshin-csrf` with every request that changes something.
+    pub csrf: String,
+    /// When the session ends.
+    pub expires_at: Instant,
+    /// Actions the role allows.
+    pub actions: Vec<String>,
+}
+
+/// What a person types to sign in.
+#[derive(Deserialize, ToSchema)]
+pub struct SignIn {
+    /// Account name.
+    #[schema(max_length = 200)]
+    pub login: String,
+    /// Password.
+    #[schema(max_length = 1000)]
+    pub password: String,
+}
+
+/// Who is signed in.
+#[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "session_show", responses((status = 200, body = SessionState)))]
+pub(crate) async fn show(State(web): State<Web>, caller: Caller) -> Json<SessionState> {
+    Json(SessionState { me: caller.session.map(|session| me(&web, session)) })
+}
+
+/// Begins a session.
+#[utoipa::path(post, path = "/api/v1/session", tag = "session", operation_id = "session_sign_in", request_body = SignIn,
+    responses((status = 200, body = SessionState), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn sign_in(
+    State(web): State<Web>,
+    caller: Caller,
+    Body(given): Body<SignIn>,
+) -> Result<Response, Problem> {
+    let now = web.now();
+    let attempt = limiter(&web).attempt(&given.login, caller.addr, now);
+    if let Err(wait_s) = attempt {
+        web.inner.metrics.sign_in_refused();
+        return Err(Problem::too_many(wait_s));
+    }
+    let Ok(_hashing) = web.inner.sign_ins.acquire().await else {
+        return Err(Problem::busy("the server is stopping"));
+    };
+    let signed_in = web.casework().sign_in(&given.login, &given.password, now, SESSION_S).await?;
+    let Some(signed_in) = signed_in.filter(|signed_in| signed_in.user.org_id == web.org()) else {
+        web.inner.metrics.sign_in_refused();
+        return Err(Problem::wrong_password());
+    };
+    limiter(&web).succeeded(&given.login, caller.addr);
+    // Whoever signs in anew leaves the session before.
+    if let Some(before) = &caller.token {
+        web.casework().sign_out(before).await?;
+    }
+    let cookie = cookie(&web, &signed_in.token, SESSION_S);
+    let who = SignedInAs(signed_in.user.user_id);
+    let session = Session { user: signed_in.user, csrf: signed_in.csrf, expires_at: signed_in.expires_at };
+    let mut response = Json(SessionState { me: Some(me(&web, session)) }).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, cookie?);
+    response.extensions_mut().insert(who);
+    Ok(response)
+}
+
+/// Ends the session.
+#[utoipa::path(delete, path = "/api/v1/session", tag = "session", operation_id = "session_sign_out",
+    responses((status = 204), (status = "4XX", body = Problem)))]
+pub(crate) async fn sign_out(State(web): State<Web>, caller: Caller) -> Result<Response, Problem> {
+    if let Some(token) = &caller.token {
+        web.casework().sign_out(token).await?;
+    }
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&web, "", 0)?)]).into_response())
+}
+
+fn limiter(web: &Web) -> std::sync::MutexGuard<'_, crate::limiter::Limiter> {
+    web.inner.limiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn cookie(web: &Web, token: &str, for_secs: i64) -> Result<HeaderValue, Problem> {
+    let secure = if web.inner.secure { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={for_secs}{secure}");
+    HeaderValue::from_str(&text).map_err(|error| Problem::ours(&error))
+}
+
+fn me(web: &Web, session: Session) -> Me {
+    let role = session.user.role;
+    let granted = |action: &&Action| policy::allowed(Some(role), **action) != Decision::Refused;
+    Me {
+        login: session.user.login,
+        name: session.user.name,
+        role: role.to_string(),
+        organisation: web.observatory().settings().organisation.clone(),
+        language: session.user.language,
+        must_change: session.user.must_change,
+        csrf: session.csrf,
+        expires_at: session.expires_at.into(),
+        actions: Action::ALL.iter().filter(granted).map(ToString::to_string).collect(),
+    }
+}

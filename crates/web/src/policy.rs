@@ -1,0 +1,188 @@
+//! Who may do what: one table, one function, no exceptions elsewhere.
+
+use std::fmt;
+
+use axum::http::Method;
+
+use crate::Role;
+use crate::guard::is_method;
+
+/// Something a person does through this interface. Every route names exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Open to anybody, signed in or not: the public health page, sign-in, the API's description.
+    Public,
+    /// Read or end one's own session.
+    OwnSession,
+    /// Read the figures.
+    SeeOverview,
+    /// Read surveys and follow their progress.
+    SeeSurveys,
+    /// Read findings with their evidence.
+    SeeFindings,
+    /// Read cases with their trail.
+    SeeCases,
+    /// Read notices as they were sent.
+    SeeNotices,
+    /// Read the provider directory.
+    SeeProviders,
+    /// Read mandates in plain words.
+    SeeMandates,
+    /// Read who did what.
+    SeeAudit,
+    /// Say that a case is being worked on.
+    AcknowledgeCase,
+    /// Say that a case is wrong.
+    DisputeCase,
+    /// Close a case with a reason.
+    CloseCase,
+    /// Ask for a case to be measured again.
+    RecheckCase,
+}
+
+/// Every route and the action it is. A route without a row is refused to everybody, and a test
+/// compares the rows with the API's description.
+pub const ROUTES: &[(&str, &str, Action)] = &[
+    ("GET", "/healthz", Action::Public),
+    ("GET", "/metrics", Action::Public),
+    ("GET", "/api/openapi.json", Action::Public),
+    ("GET", "/api/v1/session", Action::Public),
+    ("POST", "/api/v1/session", Action::Public),
+    ("DELETE", "/api/v1/session", Action::OwnSession),
+    ("GET", "/api/v1/health", Action::Public),
+    ("GET", "/api/v1/overview", Action::SeeOverview),
+    ("GET", "/api/v1/surveys", Action::SeeSurveys),
+    ("GET", "/api/v1/surveys/{id}", Action::SeeSurveys),
+    ("GET", "/api/v1/surveys/{id}/events", Action::SeeSurveys),
+    ("GET", "/api/v1/findings", Action::SeeFindings),
+    ("GET", "/api/v1/findings/{key}", Action::SeeFindings),
+    ("GET", "/api/v1/cases", Action::SeeCases),
+    ("GET", "/api/v1/cases/{id}", Action::SeeCases),
+    ("POST", "/api/v1/cases/{id}/ack", Action::AcknowledgeCase),
+    ("POST", "/api/v1/cases/{id}/dispute", Action::DisputeCase),
+    ("POST", "/api/v1/cases/{id}/close", Action::CloseCase),
+    ("POST", "/api/v1/cases/{id}/recheck", Action::RecheckCase),
+    ("GET", "/api/v1/notices", Action::SeeNotices),
+    ("GET", "/api/v1/notices/{id}", Action::SeeNotices),
+    ("GET", "/api/v1/notices/{id}/genuine", Action::Public),
+    ("GET", "/api/v1/providers", Action::SeeProviders),
+    ("GET", "/api/v1/mandates", Action::SeeMandates),
+    ("GET", "/api/v1/mandates/{id}", Action::SeeMandates),
+    ("GET", "/api/v1/audit", Action::SeeAudit),
+];
+
+/// The action of a route; `None` for one that the table does not name.
+pub fn action_of(method: &Method, route: &str) -> Option<Action> {
+    ROUTES
+        .iter()
+        .find(|(name, path, _)| *path == route && is_method(method, name))
+        .map(|(_, _, action)| *action)
+}
+
+/// How far a permission reaches. Reading functions turn it into a predicate where rows are read,
+/// so that what a person may not see is never fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Rows of the person's organisation.
+    Organisation,
+    /// Of these, rows of the providers the person belongs to.
+    OwnProviders,
+}
+
+/// What the policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// No.
+    Refused,
+    /// Yes, as far as this.
+    Granted(Reach),
+}
+
+impl Action {
+    /// Every action, in the order of the table.
+    pub const ALL: &'static [Self] = &[
+        Self::Public,
+        Self::OwnSession,
+        Self::SeeOverview,
+        Self::SeeSurveys,
+        Self::SeeFindings,
+        Self::SeeCases,
+        Self::SeeNotices,
+        Self::SeeProviders,
+        Self::SeeMandates,
+        Self::SeeAudit,
+        Self::AcknowledgeCase,
+        Self::DisputeCase,
+        Self::CloseCase,
+        Self::RecheckCase,
+    ];
+
+    /// The word under which the action stands in the audit trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::OwnSession => "own-session",
+            Self::SeeOverview => "see-overview",
+            Self::SeeSurveys => "see-surveys",
+            Self::SeeFindings => "see-findings",
+            Self::SeeCases => "see-cases",
+            Self::SeeNotices => "see-notices",
+            Self::SeeProviders => "see-providers",
+            Self::SeeMandates => "see-mandates",
+            Self::SeeAudit => "see-audit",
+            Self::AcknowledgeCase => "acknowledge-case",
+            Self::DisputeCase => "dispute-case",
+            Self::CloseCase => "close-case",
+            Self::RecheckCase => "recheck-case",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The policy. A `None` role is somebody who has not signed in.
+///
+/// Columns: admin, operator, analyst, provider, researcher, auditor. `O` reaches the whole
+/// organisation, `P` the person's own providers, `-` is refused.
+pub fn allowed(role: Option<Role>, action: Action) -> Decision {
+    use Action as A;
+    let Some(role) = role else {
+        return match action {
+            A::Public => Decision::Granted(Reach::Organisation),
+            _ => Decision::Refused,
+        };
+    };
+    let row: &[u8; 6] = match action {
+        A::Public | A::OwnSession => b"OOOPOO",
+        // Researchers see figures over everything, and not one row.
+        A::SeeOverview => b"OOOPOO",
+        A::SeeSurveys => b"OOO-OO",
+        A::SeeFindings => b"OOOP-O",
+        A::SeeCases => b"OOOP-O",
+        A::SeeNotices => b"OOOP-O",
+        A::SeeProviders => b"OOOP-O",
+        A::SeeMandates => b"OOOOOO",
+        A::SeeAudit => b"OO---O",
+        A::AcknowledgeCase => b"OOOP--",
+        A::DisputeCase => b"OOOP--",
+        A::CloseCase => b"OO----",
+        A::RecheckCase => b"OO-P--",
+    };
+    let column = match role {
+        Role::Admin => 0,
+        Role::Operator => 1,
+        Role::Analyst => 2,
+        Role::Provider => 3,
+        Role::Researcher => 4,
+        Role::Auditor => 5,
+    };
+    match row[column] {
+        b'O' => Decision::Granted(Reach::Organisation),
+        b'P' => Decision::Granted(Reach::OwnProviders),
+        _ => Decision::Refused,
+    }
+}
