@@ -47,6 +47,13 @@ pub enum Entry {
         /// Exchanges sent.
         sent: u64,
     },
+    /// A slice was set aside by an orderly stop: the next run goes on with the same attempt.
+    Aside {
+        /// Its number.
+        slice: u64,
+        /// Number of the attempt.
+        attempt: u32,
+    },
     /// The survey ended before its end.
     Halted {
         /// Short code: `stopped`, or why the mandate no longer allows it.
@@ -92,6 +99,7 @@ pub enum JournalError {
 pub struct Journal {
     log: Logbook<Entry>,
     attempts: HashMap<u64, u32>,
+    asides: HashMap<u64, u32>,
     sealed: SliceSet,
     sent: u64,
     finished: bool,
@@ -101,8 +109,14 @@ impl Journal {
     /// Opens or begins the journal at `path` for the survey.
     pub fn open(path: &Path, survey_id: SurveyId, plan_digest: &str) -> Result<Self, JournalError> {
         let (log, entries) = Logbook::<Entry>::open(path)?;
-        let mut journal =
-            Self { log, attempts: HashMap::new(), sealed: SliceSet::default(), sent: 0, finished: false };
+        let mut journal = Self {
+            log,
+            attempts: HashMap::new(),
+            asides: HashMap::new(),
+            sealed: SliceSet::default(),
+            sent: 0,
+            finished: false,
+        };
         let plan = Entry::Plan { version: VERSION, survey_id, plan_digest: plan_digest.to_owned() };
         match entries.first() {
             None => journal.log.append(&plan)?,
@@ -130,8 +144,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins slices: when this returns `Ok`, every attempt survives a crash. Blocks on the disk.
-    pub fn begin(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+    /// Appends several records; when this returns `Ok`, all survive a crash. Blocks on the disk.
+    pub fn append_all(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         self.log.append_unsynced(entries)?;
         self.log.sync()?;
         entries.iter().for_each(|entry| self.follow(entry));
@@ -148,6 +162,11 @@ impl Journal {
     /// How often the slice was begun without being sealed.
     pub fn attempts(&self, slice: u64) -> u32 {
         self.attempts.get(&slice).copied().unwrap_or(0)
+    }
+
+    /// The attempt with which a slice was set aside, unless it was begun again since.
+    pub fn aside(&self, slice: u64) -> Option<u32> {
+        self.asides.get(&slice).copied()
     }
 
     /// Slices whose batches are in the spool or beyond.
@@ -169,9 +188,14 @@ impl Journal {
         match entry {
             Entry::Begun { slice, attempt, .. } => {
                 self.attempts.insert(*slice, *attempt);
+                self.asides.remove(slice);
+            }
+            Entry::Aside { slice, attempt } => {
+                self.asides.insert(*slice, *attempt);
             }
             Entry::Sealed { slice, sent, .. } => {
                 self.attempts.remove(slice);
+                self.asides.remove(slice);
                 if self.sealed.insert(*slice) {
                     self.sent += sent;
                 }

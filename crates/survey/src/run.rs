@@ -35,6 +35,7 @@ use crate::space::Shard;
 use crate::spool::{Spool, SpoolError};
 use crate::sweep::{ConnectSettings, ConnectSweep, Sweep, check_sources, descriptors};
 
+mod aside;
 mod dialer;
 mod engine;
 mod host;
@@ -90,7 +91,7 @@ pub struct Run {
     pub clock: Clock,
     /// Where progress is published.
     pub progress: watch::Sender<Progress>,
-    /// Turns true to stop: conversations are reset, slices in flight are redone by the next run.
+    /// Turns true to stop: conversations are reset, and the next run goes on in the middle.
     pub stop: watch::Receiver<bool>,
 }
 

@@ -187,6 +187,9 @@ impl<S: Sweep> Engine<S> {
         }
         let ending = ending?;
         late?;
+        if matches!(ending, Ending::Stopped | Ending::Paused { .. }) {
+            self.set_aside().await?;
+        }
         self.note_ending(&ending).await?;
         Ok((ending, self.meter.end((self.clock)())))
     }

@@ -63,18 +63,8 @@ pub(super) fn draft(mut work: Work, context: &Context, now: TimeUs) -> Draft {
         (row.outcome, row.reason) = (outcome, reason.map(str::to_owned));
         rows.push(row);
     }
-    let mut blobs: Vec<Blob> = Vec::new();
-    let mut named = HashSet::new();
-    work.talked.sort_by_key(|talked| (talked.target, talked.result.check));
-    for talked in std::mem::take(&mut work.talked) {
-        let (_, endpoint) = work.endpoint(talked.target);
-        let vantage = work.targets[talked.target as usize].swept.and_then(|swept| swept.vantage);
-        let swept = Swept { end: End::Reply(Reply::Answered), at: talked.at, vantage };
-        let mut row = context.row(endpoint, swept, work.attempt);
-        let bodies = talked.result.fill(&mut row);
-        blobs.extend(bodies.into_iter().filter(|blob| named.insert(blob.sha256())));
-        rows.push(row);
-    }
+    let (talked, blobs) = talk_rows(&mut work, context);
+    rows.extend(talked.into_iter().map(|(_, row)| row));
     let time_to = rows.iter().map(|row| row.time).max().unwrap_or(now);
     let index = |index: u64| i64::try_from(index).expect("plans number less than 2^63 targets");
     let coverage = Coverage {
@@ -98,6 +88,24 @@ pub(super) fn draft(mut work: Work, context: &Context, now: TimeUs) -> Draft {
         coverage: vec![coverage],
         blobs,
     }
+}
+
+/// Rows of the conversations of a slice by target and check, and the bodies they refer to.
+pub(super) fn talk_rows(work: &mut Work, context: &Context) -> (Vec<(u32, Observation)>, Vec<Blob>) {
+    let mut rows = std::mem::take(&mut work.kept);
+    let mut blobs = std::mem::take(&mut work.kept_blobs);
+    let mut named: HashSet<String> = blobs.iter().map(Blob::sha256).collect();
+    for talked in std::mem::take(&mut work.talked) {
+        let (_, endpoint) = work.endpoint(talked.target);
+        let vantage = work.targets[talked.target as usize].swept.and_then(|swept| swept.vantage);
+        let swept = Swept { end: End::Reply(Reply::Answered), at: talked.at, vantage };
+        let mut row = context.row(endpoint, swept, work.attempt);
+        let bodies = talked.result.fill(&mut row);
+        blobs.extend(bodies.into_iter().filter(|blob| named.insert(blob.sha256())));
+        rows.push((talked.target, row));
+    }
+    rows.sort_by_key(|(target, row)| (*target, row.check));
+    (rows, blobs)
 }
 
 /// Which hosts gave any sign of life.

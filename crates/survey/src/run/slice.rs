@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use kenshin_observation::{Endpoint, TimeUs};
+use kenshin_observation::{Blob, Endpoint, Observation, TimeUs};
 
 use super::host::Host;
 use crate::probe::ProbeResult;
@@ -23,6 +23,10 @@ pub(super) struct Work {
     pub(super) targets: Vec<Target>,
     pub(super) hosts: Vec<Host>,
     pub(super) talked: Vec<Talked>,
+    /// Rows of conversations of an earlier run that set the slice aside, by target.
+    pub(super) kept: Vec<(u32, Observation)>,
+    /// Bodies those rows refer to.
+    pub(super) kept_blobs: Vec<Blob>,
     /// Exchanges begun.
     pub(super) sent: u64,
     pub(super) began_at: TimeUs,
@@ -84,6 +88,8 @@ impl Work {
             targets: std::iter::repeat_with(Target::default).take(targets as usize).collect(),
             hosts: std::iter::repeat_with(|| Host::new(ports, breaker_after)).take(hosts).collect(),
             talked: Vec::new(),
+            kept: Vec::new(),
+            kept_blobs: Vec::new(),
             sent: 0,
             began_at,
             slice,

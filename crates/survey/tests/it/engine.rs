@@ -188,18 +188,33 @@ async fn stop_resets_everything_and_resume_completes() {
     let mut town = Town::default();
     (1..100).for_each(|host| town.listen(addr(base, host), 2207, Manners::Hold));
     let world = World::new(&Terms::new(&prefix, &[2207, 2208]));
-    let mut survey = world.run();
-    let (stopper, stop) = watch::channel(false);
-    survey.stop = stop;
-    let running = tokio::spawn(run(survey));
-    until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 5).await;
-    stopper.send(true).unwrap();
-    until(Duration::from_secs(1), "every conversation is closed", || town.open_now() == 0).await;
-    assert_eq!(running.await.unwrap().unwrap().ending, Ending::Stopped);
+    // More stops than a slice has attempts.
+    for stops in 1..=4 {
+        let mut survey = world.run();
+        let (stopper, stop) = watch::channel(false);
+        survey.stop = stop;
+        let progress = survey.progress.subscribe();
+        let running = tokio::spawn(run(survey));
+        until(Duration::from_secs(10), "conversations are open", || {
+            town.open_now() >= 5 && progress.borrow().targets_done >= 40 * stops
+        })
+        .await;
+        stopper.send(true).unwrap();
+        until(Duration::from_secs(1), "every conversation is closed", || town.open_now() == 0).await;
+        let summary = running.await.unwrap().unwrap();
+        assert_eq!(summary.ending, Ending::Stopped);
+    }
     let summary = resume(world.run()).await.unwrap();
     assert_eq!(summary.ending, Ending::Finished);
+    assert_eq!(summary.progress.targets_done, summary.progress.targets_total);
     let rows = rows(&world.plan, &world.batches());
-    assert!(rows.values().any(|row| row.attempt == 2) && rows.values().all(|row| row.attempt <= 2));
+    // A stop costs no attempt, and what was known is not asked again.
+    assert!(rows.values().all(|row| row.attempt == 1));
+    assert!(rows.values().all(|row| row.reason.as_deref() != Some("attempts-exhausted")));
+    assert_eq!(rows.keys().filter(|(_, check)| *check == Check::Handshake).count(), 99);
+    assert!(town.count() <= 99 * 4 + 4 * 64, "{}", town.count());
+    let left = std::fs::read_dir(world.spool.survey_dir(world.plan.survey_id)).unwrap().count();
+    assert_eq!(left, 2, "only the plan and the journal are left");
     assert!(matches!(
         resume(World::new(&Terms::new(&prefix, &[2207])).run()).await,
         Err(RunError::NeverBegun(_))

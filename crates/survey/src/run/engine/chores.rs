@@ -1,6 +1,10 @@
 //! Work on the disk, off the loop: slices are begun and sealed on threads that may block.
 
+use std::path::PathBuf;
+
 use super::*;
+use crate::logbook::replace_file;
+use crate::run::aside::Aside;
 use crate::run::sealing::{batch_id, draft, generator, salts};
 use crate::spool::SpoolError;
 
@@ -29,13 +33,21 @@ impl<S: Sweep> Engine<S> {
             return;
         }
         let (space, journal) = (Arc::clone(&self.space), Arc::clone(&self.journal));
-        let (plan, clock) = (Arc::clone(&self.plan), Arc::clone(&self.clock));
+        let (plan, clock, spool) = (Arc::clone(&self.plan), Arc::clone(&self.clock), self.spool.clone());
         self.chores.spawn_blocking(move || {
             let manner = &plan.manner;
             let at = clock();
             let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             let (mut works, mut begun) = (Vec::new(), Vec::new());
+            let mut taken_up = Vec::new();
             for slice in slices {
+                if let Some(work) = take_up(&spool, &plan, &space, &journal, slice) {
+                    // Begun again under the same number: what was set aside serves once.
+                    begun.push(Entry::Begun { slice, attempt: work.attempt, at });
+                    taken_up.push(aside_path(&spool, &plan, slice));
+                    works.push(work);
+                    continue;
+                }
                 let attempt = journal.attempts(slice) + 1;
                 if attempt > manner.attempts_max {
                     works.push(Work::exhausted(space.slice(slice), manner.attempts_max, at));
@@ -44,7 +56,9 @@ impl<S: Sweep> Engine<S> {
                     works.push(Work::new(space.slice(slice), attempt, manner.retry.breaker_after, at));
                 }
             }
-            journal.begin(&begun)?;
+            journal.append_all(&begun)?;
+            // Of no more use; the journal knows.
+            taken_up.iter().for_each(|path| drop(std::fs::remove_file(path)));
             Ok(Chore::Opened(works))
         });
     }
@@ -156,6 +170,27 @@ impl<S: Sweep> Engine<S> {
         self.order.insert(at, u32::try_from(place).expect("at most slices_max places"));
     }
 
+    /// After an orderly stop: what is known of the slices in flight is kept for the next run.
+    pub(super) async fn set_aside(&mut self) -> Result<(), RunError> {
+        let works: Vec<Work> = std::mem::take(&mut self.order)
+            .into_iter()
+            .filter_map(|place| self.works[place as usize].take())
+            .collect();
+        let (context, journal) = (Arc::clone(&self.context), Arc::clone(&self.journal));
+        let (plan, spool) = (Arc::clone(&self.plan), self.spool.clone());
+        let keeping = tokio::task::spawn_blocking(move || {
+            let mut entries = Vec::new();
+            for work in works {
+                let aside = Aside::of(work, &context);
+                let json = serde_json::to_vec(&aside).expect("what is kept serialises to JSON");
+                replace_file(&aside_path(&spool, &plan, aside.slice), &json)?;
+                entries.push(Entry::Aside { slice: aside.slice, attempt: aside.attempt });
+            }
+            Ok(journal.lock().unwrap_or_else(PoisonError::into_inner).append_all(&entries)?)
+        });
+        keeping.await.map_err(|error| RunError::Internal(error.to_string()))?
+    }
+
     /// The journal's last word of this run.
     pub(super) async fn note_ending(&mut self, ending: &Ending) -> Result<(), RunError> {
         let at = (self.clock)();
@@ -184,4 +219,19 @@ fn again_soon(error: &SpoolError) -> bool {
         SpoolError::Log(error) => error.is_busy(),
         _ => false,
     }
+}
+
+fn aside_path(spool: &Spool, plan: &SurveyPlan, slice: u64) -> PathBuf {
+    spool.survey_dir(plan.survey_id).join(format!("aside-{slice}.json"))
+}
+
+/// A slice that an orderly stop has set aside, when the journal says that its account still holds.
+fn take_up(spool: &Spool, plan: &SurveyPlan, space: &Space, journal: &Journal, slice: u64) -> Option<Work> {
+    let attempt = journal.aside(slice)?;
+    let bytes = std::fs::read(aside_path(spool, plan, slice)).ok()?;
+    let aside: Aside = serde_json::from_slice(&bytes).ok()?;
+    if aside.attempt != attempt {
+        return None;
+    }
+    aside.restore(space.slice(slice), plan.manner.retry.breaker_after)
 }

@@ -118,8 +118,13 @@ impl<S: Sweep> Engine<S> {
     fn begin_ask(&mut self, place: u32, number: u32, now: TimeUs) -> Step {
         let Some(work) = self.works[place as usize].as_mut() else { return Step::Begun };
         let (host, endpoint) = work.endpoint(number);
-        if work.targets[number as usize].done {
+        let target = &work.targets[number as usize];
+        if target.done {
             return Step::Begun;
+        }
+        if target.swept.is_some() {
+            // It answered before the survey was stopped, and the conversation is still to come.
+            return self.begin_talk(place, number);
         }
         if work.hosts[host].broken {
             self.decide(place, number, End::Limited("breaker"));
