@@ -9,7 +9,7 @@
 //!    the asset; *clean* if the service (or, for what a version tells, any service) shows it;
 //!    *service-gone* if the service no longer answers. Seen at another covered address: *elsewhere*.
 //! 2. The subject has keys and none is seen: *unobservable* if the address is silent; *replaced*
-//!    if another key or clearly another product answers there and the pool was covered;
+//!    if another key or another maker's product answers there and the pool was covered;
 //!    *service-gone* if the service was the keys' only carrier and is closed. If the absence of
 //!    every key is explained (the service that carried it is closed, or the same product shows a
 //!    renewed TLS key there, as after an update), the address speaks as in 3.
@@ -184,7 +184,7 @@ impl<'a> Case<'a> {
         // On the same product a new TLS key is a renewed certificate before it is another device.
         let renewed = self.product(host) == Some(true) && !self.another_ssh_key(host);
         let another = self.foreign_key(host).filter(|_| !renewed);
-        let other_product = self.product(host) == Some(false);
+        let other_product = self.clearly_another_product(host);
         if another.is_some() || other_product {
             if !self.question.pool_covered {
                 return self.unobservable("judge.other-device", &[("addr", host.addr.to_string())]);
@@ -324,6 +324,16 @@ impl<'a> Case<'a> {
     fn product(&self, host: &Host) -> Option<bool> {
         let (before, now) = (self.question.subject.product.as_ref()?, host.product.as_ref()?);
         Some(Names::same_product(before, now))
+    }
+
+    /// Another product by another maker. One device may show its model in one round and its
+    /// operating system in another; both are its maker's.
+    fn clearly_another_product(&self, host: &Host) -> bool {
+        let vendors = |host: &Host| host.vendor.as_deref().map(|vendor| Names::of(vendor, "").vendors);
+        let (Some(before), Some(now)) = (self.question.before.and_then(vendors), vendors(host)) else {
+            return false;
+        };
+        self.product(host) == Some(false) && !before.iter().any(|vendor| now.contains(vendor))
     }
 
     /// A key of one device alone that is not the subject's and was not there before.

@@ -53,6 +53,9 @@ pub struct Host {
     /// Its endpoints, those that were tried in vain too.
     #[serde(with = "services")]
     pub services: BTreeMap<Endpoint, Service>,
+    /// Maker of the device, when identified.
+    #[serde(default)]
+    pub vendor: Option<String>,
     /// Product of the device, when identified.
     pub product: Option<String>,
     /// The device tells its own version.
@@ -86,6 +89,7 @@ impl Host {
         Self {
             addr,
             services: BTreeMap::new(),
+            vendor: None,
             product: None,
             version_shown: false,
             versioned_ports: BTreeSet::new(),
@@ -154,6 +158,7 @@ pub fn hosts<'a, 'i>(
     }
     for host in hosts.values_mut() {
         let Some(identity) = identity(host.addr) else { continue };
+        host.vendor = identity.vendor.as_ref().map(|claim| claim.value.clone());
         host.product = identity.product.as_ref().map(|claim| claim.value.clone());
         host.version_shown = identity.version.is_some();
         let versioned = identity.components.iter().filter(|component| component.version.is_some());

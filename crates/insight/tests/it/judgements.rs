@@ -33,7 +33,8 @@ fn round(seen: impl IntoIterator<Item = Observation>) -> Round {
 
 impl Round {
     fn is(mut self, last: u8, product: &str, version: &str) -> Self {
-        self.identities.push((last, device("Acme", product, version, "camera")));
+        let vendor = if product == "Printer" { "Other Corp." } else { "Acme" };
+        self.identities.push((last, device(vendor, product, version, "camera")));
         self
     }
 }
@@ -332,6 +333,9 @@ fn rule_2_keys_that_are_not_seen() {
     );
     let partial = Scene { pool_covered: false, ..closing(keyed().is(1, "Cam", ""), product) };
     check(&partial, Unobservable, "judge.other-device");
+    // The same maker's: the model in one round, the operating system in another.
+    let same_maker = round([refused(1, 22), telnet(1)]).is(1, "AcmeOS", "");
+    check(&closing(keyed().is(1, "Cam", ""), same_maker), Unobservable, "judge.other-product");
     // The service was the key's only carrier and went with it.
     let before = round([ssh(1, "k1").credential("accepted")]);
     let gone = scene(Remedy::ChangePassword, 22, before.clone(), round([refused(1, 22)]));
