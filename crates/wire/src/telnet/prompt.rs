@@ -80,6 +80,8 @@ const LOGIN_WORDS: &[&str] = &[
     "사용자",
 ];
 
+const MENU_WORDS: &[&str] = &["your selection", "your choice", "enter choice", "enter selection", "番号を選"];
+
 const LOCKED_WORDS: &[&str] = &[
     "too many",
     "locked",
@@ -193,6 +195,8 @@ fn is_shell(line: &str) -> bool {
     match line.chars().last() {
         Some('#' | '$' | '%') => words <= 4,
         Some('>') => words <= 3 && !line.contains('<'),
+        // A menu takes commands too: `Key in your selection:`.
+        Some(':') => words <= 6 && MENU_WORDS.iter().any(|word| line.to_lowercase().contains(word)),
         _ => false,
     }
 }

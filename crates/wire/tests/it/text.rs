@@ -88,6 +88,8 @@ fn prompts() {
         "RT-58>",
         "BusyBox\r\n/ # ",
         "[admin@MikroTik] > ",
+        "  (3) Serial settings\r\n  (q) Quit\r\n\r\nKey in your selection: ",
+        "Enter choice: ",
     ] {
         check(text, shell);
     }
@@ -102,6 +104,7 @@ fn prompts() {
         "a <b>",
         "Last login: Mon Jan  1 from somewhere\r\nready",
         "the quick brown fox jumps over it #",
+        "It is entirely your choice whether you stay here or leave: ",
     ] {
         check(text, None);
     }
