@@ -74,7 +74,9 @@ struct KeptSwept {
 impl Aside {
     /// Keeps what is known of a slice of which nothing is in flight any more.
     pub(super) fn of(mut work: Work, context: &Context) -> Self {
-        let (rows, blobs) = talk_rows(&mut work, context);
+        let (mut rows, blobs) = talk_rows(&mut work, context);
+        // What is not done is talked to again from the beginning, and has one row of each then.
+        rows.retain(|(target, _)| work.targets[*target as usize].done);
         let targets = (0u32..)
             .zip(&work.targets)
             .filter(|(_, target)| target.asks > 0 || target.swept.is_some())

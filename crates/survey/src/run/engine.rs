@@ -91,6 +91,8 @@ struct Talk {
     place: u32,
     target: u32,
     endpoint: Endpoint,
+    /// A credential check, not a probe.
+    credentials: bool,
     made: Arc<AtomicU32>,
     abort: AbortHandle,
 }
@@ -380,15 +382,28 @@ impl<S: Sweep> Engine<S> {
     /// Nothing is left to do for a target.
     fn done(&mut self, place: u32, number: u32) {
         let Some(work) = self.works[place as usize].as_mut() else { return };
-        let (host, _) = work.endpoint(number);
+        let (host, endpoint) = work.endpoint(number);
         let target = &mut work.targets[number as usize];
         if std::mem::replace(&mut target.done, true) {
             return;
+        }
+        if target.door.take().is_some() {
+            work.hosts[host].doors.remove(&(endpoint.port, number));
+            work.hosts[host].checking = false;
         }
         work.left -= 1;
         work.hosts[host].left -= 1;
         self.meter.done(1);
         self.unpark(place, host, 1);
+        self.next_door(place, host);
+    }
+
+    /// Checks credentials at a host once everything else there is done.
+    fn next_door(&mut self, place: u32, host: usize) {
+        let Some(work) = self.works[place as usize].as_mut() else { return };
+        if let Some(target) = work.hosts[host].next_door() {
+            self.queue.push(Job::Check { place, target });
+        }
     }
 
     /// The check that a conversation with the port makes; `None` when nothing is said or heard.

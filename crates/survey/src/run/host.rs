@@ -1,7 +1,7 @@
 //! One address within a slice: how many connections are open there, whether it is alive, and the
 //! circuit breaker.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::plan::CONNECTIONS_PER_ADDRESS_MAX;
 
@@ -14,6 +14,11 @@ pub(super) struct Host {
     pub(super) left: u32,
     /// Targets that wait for a place, by number inside the slice.
     pub(super) parked: VecDeque<u32>,
+    /// Targets whose credentials are to be checked, by port: one after the other, after everything
+    /// else, so that the attempts a device may have go to the same services in every run.
+    pub(super) doors: BTreeSet<(u16, u32)>,
+    /// One of them is being checked.
+    pub(super) checking: bool,
     /// A port at which it answered or refused.
     pub(super) alive_port: Option<u16>,
     /// It stopped answering after us: nothing more is sent to it.
@@ -48,6 +53,16 @@ impl Host {
     /// True when one more connection may be opened to it for a target.
     pub(super) fn has_room(&self) -> bool {
         self.open < CONNECTIONS_PER_ADDRESS_MAX && self.verifying.is_none()
+    }
+
+    /// The target whose credentials are checked next, when it is time for that.
+    pub(super) fn next_door(&mut self) -> Option<u32> {
+        if self.checking || self.left as usize != self.doors.len() {
+            return None;
+        }
+        let (_, target) = self.doors.first()?;
+        self.checking = true;
+        Some(*target)
     }
 
     /// It answered or refused at `port`.

@@ -14,6 +14,8 @@ pub(super) enum Job {
     Ask { place: u32, target: u32 },
     /// Talk to a target that answered, on a connection of its own.
     Talk { place: u32, target: u32 },
+    /// Check credentials at a target, when everything else at its host is done.
+    Check { place: u32, target: u32 },
     /// Ask a host again where it had answered.
     Verify { place: u32, host: u32 },
     /// A conversation wants one more connection.

@@ -43,6 +43,8 @@ pub(super) struct Target {
     pub(super) asking: bool,
     /// How its sweep ended.
     pub(super) swept: Option<Swept>,
+    /// The handshake by which credentials are to be checked.
+    pub(super) door: Option<Box<ProbeResult>>,
     /// Nothing is left to do.
     pub(super) done: bool,
 }

@@ -409,6 +409,45 @@ async fn a_host_that_only_drops_is_asked_to_the_end() {
     assert_eq!(calls, 1 + 2);
 }
 
+/// A survey with credential checks, and the directory that holds its dictionary.
+fn with_dictionary(prefix: &str, ports: &[u16], entries: u32) -> (Terms, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dictionary.toml");
+    let entry = |n: u32| format!("[[entries]]\nuser = \"admin{n}\"\npassword = \"invented{n}\"\n");
+    let text: String = (0..entries).map(entry).collect();
+    std::fs::write(&path, &text).unwrap();
+    let sha256 = kenshin_survey::credential::Dictionary::parse(&text).unwrap().sha256().to_owned();
+    let mut terms = Terms::new(prefix, ports);
+    terms.checks.push(Check::CredentialCheck);
+    terms.dictionary = Some(kenshin_survey::plan::DictionaryRef { path, sha256 });
+    terms.manner.credential_attempts_max = 4;
+    (terms.manner.limits.answer_ms, terms.manner.limits.conversation_ms) = (1_000, 3_000);
+    (terms, dir)
+}
+
+/// Which services get the attempts that a device may have is no matter of chance: those of the
+/// lowest ports, after everything else at the host is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credential_checks_at_a_host_go_in_the_order_of_its_ports() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    for host in 0..8 {
+        (2250..2253).for_each(|port| town.listen(addr(base, host), port, Manners::Basic));
+    }
+    let (terms, _dir) = with_dictionary(&format!("{base}/29"), &[2250, 2251, 2252, 2253], 6);
+    let world = World::new(&terms);
+    world.finish().await;
+    let rows = rows(&world.plan, &world.batches());
+    for host in 0..8 {
+        let of = |port| &rows[&(Endpoint::tcp(addr(base, host), port), Check::CredentialCheck)];
+        let attempts = [2250, 2251, 2252].map(|port| of(port).credential.as_ref().unwrap().attempts);
+        assert_eq!(attempts, [4, 0, 0]);
+        assert_eq!([2251, 2252].map(|port| of(port).reason.as_deref()), [Some("capped"); 2]);
+    }
+    assert_eq!(town.passwords.lock().unwrap().len(), 8 * 4);
+    assert!(town.most_at_one_address() <= 2);
+}
+
 /// However often a survey is stopped and begun again, no password is tried twice, and no device
 /// gets more of them than its cap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -416,19 +455,8 @@ async fn credential_attempts_are_never_repeated() {
     let (base, _) = network();
     let mut town = Town::default();
     (0..8).for_each(|host| town.listen(addr(base, host), 2240, Manners::Basic));
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("dictionary.toml");
-    let entry = |n: u32| format!("[[entries]]\nuser = \"admin{n}\"\npassword = \"invented{n}\"\n");
-    let text = (0..6).map(entry).collect::<String>();
-    std::fs::write(&path, &text).unwrap();
-    let sha256 = kenshin_survey::credential::Dictionary::parse(&text).unwrap().sha256().to_owned();
-
-    let mut terms = Terms::new(&format!("{base}/29"), &[2240]);
-    terms.checks.push(Check::CredentialCheck);
-    terms.dictionary = Some(kenshin_survey::plan::DictionaryRef { path, sha256 });
-    terms.manner.credential_attempts_max = 4;
+    let (mut terms, _dir) = with_dictionary(&format!("{base}/29"), &[2240], 6);
     terms.manner.attempts_max = 10;
-    (terms.manner.limits.answer_ms, terms.manner.limits.conversation_ms) = (1_000, 3_000);
     let world = World::new(&terms);
     for stops in [1, 4, 9] {
         let (stopper, stop) = watch::channel(false);

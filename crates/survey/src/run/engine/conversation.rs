@@ -1,7 +1,7 @@
 //! Conversations with those who answered.
 
 use super::*;
-use crate::credential::check_credentials;
+use crate::credential::{Method, check_credentials};
 use crate::probe::probe;
 use tokio::net::TcpStream;
 
@@ -33,82 +33,126 @@ impl<S: Sweep> Engine<S> {
             self.cut_off(place, number, check, Outcome::Limited, refusal.code());
             return;
         }
-        let made = Arc::new(AtomicU32::new(0));
-        let dialer = Dialer {
-            requests: self.dial_requests.0.clone(),
-            sources: Arc::clone(&self.sources),
-            timeout: Duration::from_millis(self.plan.manner.limits.connect_ms),
-            clock: Arc::clone(&self.clock),
-            made: Arc::clone(&made),
-        };
-        let settings = ProbeSettings {
-            limits: self.plan.manner.limits.probe(),
-            introduction: self.introduction.clone(),
-            granted: self.plan.checks.clone(),
-            listen_only: self.mandate.ports.listen_only(endpoint.port, Transport::Tcp),
-            blob_bytes_max: usize::try_from(self.mandate.blob_bytes_max).unwrap_or(512),
-        };
-        let dictionary = self.dictionary.clone().filter(|_| !settings.listen_only);
-        let (clock, spool, plan) = (Arc::clone(&self.clock), self.spool.clone(), Arc::clone(&self.plan));
+        let (dialer, settings) = (self.dialer(), self.probe_settings(endpoint));
+        let (clock, made) = (Arc::clone(&self.clock), Arc::clone(&dialer.made));
         let abort = self.talks.spawn(async move {
-            let talk = async {
-                let mut talked = Vec::new();
-                let mut keep = |result: ProbeResult, at: TimeUs| {
-                    // One row for a check, whatever the probe says.
-                    if talked.iter().all(|t: &Talked| t.result.check != result.check) {
-                        talked.push(Talked { target: number, at, result });
-                    }
-                };
-                let results = probe(endpoint, stream, &dialer, &settings).await;
-                let handshake = results.iter().find(|result| result.check == Check::Handshake).cloned();
-                let at = clock();
-                results.into_iter().for_each(|result| keep(result, at));
-                if let (Some(dictionary), Some(handshake)) = (dictionary, handshake) {
-                    let result = credentials(
-                        endpoint,
-                        &handshake,
-                        &dictionary,
-                        &spool,
-                        &plan,
-                        &clock,
-                        &dialer,
-                        &settings,
-                    );
-                    if let Some(result) = result.await {
-                        keep(result, clock());
-                    }
+            let mut talked: Vec<Talked> = Vec::new();
+            let probing = probe(endpoint, stream, &dialer, &settings);
+            let results = tokio::time::timeout(LONGEST, probing).await.unwrap_or_default();
+            let at = clock();
+            for result in results {
+                // One row for a check, whatever the probe says.
+                if talked.iter().all(|t| t.result.check != result.check) {
+                    talked.push(Talked { target: number, at, result });
                 }
-                talked
-            };
-            tokio::time::timeout(LONGEST, talk).await.unwrap_or_default()
+            }
+            talked
         });
-        self.talking.insert(abort.id(), Talk { place, target: number, endpoint, made, abort });
+        let talk = Talk { place, target: number, endpoint, credentials: false, made, abort };
+        self.talking.insert(talk.abort.id(), talk);
+    }
+
+    /// Checks credentials at a target whose handshake said how.
+    pub(super) fn check_credentials(&mut self, place: u32, number: u32, endpoint: Endpoint) {
+        let Some(work) = self.works[place as usize].as_ref() else { return };
+        let (Some(dictionary), Some(handshake)) =
+            (self.dictionary.clone(), work.targets[number as usize].door.as_deref().cloned())
+        else {
+            self.cut_off(place, number, Check::CredentialCheck, Outcome::Error, "internal");
+            return;
+        };
+        let allowed = self.gate().still_allows(endpoint);
+        if let Err(refusal) = allowed {
+            self.cut_off(place, number, Check::CredentialCheck, Outcome::Limited, refusal.code());
+            return;
+        }
+        let (dialer, settings) = (self.dialer(), self.probe_settings(endpoint));
+        let (clock, made) = (Arc::clone(&self.clock), Arc::clone(&dialer.made));
+        let (spool, plan) = (self.spool.clone(), Arc::clone(&self.plan));
+        let abort = self.talks.spawn(async move {
+            let checking =
+                credentials(endpoint, &handshake, &dictionary, &spool, &plan, &clock, &dialer, &settings);
+            let late = || Some(ProbeResult::new(Check::CredentialCheck, Outcome::Error, Some("time")));
+            let result = tokio::time::timeout(LONGEST, checking).await.unwrap_or_else(|_| late());
+            let at = clock();
+            result.map(|result| Talked { target: number, at, result }).into_iter().collect()
+        });
+        let talk = Talk { place, target: number, endpoint, credentials: true, made, abort };
+        self.talking.insert(talk.abort.id(), talk);
     }
 
     pub(super) fn talked(&mut self, talked: Result<(Id, Vec<Talked>), JoinError>) {
-        let (id, talked, reason) = match talked {
-            Ok((id, talked)) => (id, talked, "time"),
-            Err(error) => (error.id(), Vec::new(), "internal"),
+        let (id, talked) = match talked {
+            Ok((id, talked)) => (id, Ok(talked)),
+            Err(error) => (error.id(), Err("internal")),
         };
         // Those that were cut off have their rows already.
         let Some(talk) = self.talking.remove(&id) else { return };
         let Some(work) = self.works[talk.place as usize].as_mut() else { return };
         work.sent += u64::from(talk.made.load(Ordering::Relaxed));
-        for row in &talked {
-            if row.result.outcome == Outcome::Answered && row.result.check != Check::CredentialCheck {
+        let talked = match talked {
+            // A probe that says nothing at all did not end in time.
+            Ok(rows) if rows.is_empty() && !talk.credentials => Err("time"),
+            talked => talked,
+        };
+        let rows = match talked {
+            Ok(rows) => rows,
+            Err(reason) => {
+                if let Some(check) = self.check_of(&talk) {
+                    self.cut_off(talk.place, talk.target, check, Outcome::Error, reason);
+                }
+                return;
+            }
+        };
+        let (host, endpoint) = work.endpoint(talk.target);
+        let handshake = rows.iter().find(|row| row.result.check == Check::Handshake).map(|row| &row.result);
+        for row in &rows {
+            if row.result.outcome == Outcome::Answered && !talk.credentials {
                 self.meter.hit(row.result.protocol.as_deref());
             }
         }
-        if talked.is_empty() {
-            if let Some(check) = self.talk_check(talk.endpoint.port) {
-                self.cut_off(talk.place, talk.target, check, Outcome::Error, reason);
+        let speaks = !self.mandate.ports.listen_only(endpoint.port, Transport::Tcp);
+        let door = handshake
+            .filter(|handshake| self.dictionary.is_some() && speaks && Method::of(handshake).is_some())
+            .map(|handshake| Box::new(handshake.clone()));
+        work.talked.extend(rows);
+        match door {
+            Some(door) => {
+                work.targets[talk.target as usize].door = Some(door);
+                work.hosts[host].doors.insert((endpoint.port, talk.target));
+                self.release(talk.place, host);
+                self.next_door(talk.place, host);
             }
-            return;
+            None => {
+                self.release(talk.place, host);
+                self.done(talk.place, talk.target);
+            }
         }
-        let (host, _) = work.endpoint(talk.target);
-        work.talked.extend(talked);
-        self.release(talk.place, host);
-        self.done(talk.place, talk.target);
+    }
+
+    /// The check whose row says how a conversation ended.
+    pub(super) fn check_of(&self, talk: &Talk) -> Option<Check> {
+        if talk.credentials { Some(Check::CredentialCheck) } else { self.talk_check(talk.endpoint.port) }
+    }
+
+    fn dialer(&self) -> Dialer {
+        Dialer {
+            requests: self.dial_requests.0.clone(),
+            sources: Arc::clone(&self.sources),
+            timeout: Duration::from_millis(self.plan.manner.limits.connect_ms),
+            clock: Arc::clone(&self.clock),
+            made: Arc::new(AtomicU32::new(0)),
+        }
+    }
+
+    fn probe_settings(&self, endpoint: Endpoint) -> ProbeSettings {
+        ProbeSettings {
+            limits: self.plan.manner.limits.probe(),
+            introduction: self.introduction.clone(),
+            granted: self.plan.checks.clone(),
+            listen_only: self.mandate.ports.listen_only(endpoint.port, Transport::Tcp),
+            blob_bytes_max: usize::try_from(self.mandate.blob_bytes_max).unwrap_or(512),
+        }
     }
 
     /// A conversation ends without having learned anything.

@@ -110,6 +110,7 @@ impl<S: Sweep> Engine<S> {
         match job {
             Job::Ask { place, target } => self.begin_ask(place, target, now),
             Job::Talk { place, target } => self.begin_talk(place, target),
+            Job::Check { place, target } => self.begin_check(place, target, now),
             Job::Verify { place, host } => self.begin_verify(place, host, now),
             Job::Dial(request) => self.grant(request, now),
         }
@@ -175,6 +176,23 @@ impl<S: Sweep> Engine<S> {
         } else {
             work.hosts[host].open += 1;
             self.converse(place, number, endpoint, None);
+        }
+        Step::Begun
+    }
+
+    fn begin_check(&mut self, place: u32, number: u32, now: TimeUs) -> Step {
+        let Some(work) = self.works[place as usize].as_mut() else { return Step::Begun };
+        let (host, endpoint) = work.endpoint(number);
+        let state = &mut work.hosts[host];
+        if !state.has_room() {
+            self.queue.push_at(now.plus_micros(BUSY_PAUSE_US), Job::Check { place, target: number });
+            return Step::Begun;
+        }
+        state.open += 1;
+        if state.broken {
+            self.cut_off(place, number, Check::CredentialCheck, Outcome::Limited, "breaker");
+        } else {
+            self.check_credentials(place, number, endpoint);
         }
         Step::Begun
     }

@@ -73,7 +73,12 @@ impl<S: Sweep> Engine<S> {
             work.sent += u64::from(talk.made.load(Ordering::Relaxed));
             let (host, _) = work.endpoint(talk.target);
             work.hosts[host].open -= 1;
-            self.queue.push(Job::Talk { place: talk.place, target: talk.target });
+            let Talk { place, target, .. } = talk;
+            self.queue.push(if talk.credentials {
+                Job::Check { place, target }
+            } else {
+                Job::Talk { place, target }
+            });
         }
         for place in self.order.clone() {
             self.requeue(place);
@@ -131,7 +136,11 @@ impl<S: Sweep> Engine<S> {
                     }
                     // It answered, and the conversation was cut off.
                     Some(_) => {
-                        if let Some(check) = self.talk_check(endpoint.port) {
+                        let check = match target.door {
+                            Some(_) => Some(Check::CredentialCheck),
+                            None => self.talk_check(endpoint.port),
+                        };
+                        if let Some(check) = check {
                             let result = ProbeResult::new(check, Outcome::Limited, Some(code));
                             work.talked.push(Talked { target: number32, at, result });
                         }
@@ -168,7 +177,7 @@ impl<S: Sweep> Engine<S> {
             if let Some(work) = self.works[talk.place as usize].as_mut() {
                 work.sent += u64::from(talk.made.load(Ordering::Relaxed));
             }
-            if let Some(check) = self.talk_check(talk.endpoint.port) {
+            if let Some(check) = self.check_of(&talk) {
                 self.cut_off(talk.place, talk.target, check, Outcome::Limited, code);
             }
         }
