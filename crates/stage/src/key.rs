@@ -13,6 +13,9 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+/// Public exponent of every RSA key here.
+const EXPONENT: u32 = 65_537;
+
 /// What a key is derived from.
 pub(crate) type KeySeed = [u8; 32];
 
@@ -43,9 +46,9 @@ pub(crate) fn p256(seed: KeySeed) -> Result<EcKey<Private>, ErrorStack> {
 pub(crate) fn rsa(seed: KeySeed, bits: i32) -> Result<PKey<Private>, ErrorStack> {
     let mut rng = ChaCha8Rng::from_seed(seed);
     let mut context = BigNumContext::new()?;
-    let e = BigNum::from_u32(65_537)?;
-    let p = prime(&mut rng, bits / 2, &e, &mut context)?;
-    let q = prime(&mut rng, bits / 2, &e, &mut context)?;
+    let e = BigNum::from_u32(EXPONENT)?;
+    let p = prime(&mut rng, bits / 2, &mut context)?;
+    let q = prime(&mut rng, bits / 2, &mut context)?;
     let one = BigNum::from_u32(1)?;
     let (mut n, mut phi) = (BigNum::new()?, BigNum::new()?);
     let (mut p1, mut q1) = (BigNum::new()?, BigNum::new()?);
@@ -66,12 +69,7 @@ pub(crate) fn rsa(seed: KeySeed, bits: i32) -> Result<PKey<Private>, ErrorStack>
 
 /// The first prime after a drawn odd number that suits the exponent. Both top bits are set, so
 /// that two of them multiply to the full length.
-fn prime(
-    rng: &mut ChaCha8Rng,
-    bits: i32,
-    e: &BigNumRef,
-    context: &mut BigNumContext,
-) -> Result<BigNum, ErrorStack> {
+fn prime(rng: &mut ChaCha8Rng, bits: i32, context: &mut BigNumContext) -> Result<BigNum, ErrorStack> {
     let mut bytes = vec![0; usize::try_from(bits / 8).expect("a positive size")];
     rng.fill_bytes(&mut bytes);
     let last = bytes.len() - 1;
@@ -80,8 +78,7 @@ fn prime(
     let mut candidate = BigNum::from_slice(&bytes)?;
     loop {
         // The gap to the next prime averages 0.7 × bits; the search ends.
-        if candidate.mod_word(65_537)? != 1 && is_prime(&candidate, context)? {
-            debug_assert!(e.num_bits() == 17);
+        if candidate.mod_word(EXPONENT)? != 1 && is_prime(&candidate, context)? {
             return Ok(candidate);
         }
         candidate.add_word(2)?;
