@@ -70,8 +70,8 @@ pub trait AttemptJournal: Send + Sync {
 }
 
 /// Tries the entries of `dictionary` that fit the service in `handshake` (the result of the
-/// handshake at `endpoint`), one at a time. `None` when no method of this module applies there or
-/// no entry fits.
+/// handshake at `endpoint`), one at a time. `None` when the check is not granted there, no method of
+/// this module applies or no entry fits.
 pub async fn check_credentials(
     endpoint: Endpoint,
     handshake: &ProbeResult,
@@ -80,6 +80,9 @@ pub async fn check_credentials(
     connect: &impl Connect,
     settings: &ProbeSettings,
 ) -> Option<ProbeResult> {
+    if settings.listen_only || !settings.granted.contains(&Check::CredentialCheck) {
+        return None;
+    }
     let method = Method::of(handshake)?;
     let evidence = evidence(handshake);
     let entries: Vec<(i32, &Entry)> =

@@ -167,7 +167,7 @@ async fn an_attempt_is_never_repeated() {
 
     // A second run, as after a crash: nothing is sent, and nothing is claimed.
     let dictionary = super::Dictionary::parse(PAIRS).unwrap();
-    let settings = crate::probe::tests::settings(&[]);
+    let settings = crate::probe::tests::settings(&[kenshin_observation::Check::CredentialCheck]);
     let handshake = super::handshake(Method::Telnet);
     let again =
         super::check_credentials(host.endpoint, &handshake, &dictionary, &journal, &host, &settings).await;
@@ -176,6 +176,23 @@ async fn an_attempt_is_never_repeated() {
     let credential = again.credential.unwrap();
     assert_eq!((credential.result.as_str(), credential.attempts), ("interrupted", 0));
     assert_eq!((said.lock().unwrap().len(), journal.begun().len()), (4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_tried_without_a_grant() {
+    let journal = Journal::with_cap(10);
+    let (host, _) = telnet(&journal, |_| Act::Reject).await;
+    let dictionary = super::Dictionary::parse(PAIRS).unwrap();
+    let handshake = super::handshake(Method::Telnet);
+    let granted = crate::probe::tests::settings(&[kenshin_observation::Check::CredentialCheck]);
+    let listen_only = crate::probe::ProbeSettings { listen_only: true, ..granted };
+    for settings in [crate::probe::tests::settings(&[kenshin_observation::Check::Handshake]), listen_only] {
+        let result =
+            super::check_credentials(host.endpoint, &handshake, &dictionary, &journal, &host, &settings)
+                .await;
+        assert_eq!(result, None);
+    }
+    assert_eq!((host.connections(), journal.begun().len()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
