@@ -6,8 +6,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use kenshin_observation::{Check, Outcome};
-use kenshin_survey::run::{Ending, run, run_with};
+use kenshin_observation::{Check, Outcome, TimeUs};
+use kenshin_survey::run::{Ending, RunSummary, run, run_with};
 use kenshin_survey::sweep::{ConnectSettings, ConnectSweep};
 use serde::{Deserialize, Serialize};
 
@@ -15,16 +15,28 @@ use crate::world::*;
 
 const TASK: &str = "KENSHIN_SURVEY_TEST_TASK";
 
-#[derive(Clone, Serialize, Deserialize)]
-struct Task {
-    dir: std::path::PathBuf,
-    prefix: String,
-    ports: Vec<u16>,
-    hour: i64,
-    file_bytes_max: Option<u64>,
-    descriptors: Option<u64>,
-    memory_kib_max: Option<u64>,
-    slice_addresses: u32,
+/// What the other process does; everything that is not stated is ordinary.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Task {
+    pub(crate) dir: std::path::PathBuf,
+    pub(crate) prefix: String,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) hour: i64,
+    pub(crate) file_bytes_max: Option<u64>,
+    pub(crate) descriptors: Option<u64>,
+    pub(crate) memory_kib_max: Option<u64>,
+    pub(crate) slice_addresses: u32,
+    /// Network namespace it runs in.
+    pub(crate) namespace: Option<String>,
+    /// Exchanges a second and burst.
+    pub(crate) rate: Option<(u32, u32)>,
+    pub(crate) excluded: Vec<String>,
+    pub(crate) valid_until_us: Option<i64>,
+    /// While this file is there, the mandate is revoked.
+    pub(crate) revoked_when: Option<std::path::PathBuf>,
+    /// Hosts that listen on the first port, in the same process.
+    pub(crate) hosts: Vec<std::net::IpAddr>,
 }
 
 impl Task {
@@ -33,12 +45,26 @@ impl Task {
         terms.manner.slice_addresses = self.slice_addresses;
         terms.manner.slices_max = 3;
         terms.manner.attempts_max = 10;
+        if let Some((whole_pps, whole_burst)) = self.rate {
+            (terms.rate.whole_pps, terms.rate.whole_burst) = (whole_pps, whole_burst);
+        }
+        terms.exclusions = self.excluded.iter().map(|prefix| (prefix.clone(), "a test".to_owned())).collect();
+        terms.valid_until = self.valid_until_us.map(TimeUs::from_micros);
         terms
     }
 
     #[expect(clippy::disallowed_methods, reason = "a crash needs a process of its own")]
-    fn spawn(&self) -> Child {
-        Command::new(std::env::current_exe().unwrap())
+    pub(crate) fn spawn(&self) -> Child {
+        let this = std::env::current_exe().unwrap();
+        let mut command = match &self.namespace {
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(this);
+                command
+            }
+            None => Command::new(this),
+        };
+        command
             .args(["--exact", "crash::child", "--nocapture"])
             .env(TASK, serde_json::to_string(self).unwrap())
             .stdout(Stdio::null())
@@ -61,7 +87,19 @@ fn child() {
             unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
             rlimit::setrlimit(rlimit::Resource::FSIZE, bytes, bytes).unwrap();
         }
-        let survey = make_run(&plan, &gate, &spool, Offset::default().clock());
+        let mut survey = make_run(&plan, &gate, &spool, Offset::default().clock());
+        let mut town = Town::default();
+        for host in &task.hosts {
+            town.listen(*host, task.ports[0], Manners::Hold);
+        }
+        if let Some(path) = task.revoked_when.clone() {
+            let revoke = revoking(plan.mandate_digest.clone());
+            survey.settings.refresh = Some(std::sync::Arc::new(move |gate, now| {
+                if path.exists() {
+                    revoke(gate, now);
+                }
+            }));
+        }
         let ended = match task.descriptors {
             None => run(survey).await,
             Some(most) => {
@@ -87,6 +125,7 @@ fn child() {
         }
         match ended {
             Ok(summary) if summary.ending == Ending::Finished => 0,
+            Ok(RunSummary { ending: Ending::Ended { .. }, .. }) => 7,
             Ok(summary) => panic!("{summary:?}"),
             Err(error) if error.is_disk_full() => {
                 eprintln!("{error}");
@@ -99,12 +138,12 @@ fn child() {
 }
 
 /// Pseudo-random numbers with a seed, for the instants of the kills.
-fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
 }
 
-fn wait(child: Child) -> (Option<i32>, String) {
+pub(crate) fn wait(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -128,10 +167,8 @@ fn task(dir: &tempfile::TempDir, base: std::net::Ipv4Addr, ports: [u16; 3]) -> T
         prefix: format!("{base}/26"),
         ports: ports.to_vec(),
         hour: now().micros() / 3_600_000_000,
-        file_bytes_max: None,
-        descriptors: None,
-        memory_kib_max: None,
         slice_addresses: 4,
+        ..Task::default()
     }
 }
 

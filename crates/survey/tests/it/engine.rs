@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kenshin_mandate::{Narrowing, Revocation, Revoked};
+use kenshin_mandate::Narrowing;
 use kenshin_observation::{Check, Endpoint, Outcome};
 use kenshin_survey::journal::{Entry, Journal};
-use kenshin_survey::run::{Ending, Refresh, RunError, resume, run, stored_plan};
+use kenshin_survey::run::{Ending, RunError, resume, run, stored_plan};
 use kenshin_survey::space::Shard;
 use tokio::sync::watch;
 
@@ -130,18 +130,6 @@ async fn the_rate_of_an_address_delays_only_that_address() {
     rows(&world.plan, &world.batches());
 }
 
-fn revoking(world: &World, at_once: Arc<std::sync::atomic::AtomicBool>) -> Refresh {
-    let digest = world.mandate.digest().to_owned();
-    Arc::new(move |gate, _| {
-        if at_once.load(std::sync::atomic::Ordering::SeqCst) {
-            let mut narrowing = Narrowing::none();
-            let what = Revoked::Digest(digest.clone());
-            narrowing.revoke(Revocation { what, reason: "a test".into() });
-            gate.lock().unwrap().narrow(&narrowing);
-        }
-    })
-}
-
 /// After a revocation nothing is begun, and open conversations end, within a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revocation_acts_within_a_second() {
@@ -155,7 +143,12 @@ async fn revocation_acts_within_a_second() {
     let world = World::new(&terms);
     let revoked = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let mut survey = world.run();
-    survey.settings.refresh = Some(revoking(&world, revoked.clone()));
+    let (revoke, when) = (revoking(world.mandate.digest().to_owned()), revoked.clone());
+    survey.settings.refresh = Some(Arc::new(move |gate, now| {
+        if when.load(std::sync::atomic::Ordering::SeqCst) {
+            revoke(gate, now);
+        }
+    }));
     let running = tokio::spawn(run(survey));
     until(Duration::from_secs(10), "conversations are open", || town.open_now() >= 20).await;
 

@@ -2,5 +2,6 @@
 
 mod crash;
 mod engine;
+mod exchanges;
 mod plan;
 mod world;

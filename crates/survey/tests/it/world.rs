@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kenshin_mandate::signature::{MANDATE_NAMESPACE, REVOCATION_NAMESPACE};
 use kenshin_mandate::{
     AddressRate, Gate, GateStart, Narrowing, PrefixRate, Rate, Revocation, RevocationDraft, RevocationList,
-    SignerKey, TemplateOptions, TrustRoots, VerifiedMandate, template, verify,
+    Revoked, SignerKey, TemplateOptions, TrustRoots, VerifiedMandate, template, verify,
 };
 use kenshin_observation::{Batch, Check, Clock, Endpoint, Observation, OrgId, SurveyId, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
@@ -111,6 +111,7 @@ pub(crate) struct Terms {
     pub(crate) survey: u128,
     pub(crate) dictionary: Option<DictionaryRef>,
     pub(crate) spool_bytes: u64,
+    pub(crate) valid_until: Option<TimeUs>,
 }
 
 impl Terms {
@@ -130,6 +131,7 @@ impl Terms {
             survey: 1,
             dictionary: None,
             spool_bytes: 1 << 30,
+            valid_until: None,
         }
     }
 }
@@ -145,7 +147,7 @@ pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMa
     options.checks = terms.checks.clone();
     options.rate = terms.rate;
     options.valid_from = TimeUs::from_secs((hour - 2) * 3600);
-    options.valid_until = TimeUs::from_secs((hour + 48) * 3600);
+    options.valid_until = terms.valid_until.unwrap_or(TimeUs::from_secs((hour + 48) * 3600));
     let mut sensor = options.sensors[0].clone();
     (sensor.id, sensor.public_key) = (spool.sensor().id, spool.sensor().public_key());
     sensor.source_addresses = vec!["127.0.0.1".parse().unwrap()];
@@ -383,4 +385,13 @@ impl Town {
 
 pub(crate) fn refused_by_error(result: Result<RunSummary, RunError>) -> String {
     result.expect_err("the run is refused").to_string()
+}
+
+/// Revokes a mandate in the gate.
+pub(crate) fn revoking(digest: String) -> impl Fn(&SharedGate, TimeUs) + Send + Sync {
+    move |gate, _| {
+        let mut narrowing = Narrowing::none();
+        narrowing.revoke(Revocation { what: Revoked::Digest(digest.clone()), reason: "a test".into() });
+        gate.lock().unwrap().narrow(&narrowing);
+    }
 }
