@@ -38,18 +38,29 @@ const PASSWORD_WORDS: &[&str] = &[
     "pass",
     "pwd",
     "pin",
+    "access code",
+    "secret",
     "contraseña",
+    "clave",
     "senha",
     "mot de passe",
     "kennwort",
     "passwort",
+    "wachtwoord",
+    "parola",
+    "heslo",
+    "hasło",
+    "пароль",
     "パスワード",
     "ﾊﾟｽﾜｰﾄﾞ",
     "暗証番号",
     "合言葉",
     "密码",
+    "密碼",
     "口令",
     "비밀번호",
+    "รหัสผ่าน",
+    "mật khẩu",
 ];
 
 const LOGIN_WORDS: &[&str] = &[
@@ -62,10 +73,23 @@ const LOGIN_WORDS: &[&str] = &[
     "userid",
     "user",
     "account",
+    "name",
+    "id",
+    "operator",
+    "who are you",
     "usuario",
+    "usuário",
     "benutzer",
+    "kennung",
     "utilisateur",
     "identifiant",
+    "utente",
+    "gebruiker",
+    "uživatel",
+    "użytkownik",
+    "логин",
+    "имя",
+    "пользователь",
     "ログイン",
     "ﾛｸﾞｲﾝ",
     "ログオン",
@@ -74,10 +98,14 @@ const LOGIN_WORDS: &[&str] = &[
     "アカウント",
     "利用者",
     "登録名",
-    "用户名",
+    "用户",
+    "用戶",
     "账号",
+    "帳號",
     "아이디",
     "사용자",
+    "ชื่อผู้ใช้",
+    "tên đăng nhập",
 ];
 
 const MENU_WORDS: &[&str] = &["your selection", "your choice", "enter choice", "enter selection", "番号を選"];
@@ -147,6 +175,10 @@ pub fn prompt(bytes: &[u8]) -> Option<Prompt> {
         return None;
     }
     let lower = line.to_lowercase();
+    // `user@name:~$` names a user and asks for none.
+    if open && is_shell(line) && (line.ends_with(['#', '$', '%']) || line.contains('@')) {
+        return Some(Prompt::Shell);
+    }
     // A sentence about a login is no prompt: a prompt ends by inviting an answer.
     let inviting = lower.ends_with([':', '：', '>', '＞', '?', '？', '=', ']', ')']) || open;
     let first_of = |words: &[&str]| words.iter().filter_map(|word| find_word(&lower, word)).max();

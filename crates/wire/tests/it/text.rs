@@ -64,6 +64,11 @@ fn prompts() {
         "ユーザID を入力してください ＞",
         "アカウント名 ",
         "利用者名：",
+        "Name: ",
+        "Operator ID: ",
+        "Who are you? ",
+        "Kennung: ",
+        "имя пользователя: ",
     ] {
         check(text, login);
     }
@@ -83,6 +88,9 @@ fn prompts() {
         "$ ",
         "~ # ",
         "root@cam:~# ",
+        "user@name:~$ ",
+        "user@junction> ",
+        "user name # ",
         "/ $ ",
         "router> ",
         "RT-58>",
