@@ -1,9 +1,10 @@
 //! A round's assessment: what insight concluded becomes findings and cases, once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kenshin_observation::{
-    AssetId, CaseId, CaseSubject, Condition, Endpoint, Finding, Identity, OrgId, Prefix, SurveyId, TimeUs,
+    AssetId, CaseId, CaseSubject, Condition, Endpoint, Finding, Identity, OrgId, Prefix, Remedy, SurveyId,
+    TimeUs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,21 @@ impl Casework {
         findings.sort_by(|a, b| a.0.key.cmp(&b.0.key));
         record_findings(&mut tx, org, &survey, &map, &findings, &assessment.covered).await?;
 
+        let merged: HashMap<AssetId, AssetId> = assessment
+            .links
+            .iter()
+            .filter(|link| link.action == "merge")
+            .filter_map(|link| Some((link.asset_id?, link.other?)))
+            .collect();
+        let holds: HashSet<(AssetId, Remedy)> = assessment
+            .findings
+            .iter()
+            .flat_map(|finding| {
+                let before = merged.get(&finding.asset_id).copied();
+                [Some(finding.asset_id), before].into_iter().flatten().map(|asset| (asset, finding.remedy))
+            })
+            .collect();
+
         let mut summary = AssessmentSummary { findings: findings.len(), ..AssessmentSummary::default() };
         for (case_id, judgement) in &assessment.judgements {
             summary.judged += 1;
@@ -109,7 +125,11 @@ impl Casework {
             if judgement.condition == Condition::Elsewhere && provider != state.provider {
                 append(&mut tx, org, *case_id, &actor, CaseChange::Addressed { provider }, now).await?;
             }
-            if let Some(change) = state.consequence() {
+            let closes = |change: &CaseChange| matches!(change, CaseChange::Closed { .. });
+            let held = holds.contains(&(state.subject.asset_id, state.remedy));
+            // What still holds elsewhere on the device keeps its case open, whatever became of the
+            // endpoint that was judged: closing it here would make a relapse of the same round.
+            if let Some(change) = state.consequence().filter(|change| !(held && closes(change))) {
                 match &change {
                     CaseChange::Closed { reason: CloseReason::Remedied, .. } => summary.remedied += 1,
                     CaseChange::Closed { .. } => summary.exposure_ended += 1,

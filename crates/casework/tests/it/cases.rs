@@ -178,6 +178,23 @@ fn what_comes_back_is_a_relapse() {
 }
 
 #[test]
+fn what_still_holds_on_the_device_keeps_its_case_open() {
+    everywhere("what_still_holds_on_the_device_keeps_its_case_open", |place| async move {
+        let world = World::new(&place).await;
+        let ftp = |now| finding(1, "192.0.2.1", FindingKind::AnonymousFtp, Remedy::CloseService, now);
+        world.round(vec![telnet(1, "192.0.2.1", T0), ftp(T0)], vec![], T0).await;
+        let later = T0.plus_secs(DAY);
+        // The endpoint that was judged is closed; the other service of the same case is not.
+        let gone = judgement(Condition::ServiceGone, SurveyId::from_bits(0), later);
+        let case = world.case_at("192.0.2.1").await.case_id;
+        let (_, summary) = world.round(vec![ftp(later)], vec![(case, gone)], later).await;
+        assert_eq!((summary.exposure_ended, summary.relapsed), (0, 0));
+        let case = world.case_at("192.0.2.1").await;
+        assert_eq!((case.stage, case.condition, case.episode), (Stage::Open, Condition::ServiceGone, 1));
+    });
+}
+
+#[test]
 fn a_persons_decision_holds_and_withdrawn_is_not_recovery() {
     everywhere("a_persons_decision_holds_and_withdrawn_is_not_recovery", |place| async move {
         let world = World::new(&place).await;
