@@ -315,6 +315,8 @@ async fn open(run: &Run) -> Result<Opened, RunError> {
         let dictionary = plan.dictionary.as_ref().map(|wanted| read_dictionary(wanted, given)).transpose()?;
         let dir = spool.survey_dir(plan.survey_id);
         std::fs::create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
+        crate::logbook::sync_parent(&dir)?;
+        crate::logbook::sync_parent(&spool.dir().join("surveys"))?;
         let journal = Journal::open(&dir.join(JOURNAL), plan.survey_id, &plan.digest())?;
         let path = dir.join(PLAN);
         if !path.exists() {

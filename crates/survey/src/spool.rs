@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::attempts::CredentialAttempts;
-use crate::logbook::{LogError, Logbook, replace_file};
+use crate::logbook::{LogError, Logbook, replace_file, sync_parent};
 use crate::sensor::{SensorError, SensorIdentity};
 use crate::slices::SliceSet;
 
@@ -176,6 +176,7 @@ impl Spool {
     pub fn open(dir: &Path, bytes_max: u64, now: TimeUs, seed: [u8; 32]) -> Result<Self, SpoolError> {
         let batches = dir.join("batches");
         fs::create_dir_all(&batches).map_err(LogError::io("create", &batches))?;
+        sync_parent(&batches)?;
         let (chain, links) = Logbook::<Link>::open(&dir.join("chain.log"))?;
         let sensor = SensorIdentity::open_or_create(dir, now, seed)?;
         let (sending, sent) = Logbook::<Sending>::open(&dir.join("sending.log"))?;
@@ -197,7 +198,10 @@ impl Spool {
                     state.pending.insert(sequence, bytes);
                 }
                 // What a crash left beside a batch that was never renamed into place.
-                None => fs::remove_file(&path).map_err(LogError::io("remove", &path))?,
+                None if path.extension().is_some_and(|extension| extension == "tmp") => {
+                    fs::remove_file(&path).map_err(LogError::io("remove", &path))?;
+                }
+                None => {}
             }
         }
         let inner = Inner {

@@ -151,10 +151,13 @@ impl<S: Sweep> Engine<S> {
             self.seal(work);
         }
         let began = Instant::now();
-        while let Some(chore) = self.chores.join_next().await {
-            self.chore(chore)?;
-            if began.elapsed() > self.settings.patience {
+        while !self.chores.is_empty() {
+            // The spool may be full; whoever waits for it is told when to give up.
+            if *self.stop.borrow() || began.elapsed() > self.settings.patience {
                 self.give_up.store(true, Ordering::Relaxed);
+            }
+            if let Ok(Some(chore)) = tokio::time::timeout(TICK, self.chores.join_next()).await {
+                self.chore(chore)?;
             }
         }
         Ok(())
