@@ -65,8 +65,7 @@ pub enum CaseworkError {
     Refused {
         /// The case.
         case: String,
-        /// Why.
-        #[source]
+        /// Why; said in the message, so not a cause of its own.
         refusal: Refusal,
     },
     /// A stored value does not parse.

@@ -103,6 +103,34 @@ fn kill_at_any_instant_sends_every_notice_once() {
         }
     }
     assert!(killed > 3, "only {killed} were killed in the middle");
+    finish_and_verify(home);
+}
+
+#[test]
+fn a_full_disk_stops_the_work_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let mut failed = 0;
+    for blocks in [100, 300, 600, 900, 1200, 1500, 1800, 2400] {
+        // No file may grow beyond so many blocks of 512 bytes; the signal is ignored, so that the
+        // write fails as it does where there is no room.
+        let status = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f \"$1\"; exec \"$0\" --exact killed::child_of_kill"])
+            .arg(std::env::current_exe().unwrap())
+            .arg(blocks.to_string())
+            .env(CHILD, home)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        failed += usize::from(!status.success());
+    }
+    assert!(failed > 2, "only {failed} met a full disk");
+    finish_and_verify(home);
+}
+
+/// Does what is left of the work, and looks at what there is then.
+fn finish_and_verify(home: &Path) {
     runtime().block_on(async {
         let world = work(home).await;
         let notices = all(&world).await;
