@@ -36,7 +36,7 @@ pub(super) fn patient(limits: &Limits) -> Limits {
 /// An answer that took so much longer than the first one is a sign of lockout. PAM varies its delay
 /// by a quarter, and small devices think for a second or two when they are busy.
 fn has_grown(first: Duration, latest: Duration) -> bool {
-    latest > first * 2 + Duration::from_secs(4)
+    latest > first * 3 / 2 + Duration::from_secs(4)
 }
 
 /// How the attempts ended.
