@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::device::TlsState;
-use crate::key::{self, KeySeed};
+use crate::key::{self, KeyRing, KeySeed};
 use crate::model::{Factory, KeyPolicy, Model, Service, ServiceKind};
 use crate::town::Nuisance;
 
@@ -131,15 +131,15 @@ impl Part {
     }
 }
 
-/// What a part shows that takes a moment to make: made once, at the first visit.
+/// What a part shows that takes a moment to make: made before it is visited.
 pub(crate) struct Keys {
     tls: Option<TlsContext>,
     ssh: Option<HostKey>,
 }
 
 impl Keys {
-    pub(crate) fn of(part: &Part) -> io::Result<Self> {
-        Ok(Self { tls: TlsContext::of(part)?, ssh: ssh::host_key(part)? })
+    pub(crate) fn of(part: &Part, ring: &KeyRing) -> io::Result<Self> {
+        Ok(Self { tls: TlsContext::of(part, ring)?, ssh: ssh::host_key(part, ring)? })
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::OnceCell;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::device::{Device, ServiceState};
+use crate::key::KeyRing;
 use crate::persona::{self, Keys, Part, PortState, Witness};
 use crate::silence::SilentPort;
 use crate::town::{Nuisance, Town};
@@ -26,6 +26,9 @@ const CONVERSATIONS_MAX: usize = 8;
 
 /// Descriptors kept free for conversations, both ends, and for the rest of the process.
 const DESCRIPTORS_SPARE: u64 = 1_024;
+
+/// Threads that make keys.
+const KEY_MAKERS: usize = 4;
 
 /// How long to wait after the system refused a connection for want of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -50,6 +53,9 @@ pub enum ServeError {
         /// Allowed.
         limit: u64,
     },
+    /// A device's keys could not be made.
+    #[error("failed to make the keys of the town's devices")]
+    Keys(#[source] io::Error),
     /// No such round.
     #[error("the town lives through {rounds} rounds, not {asked}")]
     NoSuchRound {
@@ -71,6 +77,7 @@ impl ServeError {
             Self::Descriptors { needed, .. } => {
                 format!("raise the limit, for example with `ulimit -n {needed}`")
             }
+            Self::Keys(_) => "this build's OpenSSL lacks what old devices speak".to_owned(),
             Self::NoSuchRound { rounds, .. } => format!("choose a round from 1 to {rounds}"),
         }
     }
@@ -83,6 +90,12 @@ enum Role {
     Nuisance(Nuisance),
     Silent,
 }
+
+/// What every port of the town does.
+type Roles = BTreeMap<(Ipv4Addr, u16), Role>;
+
+/// A role with its place and, for a device's, its keys.
+type Prepared = ((Ipv4Addr, u16), Role, Option<Keys>);
 
 /// A role with the sockets that play it.
 #[derive(Debug)]
@@ -109,12 +122,18 @@ pub struct RunningTown {
     round: u32,
     posts: BTreeMap<(Ipv4Addr, u16), Post>,
     witness: Arc<Witness>,
+    ring: Arc<KeyRing>,
 }
 
 /// Plays a round of the town until told otherwise. Needs a Tokio runtime.
 pub async fn serve(town: &Town, round: u32) -> Result<RunningTown, ServeError> {
-    let mut running =
-        RunningTown { town: Arc::new(town.clone()), round, posts: BTreeMap::new(), witness: Arc::default() };
+    let mut running = RunningTown {
+        town: Arc::new(town.clone()),
+        round,
+        posts: BTreeMap::new(),
+        witness: Arc::default(),
+        ring: Arc::default(),
+    };
     running.advance(round).await?;
     Ok(running)
 }
@@ -168,8 +187,8 @@ impl RunningTown {
                 post.close().await;
             }
         }
-        for ((address, port), role) in wanted {
-            let post = self.open(address, port, role)?;
+        for ((address, port), role, keys) in self.with_keys(wanted).await? {
+            let post = self.open(address, port, role, keys)?;
             self.posts.insert((address, port), post);
         }
         self.round = round;
@@ -183,7 +202,35 @@ impl RunningTown {
         }
     }
 
-    fn open(&self, address: Ipv4Addr, port: u16, role: Role) -> Result<Post, ServeError> {
+    /// Makes the keys of parts before anybody visits them: a device that has to search for primes
+    /// first would answer too late. Not on the async workers.
+    async fn with_keys(&self, roles: Roles) -> Result<Vec<Prepared>, ServeError> {
+        let mut work = JoinSet::new();
+        let roles: Vec<((Ipv4Addr, u16), Role)> = roles.into_iter().collect();
+        let share = roles.len().div_ceil(KEY_MAKERS).max(1);
+        for chunk in roles.chunks(share).map(<[_]>::to_vec) {
+            let ring = Arc::clone(&self.ring);
+            work.spawn_blocking(move || {
+                let mut prepared = Vec::with_capacity(chunk.len());
+                for (place, role) in chunk {
+                    let keys = match &role {
+                        Role::Device(part) => Some(Keys::of(part, &ring)?),
+                        Role::Nuisance(_) | Role::Silent => None,
+                    };
+                    prepared.push((place, role, keys));
+                }
+                io::Result::Ok(prepared)
+            });
+        }
+        let mut prepared = Vec::with_capacity(roles.len());
+        while let Some(made) = work.join_next().await {
+            prepared.extend(made.map_err(io::Error::other).flatten().map_err(ServeError::Keys)?);
+        }
+        prepared.sort_by_key(|(place, ..)| *place);
+        Ok(prepared)
+    }
+
+    fn open(&self, address: Ipv4Addr, port: u16, role: Role, keys: Option<Keys>) -> Result<Post, ServeError> {
         let place = SocketAddrV4::new(address, port);
         let failed = |source| ServeError::Bind { place, source };
         assert!(address.is_loopback(), "the town lies on the loopback: Town::build checked it");
@@ -194,26 +241,21 @@ impl RunningTown {
         let stop = CancellationToken::new();
         let state = Arc::new(PortState::default());
         let witness = Arc::clone(&self.witness);
-        let task = match role.clone() {
-            Role::Device(part) => {
-                let act = Act {
-                    part,
-                    keys: OnceCell::new(),
-                    state: Arc::clone(&state),
-                    witness: Arc::clone(&witness),
-                };
+        let task = match (role.clone(), keys) {
+            (Role::Device(part), Some(keys)) => {
+                let act = Act { part, keys, state: Arc::clone(&state), witness: Arc::clone(&witness) };
                 let act = Arc::new(act);
                 tokio::spawn(attend(listener, stop.clone(), witness, move |stream| {
                     let act = Arc::clone(&act);
                     async move { act.play(stream).await }
                 }))
             }
-            Role::Nuisance(nuisance) => {
+            (Role::Nuisance(nuisance), _) => {
                 tokio::spawn(attend(listener, stop.clone(), witness, move |stream| {
                     persona::play_nuisance(nuisance, address, stream)
                 }))
             }
-            Role::Silent => unreachable!("returned above"),
+            (Role::Device(_) | Role::Silent, _) => unreachable!("a part has keys; silence returned above"),
         };
         Ok(Post::Playing { role, stop, task, state })
     }
@@ -243,21 +285,14 @@ impl Post {
 /// A part with what it needs from visitor to visitor.
 struct Act {
     part: Box<Part>,
-    keys: OnceCell<Keys>,
+    keys: Keys,
     state: Arc<PortState>,
     witness: Arc<Witness>,
 }
 
 impl Act {
     async fn play(&self, stream: tokio::net::TcpStream) -> io::Result<()> {
-        let keys = self.keys.get_or_try_init(|| self.prepare()).await?;
-        self.part.play(stream, keys, &self.state, &self.witness).await
-    }
-
-    /// Making an RSA key takes a moment: not on an async worker.
-    async fn prepare(&self) -> io::Result<Keys> {
-        let part = self.part.clone();
-        tokio::task::spawn_blocking(move || Keys::of(&part)).await.map_err(io::Error::other)?
+        self.part.play(stream, &self.keys, &self.state, &self.witness).await
     }
 }
 
@@ -301,7 +336,7 @@ fn listen(place: SocketAddrV4) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn raise_descriptor_limit(roles: &BTreeMap<(Ipv4Addr, u16), Role>) -> Result<(), ServeError> {
+fn raise_descriptor_limit(roles: &Roles) -> Result<(), ServeError> {
     let sockets: u64 = roles.values().map(|role| if *role == Role::Silent { 2 } else { 1 }).sum();
     let needed = sockets + DESCRIPTORS_SPARE;
     let limit = rlimit::increase_nofile_limit(
@@ -312,7 +347,7 @@ fn raise_descriptor_limit(roles: &BTreeMap<(Ipv4Addr, u16), Role>) -> Result<(),
 }
 
 /// What every port of the town does in a round.
-fn roles(town: &Town, round: u32) -> BTreeMap<(Ipv4Addr, u16), Role> {
+fn roles(town: &Town, round: u32) -> Roles {
     let state = town.round(round);
     let mut roles = BTreeMap::new();
     let all_ports = town.ports();

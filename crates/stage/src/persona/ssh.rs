@@ -16,6 +16,7 @@ pub(super) use self::exchange::HostKey;
 use self::packet::{Channel, Reader, put_string};
 use self::profile::Profile;
 use super::{Part, Stream, Witness, part_from};
+use crate::key::KeyRing;
 use crate::model::ServiceKind;
 
 const DISCONNECT: u8 = 1;
@@ -79,8 +80,8 @@ pub(super) async fn play<S: Stream>(
 }
 
 /// The host key of a part that speaks SSH. Takes a moment for RSA.
-pub(super) fn host_key(part: &Part) -> Result<Option<HostKey>, ErrorStack> {
-    profile(part).map(|profile| HostKey::make(part, profile)).transpose()
+pub(super) fn host_key(part: &Part, ring: &KeyRing) -> Result<Option<HostKey>, ErrorStack> {
+    profile(part).map(|profile| HostKey::make(part, profile, ring)).transpose()
 }
 
 fn profile(part: &Part) -> Option<&'static Profile> {

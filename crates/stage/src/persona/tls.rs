@@ -15,7 +15,7 @@ use tokio_openssl::SslStream;
 
 use super::Part;
 use crate::device::TlsState;
-use crate::key;
+use crate::key::{self, KeyRing};
 
 const DAY: i64 = 86_400;
 
@@ -25,9 +25,9 @@ pub(super) struct TlsContext(SslContext);
 
 impl TlsContext {
     /// Makes key and certificate of a part; `None` when it speaks no TLS. Takes a moment for RSA.
-    pub(super) fn of(part: &Part) -> Result<Option<Self>, ErrorStack> {
+    pub(super) fn of(part: &Part, ring: &KeyRing) -> Result<Option<Self>, ErrorStack> {
         let Some(model) = part.model.tls.as_ref().filter(|_| part.service().tls) else { return Ok(None) };
-        let key = private_key(part)?;
+        let key = private_key(part, ring)?;
         let certificate = certificate(part, &subject(&model.subject)?, &key)?;
         let mut builder = SslContext::builder(SslMethod::tls_server())?;
         // Level 0 lets weak keys, SHA-1 and TLS 1.0 through.
@@ -55,10 +55,10 @@ impl TlsContext {
 
 /// The key stays the device's when its certificate is renewed; only a key that is too weak is
 /// replaced.
-fn private_key(part: &Part) -> Result<PKey<Private>, ErrorStack> {
+fn private_key(part: &Part, ring: &KeyRing) -> Result<PKey<Private>, ErrorStack> {
     match part.tls {
-        TlsState::Rsa1024 => key::rsa(part.key_seed("tls weak"), 1024),
-        _ if part.rsa => key::rsa(part.key_seed("tls"), 2048),
+        TlsState::Rsa1024 => ring.rsa(part.key_seed("tls weak"), 1024),
+        _ if part.rsa => ring.rsa(part.key_seed("tls"), 2048),
         _ => PKey::from_ec_key(key::p256(part.key_seed("tls"))?),
     }
 }

@@ -12,7 +12,7 @@ use openssl::sign::Signer;
 
 use super::packet::{Reader, put_string};
 use super::profile::Profile;
-use crate::key;
+use crate::key::{self, KeyRing};
 use crate::persona::Part;
 
 const KEXDH_INIT: u8 = 30;
@@ -65,7 +65,7 @@ enum Secret {
 }
 
 impl HostKey {
-    pub(super) fn make(part: &Part, profile: &Profile) -> Result<Self, ErrorStack> {
+    pub(super) fn make(part: &Part, profile: &Profile, ring: &KeyRing) -> Result<Self, ErrorStack> {
         let mut blob = Vec::new();
         let secret = match profile.host_keys.as_str() {
             "ssh-ed25519" => {
@@ -85,7 +85,7 @@ impl HostKey {
                 Secret::OpenSsl(PKey::from_ec_key(key)?)
             }
             _ => {
-                let key = key::rsa(part.key_seed("ssh"), profile.rsa_bits)?;
+                let key = ring.rsa(part.key_seed("ssh"), profile.rsa_bits)?;
                 let rsa = key.rsa()?;
                 put_string(&mut blob, b"ssh-rsa");
                 put_number(&mut blob, &rsa.e().to_vec());
