@@ -9,6 +9,7 @@ import { Icon } from "../parts/Icon";
 import { Facts, PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Loaded } from "../parts/states";
+import { SurveyLink } from "../parts/SurveyLink";
 import { Said, Time } from "../parts/values";
 import { Condition, FindingState, Plain, Severity, Stage } from "../parts/words";
 import { NoticeState } from "./Notices";
@@ -272,9 +273,9 @@ function Turn({ event }: { event: Event }) {
     );
   if (event.survey_id)
     links.push(
-      <Link key="s" to={`/surveys/${event.survey_id}`}>
+      <SurveyLink key="s" id={event.survey_id}>
         {t("trail.survey")}
-      </Link>,
+      </SurveyLink>,
     );
   const separated = (nodes: React.ReactNode[]) =>
     nodes.map((node, i) => (

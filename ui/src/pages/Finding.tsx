@@ -5,6 +5,7 @@ import { useFinding } from "../api/queries";
 import { Facts, PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Loaded } from "../parts/states";
+import { SurveyLink } from "../parts/SurveyLink";
 import { Bytes, Said, Time } from "../parts/values";
 import { FindingState, Plain, Severity } from "../parts/words";
 
@@ -64,7 +65,7 @@ export function FindingPage() {
                         {" · "}
                         <Time at={evidence.at} seconds />
                         {" · "}
-                        <Link to={`/surveys/${evidence.survey_id}`}>{t("findings.survey")}</Link>
+                        <SurveyLink id={evidence.survey_id}>{t("findings.survey")}</SurveyLink>
                       </div>
                       <Bytes value={evidence.value} />
                       {evidence.blobs.length > 0 && (

@@ -1,11 +1,12 @@
 import { useTranslation } from "react-i18next";
-import { Link, useParams } from "react-router";
+import { useParams } from "react-router";
 
 import { useNotice } from "../api/queries";
 import { Icon } from "../parts/Icon";
 import { Facts, PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Loaded } from "../parts/states";
+import { SurveyLink } from "../parts/SurveyLink";
 import { number } from "../parts/text";
 import { Bytes, Said, Time } from "../parts/values";
 import { Plain } from "../parts/words";
@@ -71,9 +72,9 @@ export function NoticePage() {
                     [t("notices.sender"), <code key="f">{detail.sender}</code>],
                     [
                       t("notices.round"),
-                      <Link key="o" to={`/surveys/${notice.survey_id}`}>
+                      <SurveyLink key="o" id={notice.survey_id}>
                         {notice.round ? t("common.round", { round: notice.round }) : t("surveys.survey")}
-                      </Link>,
+                      </SurveyLink>,
                     ],
                     [t("notices.language"), <Plain key="l" list="language" word={notice.language} />],
                     [t("notices.protection"), <Plain key="p" list="protection" word={notice.protection} />],

@@ -6,6 +6,7 @@ import { ClearFilters, useFilters, WordChoice } from "../parts/Filters";
 import { PageHead } from "../parts/Page";
 import { ProviderChoice } from "../parts/ProviderChoice";
 import { List } from "../parts/Rows";
+import { SurveyLink } from "../parts/SurveyLink";
 import { Num, Said, Time } from "../parts/values";
 import { Plain, Tag } from "../parts/words";
 
@@ -61,7 +62,7 @@ export function NoticesPage() {
           {
             name: t("notices.round"),
             num: true,
-            cell: (row) => <Link to={`/surveys/${row.survey_id}`}>{row.round ?? "–"}</Link>,
+            cell: (row) => <SurveyLink id={row.survey_id}>{row.round ?? "–"}</SurveyLink>,
           },
           { name: t("notices.state"), cell: (row) => <NoticeState word={row.state} /> },
           { name: t("notices.protection"), cell: (row) => <Plain list="protection" word={row.protection} /> },

@@ -9,6 +9,7 @@ import { Outcome } from "../parts/Outcome";
 import { PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
+import { SurveyLink } from "../parts/SurveyLink";
 import { duration, number, percent } from "../parts/text";
 import { Num, Share, Time } from "../parts/values";
 
@@ -327,7 +328,7 @@ function Rounds({ rounds }: { rounds: Round[] }) {
               name: t("surveys.round"),
               head: true,
               cell: (row) => (
-                <Link to={`/surveys/${row.survey_id}`}>{t("common.round", { round: row.round })}</Link>
+                <SurveyLink id={row.survey_id}>{t("common.round", { round: row.round })}</SurveyLink>
               ),
             },
             { name: t("surveys.kind"), cell: (row) => t(`surveyKind.${row.kind}`) },

@@ -83,8 +83,10 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
   const navigate = useNavigate();
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
-  // A new page begins at its top.
-  useEffect(() => window.scrollTo(0, 0), [pathname]);
+  // A new page begins at its top. (Nothing is returned: new browsers give a promise here.)
+  useEffect(() => {
+    window.scrollTo(0, 0);
+  }, [pathname]);
   return (
     <div className="frame">
       <a
