@@ -132,9 +132,6 @@ pub(crate) struct Demo {
     /// Number of devices.
     #[arg(long, default_value_t = 420)]
     pub(crate) devices: usize,
-    /// Write the digest of sorted (target, outcome, finding, case axes) into the answer.
-    #[arg(long)]
-    pub(crate) digest: bool,
 }
 
 #[derive(Debug, Args)]
@@ -205,6 +202,24 @@ pub(crate) enum Mandate {
         #[arg(long)]
         reason: String,
     },
+    /// Issue the next revocation list, signed: nothing is sent on a stale one.
+    Renew {
+        /// Principal that issues it: the `authority` of the mandates it is for.
+        #[arg(long)]
+        authority: String,
+        /// OpenSSH private key of the authority; its passphrase from KENSHIN_PASSPHRASE.
+        #[arg(long, short)]
+        key: PathBuf,
+        /// Revoke this mandate too.
+        #[arg(long, value_name = "ID")]
+        revoke: Vec<String>,
+        /// Why it is revoked.
+        #[arg(long, default_value = "revoked by its authority")]
+        reason: String,
+        /// The list; default: mandates/revocations.toml in the home.
+        #[arg(long)]
+        list: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -227,6 +242,12 @@ pub(crate) struct SurveySpec {
     /// Seed of the order; default: drawn.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// The targets are on this machine or in the same room: short waits.
+    #[arg(long)]
+    pub(crate) near: bool,
+    /// Most attempts of the dictionary at one device, ever (at most 10).
+    #[arg(long, value_name = "N")]
+    pub(crate) credential_attempts: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -335,9 +356,8 @@ pub(crate) enum Case {
     },
     /// Survey the open cases and their providers' pools again, and judge what became of each.
     Recheck {
-        /// Id of the mandate.
-        #[arg(long)]
-        mandate: String,
+        #[command(flatten)]
+        spec: SurveySpec,
         /// Only these cases; default: every case that is not closed.
         id: Vec<kenshin_observation::CaseId>,
     },

@@ -34,7 +34,7 @@ impl<T: Serialize> Rows<T> {
             }
             Format::Table => {
                 let mut table = comfy_table::Table::new();
-                table.load_preset("                   ").set_header(self.columns);
+                table.load_style(comfy_table::presets::NOTHING).set_header(self.columns);
                 for item in &self.items {
                     table.add_row((self.cells)(item).iter().map(|cell| visible(cell)));
                 }

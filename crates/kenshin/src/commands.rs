@@ -1,0 +1,108 @@
+//! One module a noun; each command calls one act and prints its answer.
+
+mod case;
+mod demo;
+mod doctor;
+mod finding;
+mod intel;
+mod mandate;
+mod provider;
+mod report;
+mod serve;
+mod survey;
+mod town;
+
+use std::time::Duration;
+
+use clap::CommandFactory;
+use kenshin_lake::Limits;
+use kenshin_observation::Messages;
+use kenshin_observatory::{Edge, Home, Observatory};
+
+use crate::cli::{Cli, Command, Format};
+use crate::exit::Exit;
+use crate::output::print_text;
+
+/// What every command may need.
+pub(crate) struct Context<'a> {
+    pub(crate) cli: &'a Cli,
+    pub(crate) home: Home,
+    pub(crate) edge: Edge,
+}
+
+impl Context<'_> {
+    /// The home, opened.
+    pub(crate) async fn open(&self) -> anyhow::Result<Observatory> {
+        Ok(Observatory::open(&self.home, &self.edge).await?)
+    }
+
+    /// How rows are printed.
+    pub(crate) fn format(&self) -> Format {
+        self.cli.format
+    }
+
+    /// The reader's language: as asked for, else from LANG, else English.
+    pub(crate) fn language(&self) -> String {
+        self.cli.lang.clone().unwrap_or_else(|| {
+            let lang = std::env::var("LC_ALL").or_else(|_| std::env::var("LANG")).unwrap_or_default();
+            if lang.starts_with("ja") { "ja".to_owned() } else { "en".to_owned() }
+        })
+    }
+
+    /// Talk: to standard error unless asked to be quiet.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.cli.quiet {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let context = Context { cli, home: Home::at(&cli.home), edge: Edge::system() };
+    match &cli.command {
+        Command::Demo(options) => demo::run(&context, options).await,
+        Command::Init(options) => doctor::init(&context, options).await,
+        Command::Doctor => doctor::doctor(&context).await,
+        Command::Serve(options) => serve::serve(&context, options).await,
+        Command::Sensor(options) => serve::sensor(&context, options).await,
+        Command::Mandate(command) => mandate::run(&context, command).await,
+        Command::Survey(command) => survey::run(&context, command).await,
+        Command::Intel(command) => intel::run(&context, command).await,
+        Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
+        Command::Finding(command) => finding::run(&context, command).await,
+        Command::Case(command) => case::run(&context, command).await,
+        Command::Provider(command) => provider::run(&context, command).await,
+        Command::Report(command) => report::run(&context, command).await,
+        Command::Town(command) => town::run(&context, command).await,
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print_text(&String::from_utf8_lossy(&page))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn sql(context: &Context<'_>, query: &str, rows: usize, seconds: u64) -> anyhow::Result<Exit> {
+    let observatory = context.open().await?;
+    let limits = Limits { rows, time: Duration::from_secs(seconds), ..Limits::default() };
+    let answer = observatory.lake().await.map_err(anyhow::Error::new)?.query(query, limits).await;
+    let answer = answer.map_err(|error| anyhow::Error::new(kenshin_observatory::ActError::from(error)))?;
+    let format = match context.format() {
+        Format::Table => kenshin_lake::Format::Table,
+        Format::Json => kenshin_lake::Format::Json,
+        Format::Csv => kenshin_lake::Format::Csv,
+    };
+    let mut text = answer.render(format)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    print_text(&text)?;
+    Ok(if answer.rows() == 0 { Exit::No } else { Exit::Done })
+}
+
+/// Prose for a code in the reader's language, with hostile arguments made visible.
+pub(crate) fn prose(messages: &Messages, language: &str, explanation: &kenshin_observation::Explanation) -> String {
+    messages.render_with(language, &explanation.code, &explanation.args, crate::output::visible)
+}

@@ -1,0 +1,244 @@
+//! `survey`: plan, run, resume, stop, list, show.
+
+use kenshin_casework::{PageRequest, Survey as Stored, SurveyKind};
+use kenshin_observation::SurveyId;
+use kenshin_observatory::{Observatory, Planned, SurveyEnd, SurveyRequest, Worker};
+use kenshin_survey::plan::Manner;
+use kenshin_survey::progress::Progress;
+use kenshin_survey::run::Ending;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::Context;
+use super::serve::stop_token;
+use crate::cli::{Format, Survey, SurveySpec};
+use crate::exit::Exit;
+use crate::output::{Rows, print_json, print_text, thousands};
+use crate::progress::{Line, duration};
+
+pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Result<Exit> {
+    let observatory = context.open().await?;
+    match command {
+        Survey::Plan(spec) => {
+            let planned = observatory.plan(&request(spec))?;
+            print_plan(context, &planned)?;
+            Ok(Exit::Done)
+        }
+        Survey::Run(spec) => {
+            let planned = observatory.plan(&request(spec))?;
+            let survey = observatory.store_plan(&planned, SurveyKind::Survey).await?;
+            context.say(&format!(
+                "survey {}: {} addresses × {} ports, about {} at the mandate's rate",
+                survey.survey_id,
+                thousands(planned.summary.addresses),
+                planned.summary.ports,
+                duration(planned.summary.duration_s)
+            ));
+            execute(context, &observatory, survey.survey_id).await
+        }
+        Survey::Resume { id } => execute(context, &observatory, *id).await,
+        Survey::Stop { id } => {
+            observatory.stop_survey(*id).await?;
+            context.say(&format!("survey {id} stops within a second; `kenshin survey resume {id}` goes on"));
+            Ok(Exit::Done)
+        }
+        Survey::List => list(context, &observatory).await,
+        Survey::Show { id } => show(context, &observatory, *id).await,
+    }
+}
+
+/// A request as the arguments state it.
+pub(crate) fn request(spec: &SurveySpec) -> SurveyRequest {
+    let near = spec.near;
+    let mut manner = if near { Manner::LOCAL } else { Manner::INTERNET };
+    manner.connections_max = spec.concurrency;
+    if let Some(attempts) = spec.credential_attempts {
+        manner.credential_attempts_max = attempts;
+    }
+    SurveyRequest {
+        mandate: spec.mandate.clone(),
+        targets: spec.target.clone(),
+        ports: spec.port.clone(),
+        checks: spec.check.clone(),
+        manner,
+        seed: spec.seed,
+    }
+}
+
+/// Hands a survey to the sensor of this machine and works until it has ended.
+pub(crate) async fn execute(context: &Context<'_>, observatory: &Observatory, id: SurveyId) -> anyhow::Result<Exit> {
+    let mut worker = Worker::open(observatory)?;
+    let survey = observatory.casework().survey(observatory.org(), id).await?;
+    if survey.assessed_at.is_some() {
+        context.say(&format!("survey {id} is finished and assessed already"));
+        return Ok(Exit::Done);
+    }
+    if survey.state == kenshin_casework::SurveyState::Finished {
+        // A crash between the last slice and the assessment.
+        worker.ingest().await?;
+        let assessment = observatory.assess(id).await?;
+        context.say(&format!("survey {id} was finished; assessed now"));
+        if context.format() == Format::Json {
+            print_json(&assessment)?;
+        }
+        return Ok(Exit::Done);
+    }
+    observatory.enqueue_survey(id).await?;
+    let (report, mut reported) = watch::channel(Progress::default());
+    let (stop, stopped) = watch::channel(false);
+    let interrupt = stop_token();
+    let line = Line::new(context.cli.quiet);
+    let end = {
+        let work = async {
+            // Older jobs of the queue come first.
+            loop {
+                match worker.work_once(&report, &stopped).await? {
+                    Some(end) if end.survey_id == id => break Ok(Some(end)),
+                    Some(_) => {}
+                    None => break Ok::<_, kenshin_observatory::ActError>(None),
+                }
+            }
+        };
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                end = &mut work => break end,
+                Ok(()) = reported.changed() => line.show(&reported.borrow_and_update()),
+                () = interrupt.cancelled(), if !*stop.borrow() => {
+                    context.say("stopping; what is done is kept");
+                    stop.send_replace(true);
+                }
+            }
+        }
+    };
+    line.done();
+    match end? {
+        None => {
+            context.say(&format!("survey {id} was taken by another sensor"));
+            Ok(Exit::No)
+        }
+        Some(end) => finish(context, &end),
+    }
+}
+
+fn finish(context: &Context<'_>, end: &SurveyEnd) -> anyhow::Result<Exit> {
+    let progress = &end.run.progress;
+    if context.format() == Format::Json {
+        print_json(end)?;
+    } else {
+        let mut text = format!(
+            "survey {}\ntargets done  {} of {}\nexchanges     {}\nanswered      {}\n",
+            end.survey_id,
+            thousands(progress.targets_done),
+            thousands(progress.targets_total),
+            thousands(progress.sent),
+            thousands(progress.answered)
+        );
+        if let Some(assessment) = &end.assessment {
+            text.push_str(&format!(
+                "findings      {}\ncases opened  {}\ncases judged  {}\nremedied      {}\nexposure over {}\nrelapsed      {}\n",
+                assessment.findings,
+                assessment.opened,
+                assessment.judged,
+                assessment.remedied,
+                assessment.exposure_ended,
+                assessment.relapsed
+            ));
+        }
+        print_text(&text)?;
+    }
+    Ok(match &end.run.ending {
+        Ending::Finished => Exit::Done,
+        Ending::Stopped => {
+            context.say(&format!("stopped; `kenshin survey resume {}` goes on", end.survey_id));
+            Exit::No
+        }
+        Ending::Paused { code } | Ending::Ended { code } => {
+            context.say(&format!("the mandate lets nothing be sent: {code}"));
+            Exit::No
+        }
+    })
+}
+
+pub(crate) fn print_plan(context: &Context<'_>, planned: &Planned) -> anyhow::Result<()> {
+    let summary = &planned.summary;
+    if context.format() == Format::Json {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            plan: &'a kenshin_survey::plan::SurveyPlan,
+            summary: &'a kenshin_survey::plan::PlanSummary,
+        }
+        return print_json(&Answer { plan: &planned.plan, summary });
+    }
+    let messages = kenshin_observation::Messages::builtin();
+    let mut text = format!(
+        "mandate     {}\naddresses   {}\nports       {}\nexchanges   {} to {}\nduration    about {} (bound by the {} rate)\nslices      {}\nchecks      {}\n",
+        planned.plan.mandate_id,
+        thousands(summary.addresses),
+        thousands(summary.ports),
+        thousands(summary.exchanges),
+        thousands(summary.exchanges_max),
+        duration(summary.duration_s),
+        summary.bound_by,
+        thousands(summary.slices),
+        planned.plan.checks.iter().map(|check| check.as_str()).collect::<Vec<_>>().join(", "),
+    );
+    for excluded in &summary.excluded {
+        text.push_str(&format!("left out    {} ({})\n", excluded.addresses, excluded.reason));
+    }
+    for code in &summary.lost {
+        text.push_str(&format!("note        {}\n", messages.render(&context.language(), code, &Default::default())));
+    }
+    text.push_str("nothing was sent\n");
+    print_text(&text)
+}
+
+async fn list(context: &Context<'_>, observatory: &Observatory) -> anyhow::Result<Exit> {
+    let items = observatory.casework().surveys(observatory.org(), None, &PageRequest::first()).await?.items;
+    let none = items.is_empty();
+    Rows {
+        columns: &["ID", "PROGRAMME", "ROUND", "KIND", "STATE", "CREATED", "TARGETS", "RESPONDERS", "FINDINGS"],
+        right: &[2, 6, 7, 8],
+        items,
+        cells: |survey: &Stored| {
+            vec![
+                survey.survey_id.to_string(),
+                survey.programme.clone(),
+                survey.round.to_string(),
+                survey.kind.to_string(),
+                survey.state.to_string(),
+                survey.created_at.to_string(),
+                thousands(survey.totals.targets_covered),
+                thousands(survey.totals.responders),
+                thousands(survey.totals.findings),
+            ]
+        },
+    }
+    .print(context.format())?;
+    Ok(if none { Exit::No } else { Exit::Done })
+}
+
+async fn show(context: &Context<'_>, observatory: &Observatory, id: SurveyId) -> anyhow::Result<Exit> {
+    let survey = observatory.casework().survey(observatory.org(), id).await?;
+    if context.format() == Format::Json {
+        print_json(&survey)?;
+        return Ok(Exit::Done);
+    }
+    let time = |time: Option<kenshin_observation::TimeUs>| time.map_or_else(|| "-".to_owned(), |t| t.to_string());
+    print_text(&format!(
+        "survey      {}\nprogramme   {}, round {}\nkind        {}\nstate       {}{}\nmandate     {}\nstarted     {}\nended       {}\nassessed    {}\nnotified    {}\n{}",
+        survey.survey_id,
+        survey.programme,
+        survey.round,
+        survey.kind,
+        survey.state,
+        survey.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})")),
+        survey.mandate_digest,
+        time(survey.started_at),
+        time(survey.ended_at),
+        time(survey.assessed_at),
+        time(survey.notified_at),
+        super::report::totals_text(&survey.totals),
+    ))?;
+    Ok(Exit::Done)
+}
