@@ -190,10 +190,10 @@ try {
   const pages = [
     ["/", "概況", "overview"],
     ["/findings", "所見", "findings"],
-    ["/cases", "案件", "cases"],
+    ["/cases", "事案", "cases"],
     ["/notices", "通知", "notices"],
     ["/surveys", "調査", "surveys"],
-    ["/mandates", "実施許可書", "mandates"],
+    ["/mandates", "命令書", "mandates"],
     ["/providers", "事業者", "providers"],
     ["/audit", "監査記録", "audit"],
   ];

@@ -41,7 +41,7 @@ function escaped(text: string): string {
 function option(spec: ChartSpec, label: string, ink: Ink): EChartsCoreOption {
   const text = { color: ink.quiet, fontFamily: ink.font, fontSize: 12 };
   const base: EChartsCoreOption = {
-    animationDuration: 250,
+    animation: false,
     aria: { enabled: true, label: { description: label } },
     textStyle: { fontFamily: ink.font },
     tooltip: {
@@ -107,7 +107,7 @@ function option(spec: ChartSpec, label: string, ink: Ink): EChartsCoreOption {
   return {
     ...base,
     grid: { left: 12, right: 24, top: 16, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    xAxis: { ...category, boundaryGap: spec.categories.length === 1 },
+    xAxis: { ...category, boundaryGap: spec.categories.length < 4 },
     yAxis: value,
     series: spec.series.map((series) => {
       const solid = series.style === "solid";

@@ -33,12 +33,12 @@ export function useCaseColumns(): Column<Row>[] {
       name: t("cases.device"),
       head: true,
       cell: (row) => (
-        <>
+        <div className="roomy">
           <Link to={`/cases/${row.case_id}`}>
             {row.product ? <Said value={row.product} /> : t("cases.unknownDevice")}
           </Link>
-          <code className="under">{row.endpoint}</code>
-        </>
+          <code className="under nowrap">{row.endpoint}</code>
+        </div>
       ),
     },
     {
@@ -71,7 +71,11 @@ export function useCaseColumns(): Column<Row>[] {
     },
     {
       name: t("cases.provider"),
-      cell: (row) => row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>,
+      cell: (row) => (
+        <div className="roomy">
+          {row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>}
+        </div>
+      ),
     },
     { name: t("cases.findings"), num: true, cell: (row) => <Num value={row.findings} /> },
     { name: t("cases.opened"), cell: (row) => <Time at={row.opened_at} day /> },

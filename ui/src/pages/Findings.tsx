@@ -70,15 +70,22 @@ export function FindingsPage() {
             ),
           },
           { name: t("findings.severity"), cell: (row) => <Severity word={row.severity} /> },
-          { name: t("findings.endpoint"), cell: (row) => <code className="nowrap">{row.endpoint}</code> },
           {
             name: t("findings.product"),
-            cell: (row) =>
-              row.product ? <Said value={row.product} /> : <span className="faint">{t("common.unknown")}</span>,
+            cell: (row) => (
+              <div className="roomy">
+                {row.product ? <Said value={row.product} /> : <span className="faint">{t("common.unknown")}</span>}
+                <code className="under nowrap">{row.endpoint}</code>
+              </div>
+            ),
           },
           {
             name: t("findings.provider"),
-            cell: (row) => row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>,
+            cell: (row) => (
+              <div className="roomy">
+                {row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>}
+              </div>
+            ),
           },
           {
             name: t("findings.remedy"),

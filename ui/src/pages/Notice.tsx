@@ -40,7 +40,7 @@ export function NoticePage() {
                 <section>
                   <h2 style={{ marginBottom: "0.5rem" }}>{t("notices.text")}</h2>
                   <div className="sheet">
-                    <pre className="letter" lang={notice.language}>
+                    <pre className="letter" lang={notice.language} tabIndex={0}>
                       <Said value={detail.text} lines />
                     </pre>
                   </div>

@@ -65,6 +65,7 @@ function Figures({ overview, last }: { overview: Overview; last: Round }) {
   const assets = overview.kinds.reduce((sum, kind) => sum + kind.findings, 0);
   const noAddressee = cases.reason["no-addressee"] ?? 0;
   const open = last.cases_open;
+  const judged = overview.rounds.some((round) => Object.keys(round.judged).length > 0);
   const of = (count: number, whole: number) => percent(count, whole) ?? t("common.none");
   return (
     <>
@@ -103,8 +104,8 @@ function Figures({ overview, last }: { overview: Overview; last: Round }) {
         <Outcome
           notified={cases.notified}
           outcome={cases.outcome}
-          source={t("overview.outcomeSource", { round: last.round })}
-          remark={t("overview.outcomeNote")}
+          source={judged ? t("overview.outcomeSource", { round: last.round }) : t("overview.curveSource")}
+          remark={judged ? t("overview.outcomeNote") : t("overview.outcomeFirst")}
           aside={
             cases.notice_to_remedy.median_s === null || cases.notice_to_remedy.median_s === undefined
               ? undefined
@@ -132,31 +133,12 @@ function Curve({ rounds }: { rounds: Round[] }) {
   const { t } = useTranslation();
   const title = t("overview.curveTitle");
   const open = t("overview.curveOpen");
-  const notified = t("overview.curveNotified");
   return (
     <Figure
       id="curve"
       title={title}
       unit={t("overview.curveUnit")}
       source={t("overview.curveSource")}
-      legend={
-        <>
-          <span>
-            <svg width="22" height="8" aria-hidden="true">
-              <path d="M0 4h22" stroke="var(--accent)" strokeWidth="2" />
-              <circle cx="11" cy="4" r="3.5" fill="var(--accent)" />
-            </svg>
-            {open}
-          </span>
-          <span>
-            <svg width="22" height="8" aria-hidden="true">
-              <path d="M0 4h6m10 0h6" stroke="var(--ink-2)" strokeWidth="2" strokeDasharray="3 2" />
-              <circle cx="11" cy="4" r="3" fill="none" stroke="var(--ink-2)" strokeWidth="1.5" />
-            </svg>
-            {notified}
-          </span>
-        </>
-      }
       table={
         <Table
           caption={title}
@@ -166,8 +148,11 @@ function Curve({ rounds }: { rounds: Round[] }) {
             { name: t("surveys.round"), head: true, cell: (row) => t("common.round", { round: row.round }) },
             { name: t("overview.ended"), cell: (row) => <Time at={row.at} /> },
             { name: open, num: true, cell: (row) => <Num value={row.cases_open} /> },
-            { name: notified, num: true, cell: (row) => <Num value={row.notified} /> },
-            { name: t("overview.noAddressee"), num: true, cell: (row) => <Num value={row.no_addressee} /> },
+            {
+              name: t("overview.coverage"),
+              num: true,
+              cell: (row) => <Share count={row.targets.count} of={row.targets.of} />,
+            },
           ]}
         />
       }
@@ -178,10 +163,7 @@ function Curve({ rounds }: { rounds: Round[] }) {
         spec={{
           type: "lines",
           categories: rounds.map((row) => t("common.round", { round: row.round })),
-          series: [
-            { name: open, values: rounds.map((row) => row.cases_open), style: "solid", area: true },
-            { name: notified, values: rounds.map((row) => row.notified), style: "dashed" },
-          ],
+          series: [{ name: open, values: rounds.map((row) => row.cases_open), style: "solid", area: true }],
         }}
       />
     </Figure>
@@ -328,10 +310,12 @@ function Rounds({ rounds }: { rounds: Round[] }) {
               name: t("surveys.round"),
               head: true,
               cell: (row) => (
-                <SurveyLink id={row.survey_id}>{t("common.round", { round: row.round })}</SurveyLink>
+                <span className="nowrap">
+                  <SurveyLink id={row.survey_id}>{t("common.round", { round: row.round })}</SurveyLink>
+                  <span className="under">{t(`surveyKind.${row.kind}`)}</span>
+                </span>
               ),
             },
-            { name: t("surveys.kind"), cell: (row) => t(`surveyKind.${row.kind}`) },
             { name: t("overview.ended"), cell: (row) => <Time at={row.at} /> },
             {
               name: t("overview.coverage"),
@@ -347,7 +331,7 @@ function Rounds({ rounds }: { rounds: Round[] }) {
             { name: t("nav.findings"), num: true, cell: (row) => <Num value={row.findings} /> },
             { name: t("condition.affected"), num: true, cell: (row) => judged(row, "affected") },
             { name: t("condition.clean"), num: true, cell: (row) => judged(row, "clean") },
-            { name: t("condition.service-gone"), num: true, cell: (row) => judged(row, "service-gone") },
+            { name: <span className="wrap">{t("condition.service-gone")}</span>, num: true, cell: (row) => judged(row, "service-gone") },
             { name: t("condition.elsewhere"), num: true, cell: (row) => judged(row, "elsewhere") },
             { name: t("condition.replaced"), num: true, cell: (row) => judged(row, "replaced") },
             { name: t("condition.unobservable"), num: true, cell: (row) => judged(row, "unobservable") },
