@@ -25,8 +25,8 @@ export const REASONS = [
   "no-addressee",
 ] as const;
 
-/** The columns of a list of cases. */
-export function useCaseColumns(): Column<Row>[] {
+/** The columns of a list of cases; of one provider, its name is not said again. */
+export function useCaseColumns(ofOneProvider = false): Column<Row>[] {
   const { t } = useTranslation();
   return [
     {
@@ -69,16 +69,19 @@ export function useCaseColumns(): Column<Row>[] {
       num: true,
       cell: (row) => (row.episode > 1 ? <Tag strong>{row.episode}</Tag> : <span className="faint">1</span>),
     },
-    {
-      name: t("cases.provider"),
-      cell: (row) => (
-        <div className="roomy">
-          {row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>}
-        </div>
-      ),
-    },
+    ...(ofOneProvider
+      ? []
+      : [
+          {
+            name: t("cases.provider"),
+            cell: (row: Row) => (
+              <div className="roomy">
+                {row.provider?.name ?? <span className="faint">{t("common.noAddressee")}</span>}
+              </div>
+            ),
+          },
+        ]),
     { name: t("cases.findings"), num: true, cell: (row) => <Num value={row.findings} /> },
-    { name: t("cases.opened"), cell: (row) => <Time at={row.opened_at} day /> },
     { name: t("cases.notified"), cell: (row) => <Time at={row.notified_at} day /> },
     { name: t("cases.judged"), cell: (row) => <Time at={row.judged_at} day /> },
   ];

@@ -17,7 +17,7 @@ export function NoticePage() {
   const { t } = useTranslation();
   const { id = "" } = useParams();
   const query = useNotice(id);
-  const columns = useCaseColumns();
+  const columns = useCaseColumns(true);
   return (
     <>
       <PageHead
