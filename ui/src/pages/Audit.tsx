@@ -25,7 +25,7 @@ export function AuditPage() {
           {
             name: t("audit.object"),
             cell: (row) => (
-              <code>
+              <code className="long">
                 <Said value={row.object} />
               </code>
             ),
@@ -33,7 +33,7 @@ export function AuditPage() {
           {
             name: t("audit.detail"),
             cell: (row) => (
-              <span className="small quiet">
+              <span className="small quiet long">
                 <Said value={row.detail} />
               </span>
             ),
