@@ -56,13 +56,11 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the whole circle on a simulated town, then open the dashboard.
-    #[command(
-        long_about = "Run the whole circle on a simulated town, then open the dashboard.\n\n\
+    #[command(long_about = "Run the whole circle on a simulated town, then open the dashboard.\n\n\
         A town of invented providers and devices starts on 127.0.0.0/8. A mandate is signed with throw-away keys, \
         the town is surveyed, findings are assessed, notices go into the outbox, two simulated weeks pass in which \
         some owners mend their devices, the cases are checked again, and the run scores itself against the town's \
-        answer key. No root, no network, nothing outside of this machine."
-    )]
+        answer key. No root, no network, nothing outside of this machine.")]
     Demo(Demo),
     /// Make a home: settings, database, sensor key, first user.
     Init(Init),
@@ -82,9 +80,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Intel(Intel),
     /// Ask the lake in SQL (read-only).
-    #[command(after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
+    #[command(
+        after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
         WHERE outcome = 'answered' AND in_cidr(subject_addr, '203.0.113.0/24') LIMIT 20\"\n\
-        Tables: observations, coverage, batches, blobs, salts. `SELECT * FROM observations LIMIT 1` shows the columns.")]
+        Tables: observations, coverage, batches, blobs, salts. `SELECT * FROM observations LIMIT 1` shows the columns."
+    )]
     Sql {
         /// The query.
         query: String,

@@ -103,6 +103,10 @@ async fn sql(context: &Context<'_>, query: &str, rows: usize, seconds: u64) -> a
 }
 
 /// Prose for a code in the reader's language, with hostile arguments made visible.
-pub(crate) fn prose(messages: &Messages, language: &str, explanation: &kenshin_observation::Explanation) -> String {
+pub(crate) fn prose(
+    messages: &Messages,
+    language: &str,
+    explanation: &kenshin_observation::Explanation,
+) -> String {
     messages.render_with(language, &explanation.code, &explanation.args, crate::output::visible)
 }

@@ -40,8 +40,9 @@ fn main() -> ExitCode {
 /// Talk goes to standard error: warnings by default, more with `-v`, exactly what KENSHIN_LOG says.
 fn log(verbose: u8) {
     let default = match verbose {
-        0 => "warn",
-        1 => "info,datafusion=warn,deltalake=warn",
+        // Delta's kernel reports a table that is not there yet as an error of its own.
+        0 => "warn,buoyant_kernel=off",
+        1 => "info,datafusion=warn,deltalake=warn,buoyant_kernel=off",
         _ => "debug,datafusion=info,deltalake=info,sqlx=info",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KENSHIN_LOG")

@@ -43,8 +43,7 @@ impl<T: Serialize> Rows<T> {
                         column.set_cell_alignment(comfy_table::CellAlignment::Right);
                     }
                 }
-                let text: String =
-                    table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+                let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
                 print_text(&text)
             }
         }

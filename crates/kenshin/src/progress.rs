@@ -18,8 +18,13 @@ impl Line {
     pub(crate) fn new(quiet: bool) -> Self {
         let bar = ProgressBar::new(0);
         let shown = !quiet && std::io::stderr().is_terminal();
-        bar.set_draw_target(if shown { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() });
-        let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}").expect("the template is right");
+        bar.set_draw_target(if shown {
+            ProgressDrawTarget::stderr_with_hz(8)
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        let style =
+            ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}").expect("the template is right");
         bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
         bar.enable_steady_tick(Duration::from_millis(250));
         Self { bar }
@@ -40,7 +45,8 @@ impl Line {
 
 /// One line of words.
 pub(crate) fn describe(progress: &Progress) -> String {
-    let hits: Vec<String> = progress.hits.iter().map(|(protocol, count)| format!("{protocol} {count}")).collect();
+    let hits: Vec<String> =
+        progress.hits.iter().map(|(protocol, count)| format!("{protocol} {count}")).collect();
     let eta = progress.eta_s.map_or_else(String::new, |s| format!(", {} left", duration(s)));
     let waiting = match &progress.waiting {
         None => String::new(),

@@ -154,7 +154,8 @@ pub async fn run(home: &Home, options: &DemoOptions, mut watch: impl FnMut(Step)
         targets: Vec::new(),
         ports: Vec::new(),
         checks: Vec::new(),
-        manner: Manner { credential_attempts_max: 6, ..Manner::LOCAL },
+        // Four services of a device with six entries each.
+        manner: Manner { credential_attempts_max: 24, ..Manner::LOCAL },
         seed: Some(options.seed),
     };
     let planned = observatory.plan(&request)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kenshin_casework::{CaseFilter, CaseState, NewSurvey, PageRequest, Survey, SurveyKind};
+use kenshin_casework::{CaseFilter, CaseState, CloseReason, NewSurvey, PageRequest, Survey, SurveyKind};
 use kenshin_mandate::{AddressSet, VerifiedMandate};
 use kenshin_observation::{CaseId, Check, Prefix, SurveyId, Tlp};
 use kenshin_survey::credential::Dictionary;
@@ -76,13 +76,21 @@ impl Observatory {
         self.plan_over(request, &mandate, Some(targets))
     }
 
-    /// Cases that a re-check looks at: those named, or all that are not closed.
+    /// Cases that a re-check looks at: those named, or all that are not closed, and those that
+    /// nobody could be told about, which are as open as before.
     pub(crate) async fn cases_to_recheck(&self, only: &[CaseId]) -> Result<Vec<CaseState>, ActError> {
-        let filter = CaseFilter { not_closed: true, ..CaseFilter::default() };
+        let open = CaseFilter { not_closed: true, ..CaseFilter::default() };
+        let untold = CaseFilter { close_reason: Some(CloseReason::NoAddressee), ..CaseFilter::default() };
+        let mut cases = self.cases_of(&open, only).await?;
+        cases.extend(self.cases_of(&untold, only).await?);
+        Ok(cases)
+    }
+
+    async fn cases_of(&self, filter: &CaseFilter, only: &[CaseId]) -> Result<Vec<CaseState>, ActError> {
         let mut cases = Vec::new();
         let mut page = PageRequest { after: None, limit: kenshin_casework::PAGE_MAX };
         loop {
-            let found = self.casework().cases(&self.viewer(), &filter, &page).await?;
+            let found = self.casework().cases(&self.viewer(), filter, &page).await?;
             let next = PageRequest::following(&found);
             cases.extend(
                 found.items.into_iter().filter(|case| only.is_empty() || only.contains(&case.case_id)),

@@ -273,6 +273,16 @@ impl Worker {
         let authority = self.observatory.authority();
         let mandate = authority.mandate(&plan.mandate_id, now)?;
         if let Some(gate) = self.gates.get(mandate.digest()) {
+            // It knows the lists of its last run; today's are read before it is asked again.
+            let list = authority.revocation(&mandate, &authority.roots()?, now)?;
+            let mut known = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.narrow(&authority.narrowing()?);
+            if let Some(list) = list {
+                known
+                    .refresh(list)
+                    .map_err(|error| ActError::no(error.to_string()).with_hint(error.hint()))?;
+            }
+            drop(known);
             return Ok(gate.clone());
         }
         let digest = mandate.digest().to_owned();

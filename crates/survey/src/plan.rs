@@ -412,7 +412,7 @@ impl Manner {
             ("limits.bytes_max", limits.bytes_max, 1, 1 << 20),
             ("limits.steps_max", limits.steps_max.into(), 1, 1 << 16),
             ("limits.connections_max", limits.connections_max.into(), 1, 16),
-            ("credential_attempts_max", self.credential_attempts_max.into(), 1, 10),
+            ("credential_attempts_max", self.credential_attempts_max.into(), 1, 32),
         ];
         match checks.into_iter().find(|(_, value, min, max)| value < min || value > max) {
             Some((what, value, min, max)) => Err(PlanError::Limit { what, value, min, max }),

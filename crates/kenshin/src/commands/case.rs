@@ -15,7 +15,11 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
     let actor = Observatory::rule("command-line");
     match command {
         Case::List { stage, condition, limit } => {
-            let stage = stage.as_deref().map(str::parse::<Stage>).transpose().map_err(|e| ActError::input(e.to_string()))?;
+            let stage = stage
+                .as_deref()
+                .map(str::parse::<Stage>)
+                .transpose()
+                .map_err(|e| ActError::input(e.to_string()))?;
             let filter = CaseFilter { stage, condition: *condition, ..CaseFilter::default() };
             list(context, &observatory, &filter, *limit).await
         }
@@ -27,21 +31,31 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
             } else {
                 print_text(&format!(
                     "notices sent      {}\nfailed            {}\nuncertain         {}\ncases told about  {}\nno addressee      {}\nsuppressed        {}\n",
-                    done.sent, done.failed, done.uncertain, done.queued.cases, done.queued.no_addressee, done.queued.suppressed
+                    done.sent,
+                    done.failed,
+                    done.uncertain,
+                    done.queued.cases,
+                    done.queued.no_addressee,
+                    done.queued.suppressed
                 ))?;
             }
             if done.uncertain > 0 {
-                context.say("hint: an uncertain delivery is never sent again by itself; look at it in the dashboard");
+                context.say(
+                    "hint: an uncertain delivery is never sent again by itself; look at it in the dashboard",
+                );
             }
             Ok(if done.failed + done.uncertain > 0 { Exit::Outside } else { Exit::Done })
         }
         Case::Ack { id, note } => {
-            let state = casework.acknowledge_case(&viewer, *id, &actor, note, now).await.map_err(ActError::from)?;
+            let state =
+                casework.acknowledge_case(&viewer, *id, &actor, note, now).await.map_err(ActError::from)?;
             context.say(&format!("case {id} is {}", state.stage));
             Ok(Exit::Done)
         }
         Case::Close { id, reason, note } => {
-            let reason = reason.parse().map_err(|e: kenshin_observation::UnknownWord| ActError::input(e.to_string()))?;
+            let reason = reason
+                .parse()
+                .map_err(|e: kenshin_observation::UnknownWord| ActError::input(e.to_string()))?;
             casework.close_case(&viewer, *id, &actor, reason, note, now).await.map_err(ActError::from)?;
             context.say(&format!("case {id} is closed: {reason}"));
             Ok(Exit::Done)
@@ -58,7 +72,12 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
     }
 }
 
-async fn list(context: &Context<'_>, observatory: &Observatory, filter: &CaseFilter, limit: u32) -> anyhow::Result<Exit> {
+async fn list(
+    context: &Context<'_>,
+    observatory: &Observatory,
+    filter: &CaseFilter,
+    limit: u32,
+) -> anyhow::Result<Exit> {
     let page = PageRequest { after: None, limit };
     let found = observatory.casework().cases(&observatory.viewer(), filter, &page).await?;
     let none = found.items.is_empty();
@@ -66,7 +85,18 @@ async fn list(context: &Context<'_>, observatory: &Observatory, filter: &CaseFil
         context.say(&format!("the first {limit} of more; raise --limit"));
     }
     Rows {
-        columns: &["ID", "ENDPOINT", "REMEDY", "PRODUCT", "SEVERITY", "STAGE", "CONDITION", "REASON", "EPISODE", "OPENED"],
+        columns: &[
+            "ID",
+            "ENDPOINT",
+            "REMEDY",
+            "PRODUCT",
+            "SEVERITY",
+            "STAGE",
+            "CONDITION",
+            "REASON",
+            "EPISODE",
+            "OPENED",
+        ],
         right: &[8],
         items: found.items,
         cells: |case: &CaseState| {

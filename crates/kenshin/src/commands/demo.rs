@@ -15,7 +15,8 @@ use crate::progress::Line;
 
 pub(crate) async fn run(context: &Context<'_>, options: &Demo) -> anyhow::Result<Exit> {
     // A home that was not named is made anew under the system's folder for temporary files.
-    let named = std::env::args().any(|arg| arg == "--home" || arg.starts_with("--home=")) || std::env::var_os("KENSHIN_HOME").is_some();
+    let named = std::env::args().any(|arg| arg == "--home" || arg.starts_with("--home="))
+        || std::env::var_os("KENSHIN_HOME").is_some();
     let folder = if named { context.cli.home.clone() } else { fresh_folder()? };
     let home = Home::at(&folder);
     let demo_options = DemoOptions {
@@ -70,7 +71,9 @@ fn fresh_folder() -> anyhow::Result<PathBuf> {
         match std::fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(ActError::outside(format!("failed to make `{}`", folder.display()), source).into()),
+            Err(source) => {
+                return Err(ActError::outside(format!("failed to make `{}`", folder.display()), source).into());
+            }
         }
     }
     anyhow::bail!("failed to find a free name under `{}`", base.display())

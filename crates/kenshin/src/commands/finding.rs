@@ -32,7 +32,17 @@ async fn list(
         context.say(&format!("the first {limit} of more; raise --limit"));
     }
     Rows {
-        columns: &["KEY", "ENDPOINT", "KIND", "SEVERITY", "REMEDY", "PRODUCT", "CONFIDENCE", "STATE", "LAST SEEN"],
+        columns: &[
+            "KEY",
+            "ENDPOINT",
+            "KIND",
+            "SEVERITY",
+            "REMEDY",
+            "PRODUCT",
+            "CONFIDENCE",
+            "STATE",
+            "LAST SEEN",
+        ],
         right: &[6],
         items: found.items,
         cells: |record: &FindingRecord| {
@@ -103,7 +113,13 @@ async fn show(context: &Context<'_>, observatory: &Observatory, key: &str) -> an
     }
     text.push_str("\nevidence\n");
     for evidence in &finding.evidence {
-        text.push_str(&format!("  {}  {}  {} = {}\n", evidence.time, evidence.endpoint, evidence.field, visible(&evidence.value)));
+        text.push_str(&format!(
+            "  {}  {}  {} = {}\n",
+            evidence.time,
+            evidence.endpoint,
+            evidence.field,
+            visible(&evidence.value)
+        ));
     }
     print_text(&text)?;
     Ok(Exit::Done)
@@ -153,7 +169,12 @@ async fn explain(context: &Context<'_>, observatory: &Observatory, key: &str) ->
         ("cpe", &identity.cpe),
     ] {
         if let Some(claim) = claim {
-            text.push_str(&format!("   {name}: {} ({} %, {})\n", visible(&claim.value), claim.confidence, visible(&claim.reason)));
+            text.push_str(&format!(
+                "   {name}: {} ({} %, {})\n",
+                visible(&claim.value),
+                claim.confidence,
+                visible(&claim.reason)
+            ));
         }
     }
     if identity.is_unknown() {

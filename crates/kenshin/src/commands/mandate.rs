@@ -26,8 +26,12 @@ pub(crate) async fn run(context: &Context<'_>, command: &Mandate) -> anyhow::Res
             let observatory = context.open().await?;
             observatory.authority().revoke_here(id, reason)?;
             let actor = Observatory::rule("command-line");
-            if let Err(error) = observatory.casework().revoke_mandate(observatory.org(), id, &actor, observatory.now()).await {
-                context.say(&format!("note: the registry did not take it ({error}); sending has stopped all the same"));
+            if let Err(error) =
+                observatory.casework().revoke_mandate(observatory.org(), id, &actor, observatory.now()).await
+            {
+                context.say(&format!(
+                    "note: the registry did not take it ({error}); sending has stopped all the same"
+                ));
             }
             context.say(&format!("`{id}` is revoked on this machine, within a second for running surveys"));
             Ok(Exit::Done)
@@ -102,7 +106,9 @@ fn check(context: &Context<'_>, file: &Path, roots: Option<&Path>) -> anyhow::Re
     }
     match refused {
         None => Ok(Exit::Done),
-        Some((why, hint)) => Err(ActError::no(format!("`{}` authorises nothing now: {why}", file.display())).with_hint(hint).into()),
+        Some((why, hint)) => Err(ActError::no(format!("`{}` authorises nothing now: {why}", file.display()))
+            .with_hint(hint)
+            .into()),
     }
 }
 
@@ -110,7 +116,10 @@ async fn add(context: &Context<'_>, file: &Path) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
     let signed = SignedText::read(file).map_err(not_there)?;
     let verified = observatory.add_mandate(&signed).await?;
-    context.say(&format!("`{}` version {} is in the home; `kenshin survey plan --mandate {0}` sends nothing", verified.id, verified.version));
+    context.say(&format!(
+        "`{}` version {} is in the home; `kenshin survey plan --mandate {0}` sends nothing",
+        verified.id, verified.version
+    ));
     Ok(Exit::Done)
 }
 
@@ -121,7 +130,9 @@ async fn list(context: &Context<'_>) -> anyhow::Result<Exit> {
     let mut items = Vec::new();
     for id in authority.ids()? {
         items.push(match authority.mandate(&id, now) {
-            Err(error) => Row { id, version: 0, title: String::new(), until: String::new(), state: error.to_string() },
+            Err(error) => {
+                Row { id, version: 0, title: String::new(), until: String::new(), state: error.to_string() }
+            }
             Ok(mandate) => {
                 let revocation = authority.revocation(&mandate, &authority.roots()?, now)?;
                 let state = match standing(&mandate, revocation.as_ref(), &authority.narrowing()?, now) {
@@ -143,7 +154,15 @@ async fn list(context: &Context<'_>) -> anyhow::Result<Exit> {
         columns: &["ID", "VERSION", "TITLE", "VALID UNTIL", "STATE"],
         right: &[1],
         items,
-        cells: |row: &Row| vec![row.id.clone(), row.version.to_string(), row.title.clone(), row.until.clone(), row.state.clone()],
+        cells: |row: &Row| {
+            vec![
+                row.id.clone(),
+                row.version.to_string(),
+                row.title.clone(),
+                row.until.clone(),
+                row.state.clone(),
+            ]
+        },
     }
     .print(context.format())?;
     Ok(if none { Exit::No } else { Exit::Done })
@@ -162,7 +181,8 @@ struct Row {
 fn not_there(error: ActError) -> ActError {
     match error {
         ActError::Io { action, path, source } if source.kind() == std::io::ErrorKind::NotFound => {
-            ActError::input(format!("failed to {action} `{path}`: it is not there")).with_hint("check the name")
+            ActError::input(format!("failed to {action} `{path}`: it is not there"))
+                .with_hint("check the name")
         }
         other => other,
     }

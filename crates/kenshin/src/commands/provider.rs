@@ -15,7 +15,9 @@ pub(crate) async fn run(context: &Context<'_>, command: &Provider) -> anyhow::Re
     match command {
         Provider::Import { file } => {
             if !file.exists() {
-                return Err(ActError::input(format!("`{}` is not there", file.display())).with_hint("check the name").into());
+                return Err(ActError::input(format!("`{}` is not there", file.display()))
+                    .with_hint("check the name")
+                    .into());
             }
             let text = read_limited(file)?;
             let keys = file.parent().unwrap_or(Path::new("."));
@@ -31,7 +33,8 @@ pub(crate) async fn run(context: &Context<'_>, command: &Provider) -> anyhow::Re
             Ok(Exit::Done)
         }
         Provider::List => {
-            let found = observatory.casework().providers(&observatory.viewer(), &PageRequest::first()).await?;
+            let found =
+                observatory.casework().providers(&observatory.viewer(), &PageRequest::first()).await?;
             let none = found.items.is_empty();
             Rows {
                 columns: &["ID", "NAME", "MAIL", "LANGUAGE", "PROTECTION", "CLAIMS"],

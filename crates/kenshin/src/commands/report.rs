@@ -42,7 +42,8 @@ pub(crate) async fn run(context: &Context<'_>, command: &Report) -> anyhow::Resu
                 print_json(&figures)?;
                 return Ok(Exit::Done);
             }
-            let mut text = String::from("round  surveyed  responders  findings  open cases  no addressee  judged\n");
+            let mut text =
+                String::from("round  surveyed  responders  findings  open cases  no addressee  judged\n");
             for round in &figures.rounds {
                 text.push_str(&format!(
                     "{:>5}  {:>8}  {:>10}  {:>8}  {:>10}  {:>12}  {:>6}\n",

@@ -51,7 +51,12 @@ pub(crate) async fn sensor(context: &Context<'_>, options: &Sensor) -> anyhow::R
 
 /// Works off jobs until `stop`, or until none is left when `once`. One survey that fails is
 /// reported and does not end the worker.
-async fn work(_observatory: Observatory, mut worker: Worker, stop: CancellationToken, once: bool) -> anyhow::Result<()> {
+async fn work(
+    _observatory: Observatory,
+    mut worker: Worker,
+    stop: CancellationToken,
+    once: bool,
+) -> anyhow::Result<()> {
     let (report, _reported) = watch::channel(Progress::default());
     let (stop_now, stopped) = watch::channel(false);
     let watcher = tokio::spawn({
@@ -65,7 +70,9 @@ async fn work(_observatory: Observatory, mut worker: Worker, stop: CancellationT
     });
     while !stop.is_cancelled() {
         match worker.work_once(&report, &stopped).await {
-            Ok(Some(end)) => tracing::info!(survey = %end.survey_id, ending = ?end.run.ending, "survey ended"),
+            Ok(Some(end)) => {
+                tracing::info!(survey = %end.survey_id, ending = ?end.run.ending, "survey ended")
+            }
             Ok(None) if once => break,
             Ok(None) => {
                 tokio::select! {

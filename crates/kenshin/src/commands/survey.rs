@@ -66,7 +66,11 @@ pub(crate) fn request(spec: &SurveySpec) -> SurveyRequest {
 }
 
 /// Hands a survey to the sensor of this machine and works until it has ended.
-pub(crate) async fn execute(context: &Context<'_>, observatory: &Observatory, id: SurveyId) -> anyhow::Result<Exit> {
+pub(crate) async fn execute(
+    context: &Context<'_>,
+    observatory: &Observatory,
+    id: SurveyId,
+) -> anyhow::Result<Exit> {
     let mut worker = Worker::open(observatory)?;
     let survey = observatory.casework().survey(observatory.org(), id).await?;
     if survey.assessed_at.is_some() {
@@ -187,7 +191,10 @@ pub(crate) fn print_plan(context: &Context<'_>, planned: &Planned) -> anyhow::Re
         text.push_str(&format!("left out    {} ({})\n", excluded.addresses, excluded.reason));
     }
     for code in &summary.lost {
-        text.push_str(&format!("note        {}\n", messages.render(&context.language(), code, &Default::default())));
+        text.push_str(&format!(
+            "note        {}\n",
+            messages.render(&context.language(), code, &Default::default())
+        ));
     }
     text.push_str("nothing was sent\n");
     print_text(&text)
@@ -197,7 +204,17 @@ async fn list(context: &Context<'_>, observatory: &Observatory) -> anyhow::Resul
     let items = observatory.casework().surveys(observatory.org(), None, &PageRequest::first()).await?.items;
     let none = items.is_empty();
     Rows {
-        columns: &["ID", "PROGRAMME", "ROUND", "KIND", "STATE", "CREATED", "TARGETS", "RESPONDERS", "FINDINGS"],
+        columns: &[
+            "ID",
+            "PROGRAMME",
+            "ROUND",
+            "KIND",
+            "STATE",
+            "CREATED",
+            "TARGETS",
+            "RESPONDERS",
+            "FINDINGS",
+        ],
         right: &[2, 6, 7, 8],
         items,
         cells: |survey: &Stored| {
@@ -224,7 +241,8 @@ async fn show(context: &Context<'_>, observatory: &Observatory, id: SurveyId) ->
         print_json(&survey)?;
         return Ok(Exit::Done);
     }
-    let time = |time: Option<kenshin_observation::TimeUs>| time.map_or_else(|| "-".to_owned(), |t| t.to_string());
+    let time =
+        |time: Option<kenshin_observation::TimeUs>| time.map_or_else(|| "-".to_owned(), |t| t.to_string());
     print_text(&format!(
         "survey      {}\nprogramme   {}, round {}\nkind        {}\nstate       {}{}\nmandate     {}\nstarted     {}\nended       {}\nassessed    {}\nnotified    {}\n{}",
         survey.survey_id,

@@ -22,7 +22,10 @@ fn files(path: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() && !["target", "node_modules", "dist", "generated", "test-output"].contains(&name) && !name.starts_with('.') {
+        if path.is_dir()
+            && !["target", "node_modules", "dist", "generated", "test-output"].contains(&name)
+            && !name.starts_with('.')
+        {
             files(&path, endings, found);
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
             found.push(path);
@@ -41,7 +44,9 @@ fn the_map_in_architecture_names_every_folder_and_no_other() {
     let mut there: BTreeSet<String> =
         folders(&root().join("crates")).into_iter().map(|name| format!("crates/{name}")).collect();
     there.extend(
-        folders(&root()).into_iter().filter(|name| !["crates", "target", "test-output"].contains(&name.as_str())),
+        folders(&root())
+            .into_iter()
+            .filter(|name| !["crates", "target", "test-output"].contains(&name.as_str())),
     );
     assert_eq!(mapped, there);
 }
@@ -68,9 +73,26 @@ fn rooms_depend_only_on_those_they_may() {
         ("lake", &["observation"]),
         ("insight", &["observation"]),
         ("casework", &["observation"]),
-        ("observatory", &["observation", "wire", "mandate", "survey", "stage", "lake", "insight", "casework"]),
+        (
+            "observatory",
+            &["observation", "wire", "mandate", "survey", "stage", "lake", "insight", "casework"],
+        ),
         ("web", &["observatory", "observation", "casework", "lake", "mandate", "survey", "insight"]),
-        ("kenshin", &["observation", "wire", "mandate", "survey", "stage", "lake", "insight", "casework", "observatory", "web"]),
+        (
+            "kenshin",
+            &[
+                "observation",
+                "wire",
+                "mandate",
+                "survey",
+                "stage",
+                "lake",
+                "insight",
+                "casework",
+                "observatory",
+                "web",
+            ],
+        ),
     ]);
     for (name, manifest) in manifests() {
         let allowed = may.get(name.as_str()).unwrap_or_else(|| panic!("crates/{name} is not in the design"));
@@ -112,5 +134,8 @@ fn no_source_file_is_longer_than_a_thousand_lines() {
 #[test]
 fn the_lock_file_of_the_user_interface_names_no_host() {
     let text = fs::read_to_string(root().join("ui/package-lock.json")).unwrap();
-    assert!(!text.contains("\"resolved\": \"http"), "npm config set omit-lockfile-registry-resolved true, then npm install");
+    assert!(
+        !text.contains("\"resolved\": \"http"),
+        "npm config set omit-lockfile-registry-resolved true, then npm install"
+    );
 }
