@@ -1,3 +1,6 @@
 //! The whole, by real processes.
 
+mod demo;
 mod house;
+mod process;
+mod usage;

@@ -1,0 +1,124 @@
+//! The whole circle on the town: right on every seed, the same twice, and every command answers
+//! afterwards.
+
+#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::process::{expect, kenshin};
+
+/// Seeds of CI; each lives in its own /16, so that two can run beside each other.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=20;
+
+fn start(home: &Path, seed: u64, net: &str) -> Child {
+    kenshin(home)
+        .args(["demo", "--no-serve", "--quiet", "--format", "json", "--seed", &seed.to_string(), "--net", net])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+fn finish(child: Child) -> Value {
+    let out = child.wait_with_output().expect("the program ends");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{stderr}");
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
+}
+
+fn check(answer: &Value) {
+    let score = &answer["score"];
+    let told = format!("seed {}: {score:#}", answer["seed"]);
+    assert_eq!(score["findings"]["precision"], 1.0, "{told}");
+    assert!(score["findings"]["recall"].as_f64().unwrap() >= 0.99, "{told}");
+    assert!(score["recheck"]["total"].as_u64().unwrap() > 100, "{told}");
+    assert_eq!(score["recheck"]["correct"], score["recheck"]["total"], "{told}");
+    assert!(score["identity"]["precision"].as_f64().unwrap() >= 0.99, "{told}");
+    assert!(score["identity"]["abstained"].as_u64().unwrap() > 50, "{told}");
+    assert_eq!(answer["notices"], 3, "{told}");
+}
+
+/// Twenty towns, two at a time; the first two once more for equal digests.
+#[test]
+fn twenty_towns_are_judged_right_and_two_give_the_same_digest_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut digests = Vec::new();
+    let rounds: Vec<u64> = SEEDS.chain(1..=2).collect();
+    for (number, pair) in rounds.chunks(2).enumerate() {
+        let running: Vec<(u64, Child)> = pair
+            .iter()
+            .zip(["127.42.0.0/16", "127.43.0.0/16"])
+            .map(|(seed, net)| (*seed, start(&folder.path().join(format!("{number}-{seed}")), *seed, net)))
+            .collect();
+        for (seed, child) in running {
+            let answer = finish(child);
+            check(&answer);
+            digests.push((seed, answer["digest"].as_str().unwrap().to_owned()));
+        }
+    }
+    for seed in [1, 2] {
+        let of_seed: Vec<&String> = digests.iter().filter(|(s, _)| *s == seed).map(|(_, d)| d).collect();
+        assert_eq!(of_seed.len(), 2);
+        assert_eq!(of_seed[0], of_seed[1], "seed {seed} gave two digests");
+    }
+}
+
+/// After a demo, what the README shows answers.
+#[test]
+fn every_command_answers_after_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    check(&finish(start(&home, 7, "127.44.0.0/16")));
+    let json = |args: &[&str]| -> Value {
+        let args: Vec<&str> = args.iter().copied().chain(["--format", "json"]).collect();
+        serde_json::from_str(&expect(&home, 0, &args)).unwrap()
+    };
+    assert_eq!(json(&["survey", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(json(&["mandate", "list"])[0]["id"], "town-demo");
+    assert_eq!(json(&["intel", "status"]).as_array().unwrap().len(), 4);
+    assert_eq!(json(&["provider", "list"]).as_array().unwrap().len(), 3);
+    let findings = json(&["finding", "list", "--limit", "500"]);
+    let key = findings[0]["finding"]["key"].as_str().unwrap().to_owned();
+    let explained = expect(&home, 0, &["finding", "explain", &key, "--lang", "ja"]);
+    assert!(explained.contains('。'), "{explained}");
+    expect(&home, 0, &["finding", "show", &key[..20]]);
+    let cases = json(&["case", "list", "--limit", "500"]);
+    let closed = cases.as_array().unwrap().iter().find(|case| case["close_reason"] == "remedied").unwrap();
+    let shown = expect(&home, 0, &["case", "show", closed["case_id"].as_str().unwrap()]);
+    assert!(shown.contains("judged") && shown.contains("closed"), "{shown}");
+    let answer = expect(
+        &home,
+        0,
+        &["sql", "SELECT count(*) AS n FROM observations WHERE in_cidr(subject_addr, '127.44.0.0/16')", "--format", "csv"],
+    );
+    assert!(answer.starts_with("n\n") && answer.lines().nth(1).unwrap().parse::<u64>().unwrap() > 5_000, "{answer}");
+    expect(&home, 1, &["sql", "SELECT 1 FROM observations WHERE false"]);
+    expect(&home, 0, &["report", "survey"]);
+    expect(&home, 0, &["report", "health"]);
+    expect(&home, 0, &["doctor"]);
+
+    // One row for each (survey, target, check), and nothing secret anywhere.
+    let twice = "SELECT survey_id, subject_addr, subject_port, \"check\" FROM observations GROUP BY 1, 2, 3, 4 HAVING count(*) > 1";
+    expect(&home, 1, &["sql", twice]);
+    let dictionary = std::fs::read_to_string(home.join("dictionary.toml")).unwrap();
+    let secrets: Vec<&str> = dictionary.lines().filter_map(|l| l.strip_prefix("password = \"")?.strip_suffix('"')).collect();
+    assert!(secrets.len() > 3);
+    let mut checked = 0;
+    let mut folders = vec![home.join("lake"), home.join("spool"), home.join("outbox"), home.join("kenshin.db")];
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        for secret in &secrets {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds a password", path.display());
+        }
+        checked += 1;
+    }
+    assert!(checked > 20, "the walk finds files");
+}

@@ -1,0 +1,34 @@
+//! The binary as a user runs it.
+
+#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// `kenshin` with a home and nothing of the caller's environment that changes answers.
+pub(crate) fn kenshin(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    command.arg("--home").arg(home).env_remove("KENSHIN_HOME").env("LANG", "C.UTF-8").env_remove("LC_ALL");
+    command
+}
+
+/// Runs to the end.
+pub(crate) fn run(home: &Path, args: &[&str]) -> Output {
+    kenshin(home).args(args).output().expect("the program starts")
+}
+
+/// Standard output of a run that must exit with `code`.
+pub(crate) fn expect(home: &Path, code: i32, args: &[&str]) -> String {
+    let out = run(home, args);
+    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(code), "kenshin {args:?}\n{stdout}\n{stderr}");
+    stdout.into_owned()
+}
+
+/// Standard error of a run that must exit with `code`.
+pub(crate) fn expect_error(home: &Path, code: i32, args: &[&str]) -> String {
+    let out = run(home, args);
+    let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(code), "kenshin {args:?}\n{}\n{stderr}", String::from_utf8_lossy(&out.stdout));
+    stderr
+}
