@@ -1,61 +1,48 @@
-//! The dashboard after the demo, in a real browser. What it does there is `ui/e2e/run.js`; its
-//! pictures are under `test-output/browser/`.
+//! A real browser against a real dashboard: signs in, follows a finding to its case and notice,
+//! switches the language, looks at every page. Pictures are kept under test-output/browser/.
 
-#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test, Node.js and Chromium")]
+#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test and a browser")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::process::kenshin;
-
-/// Ends the demo however the test ends.
-struct Demo(Child);
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::process::{kenshin, skip};
 
 #[test]
-fn a_finding_is_followed_to_its_notice_in_two_languages() {
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui");
-    let there = |name: &str| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    if !there("node") || !there("chromium") || !ui.join("node_modules/playwright-core").exists() {
-        eprintln!("skipped: needs node, chromium and the packages of ui/ (`npm ci` there)");
-        return;
+fn a_person_follows_a_finding_to_its_case_and_its_notice() {
+    let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    if !Path::new(&chromium).exists() {
+        return skip("a_person_follows_a_finding_to_its_case_and_its_notice", "chromium is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
-    let child = kenshin(&folder.path().join("home"))
-        .args(["demo", "--quiet", "--net", "127.61.0.0/16", "--listen", "127.0.0.1:0"])
+    let mut demo = kenshin(&folder.path().join("home"))
+        .args(["demo", "--seed", "3", "--net", "127.45.0.0/16", "--listen", "127.0.0.1:0", "--format", "json"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let mut demo = Demo(child);
-    let said = BufReader::new(demo.0.stderr.take().expect("standard error is piped"));
-    let (mut base, mut password) = (String::new(), String::new());
-    let mut told = String::new();
-    for line in said.lines() {
-        let line = line.expect("standard error is text");
-        if let Some(url) = line.strip_prefix("dashboard") {
-            base = url.trim().trim_end_matches('/').to_owned();
-        }
-        if let Some(account) = line.strip_prefix("sign in") {
-            password = account.rsplit('/').next().unwrap_or_default().trim().to_owned();
-            break;
-        }
-        told.push_str(&line);
-        told.push('\n');
-    }
-    assert!(!base.is_empty() && !password.is_empty(), "the demo serves its dashboard:\n{told}");
+    let mut talk = BufReader::new(demo.stderr.take().unwrap()).lines();
+    let mut after = |word: &str| {
+        talk.find_map(|line| line.ok()?.strip_prefix(word).map(|rest| rest.trim().to_owned()))
+            .unwrap_or_else(|| panic!("the demo does not say `{word}`"))
+    };
+    let base = after("dashboard").trim_end_matches('/').to_owned();
+    let (login, password) = after("sign in").split_once(" / ").map(|(l, p)| (l.to_owned(), p.to_owned())).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let out = Command::new("node")
-        .arg("e2e/run.js")
-        .args(["--base", &base, "--password", &password])
-        .current_dir(&ui)
+        .current_dir(root.join("ui"))
+        .args(["e2e/run.js", "--base", &base, "--login", &login, "--password", &password, "--chromium", &chromium])
         .output()
         .expect("node starts");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    assert!(
+        out.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let pictures = std::fs::read_dir(root.join("test-output/browser")).unwrap().count();
+    assert!(pictures > 5, "{pictures} pictures were kept");
 }
