@@ -1,5 +1,6 @@
 //! The whole, by real processes.
 
+mod browser;
 mod demo;
 mod house;
 mod process;

@@ -32,3 +32,11 @@ pub(crate) fn expect_error(home: &Path, code: i32, args: &[&str]) -> String {
     assert_eq!(out.status.code(), Some(code), "kenshin {args:?}\n{}\n{stderr}", String::from_utf8_lossy(&out.stdout));
     stderr
 }
+
+/// Says by name that a test cannot run here, and counts it under target/skipped.
+pub(crate) fn skip(test: &str, why: &str) {
+    eprintln!("SKIPPED {test}: {why}");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/skipped");
+    std::fs::create_dir_all(&list).expect("target is writable");
+    std::fs::write(list.join(test), why).expect("target is writable");
+}
