@@ -72,7 +72,9 @@ fn fresh_folder() -> anyhow::Result<PathBuf> {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => {
-                return Err(ActError::outside(format!("failed to make `{}`", folder.display()), source).into());
+                return Err(
+                    ActError::outside(format!("failed to make `{}`", folder.display()), source).into()
+                );
             }
         }
     }

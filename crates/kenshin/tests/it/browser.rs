@@ -17,7 +17,17 @@ fn a_person_follows_a_finding_to_its_case_and_its_notice() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut demo = kenshin(&folder.path().join("home"))
-        .args(["demo", "--seed", "3", "--net", "127.45.0.0/16", "--listen", "127.0.0.1:0", "--format", "json"])
+        .args([
+            "demo",
+            "--seed",
+            "3",
+            "--net",
+            "127.45.0.0/16",
+            "--listen",
+            "127.0.0.1:0",
+            "--format",
+            "json",
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -28,11 +38,22 @@ fn a_person_follows_a_finding_to_its_case_and_its_notice() {
             .unwrap_or_else(|| panic!("the demo does not say `{word}`"))
     };
     let base = after("dashboard").trim_end_matches('/').to_owned();
-    let (login, password) = after("sign in").split_once(" / ").map(|(l, p)| (l.to_owned(), p.to_owned())).unwrap();
+    let (login, password) =
+        after("sign in").split_once(" / ").map(|(l, p)| (l.to_owned(), p.to_owned())).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let out = Command::new("node")
         .current_dir(root.join("ui"))
-        .args(["e2e/run.js", "--base", &base, "--login", &login, "--password", &password, "--chromium", &chromium])
+        .args([
+            "e2e/run.js",
+            "--base",
+            &base,
+            "--login",
+            &login,
+            "--password",
+            &password,
+            "--chromium",
+            &chromium,
+        ])
         .output()
         .expect("node starts");
     demo.kill().unwrap();

@@ -1,8 +1,6 @@
 //! The whole circle on the town: right on every seed, the same twice, and every command answers
 //! afterwards.
 
-#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
-
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -15,7 +13,17 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=20;
 
 fn start(home: &Path, seed: u64, net: &str) -> Child {
     kenshin(home)
-        .args(["demo", "--no-serve", "--quiet", "--format", "json", "--seed", &seed.to_string(), "--net", net])
+        .args([
+            "demo",
+            "--no-serve",
+            "--quiet",
+            "--format",
+            "json",
+            "--seed",
+            &seed.to_string(),
+            "--net",
+            net,
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -92,9 +100,17 @@ fn every_command_answers_after_the_demo() {
     let answer = expect(
         &home,
         0,
-        &["sql", "SELECT count(*) AS n FROM observations WHERE in_cidr(subject_addr, '127.44.0.0/16')", "--format", "csv"],
+        &[
+            "sql",
+            "SELECT count(*) AS n FROM observations WHERE in_cidr(subject_addr, '127.44.0.0/16')",
+            "--format",
+            "csv",
+        ],
     );
-    assert!(answer.starts_with("n\n") && answer.lines().nth(1).unwrap().parse::<u64>().unwrap() > 5_000, "{answer}");
+    assert!(
+        answer.starts_with("n\n") && answer.lines().nth(1).unwrap().parse::<u64>().unwrap() > 5_000,
+        "{answer}"
+    );
     expect(&home, 1, &["sql", "SELECT 1 FROM observations WHERE false"]);
     expect(&home, 0, &["report", "survey"]);
     expect(&home, 0, &["report", "health"]);
@@ -104,10 +120,12 @@ fn every_command_answers_after_the_demo() {
     let twice = "SELECT survey_id, subject_addr, subject_port, \"check\" FROM observations GROUP BY 1, 2, 3, 4 HAVING count(*) > 1";
     expect(&home, 1, &["sql", twice]);
     let dictionary = std::fs::read_to_string(home.join("dictionary.toml")).unwrap();
-    let secrets: Vec<&str> = dictionary.lines().filter_map(|l| l.strip_prefix("password = \"")?.strip_suffix('"')).collect();
+    let secrets: Vec<&str> =
+        dictionary.lines().filter_map(|l| l.strip_prefix("password = \"")?.strip_suffix('"')).collect();
     assert!(secrets.len() > 3);
     let mut checked = 0;
-    let mut folders = vec![home.join("lake"), home.join("spool"), home.join("outbox"), home.join("kenshin.db")];
+    let mut folders =
+        vec![home.join("lake"), home.join("spool"), home.join("outbox"), home.join("kenshin.db")];
     while let Some(path) = folders.pop() {
         if path.is_dir() {
             folders.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));

@@ -29,7 +29,12 @@ pub(crate) fn expect(home: &Path, code: i32, args: &[&str]) -> String {
 pub(crate) fn expect_error(home: &Path, code: i32, args: &[&str]) -> String {
     let out = run(home, args);
     let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert_eq!(out.status.code(), Some(code), "kenshin {args:?}\n{}\n{stderr}", String::from_utf8_lossy(&out.stdout));
+    assert_eq!(
+        out.status.code(),
+        Some(code),
+        "kenshin {args:?}\n{}\n{stderr}",
+        String::from_utf8_lossy(&out.stdout)
+    );
     stderr
 }
 

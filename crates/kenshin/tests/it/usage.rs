@@ -12,11 +12,17 @@ fn errors_say_whose_turn_it_is() {
     assert!(expect(&home, 0, &["--version"]).starts_with("kenshin "));
     let made = expect(&home, 0, &["init", "--organisation", "Example CSIRT", "--quiet"]);
     assert!(made.contains("password"), "{made}");
-    assert!(expect_error(&home, 2, &["init", "--organisation", "Example CSIRT"]).contains("there is a home already"));
+    assert!(
+        expect_error(&home, 2, &["init", "--organisation", "Example CSIRT"])
+            .contains("there is a home already")
+    );
     expect(&home, 1, &["survey", "list"]);
     expect(&home, 1, &["finding", "list"]);
     assert!(expect_error(&home, 2, &["mandate", "check", "nowhere.toml"]).contains("nowhere.toml"));
-    assert!(expect_error(&home, 2, &["survey", "run", "--mandate", "none"]).contains("there is no mandate `none`"));
+    assert!(
+        expect_error(&home, 2, &["survey", "run", "--mandate", "none"])
+            .contains("there is no mandate `none`")
+    );
     assert!(expect_error(&home, 2, &["sql", "SELEKT 1"]).contains("cannot be answered"));
     assert!(expect_error(&home, 2, &["provider", "import", "nowhere.csv"]).contains("nowhere.csv"));
 
@@ -28,7 +34,11 @@ fn errors_say_whose_turn_it_is() {
     std::fs::write(&settings, good).unwrap();
 
     let providers = folder.path().join("providers.csv");
-    std::fs::write(&providers, "prefix_or_asn,name,mail,language,encryption\n203.0.113.1/24,A,a@example.net,en,link-only\n").unwrap();
+    std::fs::write(
+        &providers,
+        "prefix_or_asn,name,mail,language,encryption\n203.0.113.1/24,A,a@example.net,en,link-only\n",
+    )
+    .unwrap();
     let error = expect_error(&home, 2, &["provider", "import", providers.to_str().unwrap()]);
     assert!(error.contains("providers.csv:2:1") && error.contains("203.0.113.0/24"), "{error}");
 }
@@ -49,7 +59,11 @@ fn a_mandate_is_written_signed_checked_and_planned() {
     let key_file = folder.path().join("id_ed25519");
     std::fs::write(&key_file, key.to_openssh()).unwrap();
     let roots = home.join("mandates/allowed_signers");
-    std::fs::write(&roots, key.allowed_signers_line("authority@example.jp", &["kenshin-mandate", "kenshin-revocation"])).unwrap();
+    std::fs::write(
+        &roots,
+        key.allowed_signers_line("authority@example.jp", &["kenshin-mandate", "kenshin-revocation"]),
+    )
+    .unwrap();
 
     assert!(expect_error(&home, 2, &["mandate", "check", file]).contains("not signed"));
     expect(&home, 0, &["mandate", "sign", file, "--key", key_file.to_str().unwrap()]);
@@ -60,13 +74,23 @@ fn a_mandate_is_written_signed_checked_and_planned() {
     let refused = expect_error(&home, 1, &["mandate", "check", file]);
     assert!(refused.contains("revocation list"), "{refused}");
     expect(&home, 0, &["mandate", "add", file]);
-    let renew = ["mandate", "renew", "--authority", "authority@example.jp", "--key", key_file.to_str().unwrap()];
+    let renew =
+        ["mandate", "renew", "--authority", "authority@example.jp", "--key", key_file.to_str().unwrap()];
     expect(&home, 0, &renew);
-    let plan = expect(&home, 0, &["survey", "plan", "--mandate", "mine", "--target", "198.51.100.0/28", "--port", "23,80"]);
+    let plan = expect(
+        &home,
+        0,
+        &["survey", "plan", "--mandate", "mine", "--target", "198.51.100.0/28", "--port", "23,80"],
+    );
     assert!(plan.contains("nothing was sent") && plan.contains("exchanges   32"), "{plan}");
-    let outside = expect_error(&home, 1, &["survey", "plan", "--mandate", "mine", "--target", "192.0.2.0/24"]);
+    let outside =
+        expect_error(&home, 1, &["survey", "plan", "--mandate", "mine", "--target", "192.0.2.0/24"]);
     assert!(outside.contains("outside the scope"), "{outside}");
     expect(&home, 0, &["mandate", "revoke", "mine", "--reason", "a test"]);
-    let revoked = expect_error(&home, 1, &["survey", "run", "--mandate", "mine", "--target", "198.51.100.0/28", "--port", "23"]);
+    let revoked = expect_error(
+        &home,
+        1,
+        &["survey", "run", "--mandate", "mine", "--target", "198.51.100.0/28", "--port", "23"],
+    );
     assert!(revoked.contains("revoked"), "{revoked}");
 }

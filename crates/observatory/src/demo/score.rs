@@ -222,16 +222,18 @@ fn identity(devices: &[TruthDevice], found: &Found) -> IdentityScore {
         let truth = &device.identity;
         let value =
             |claim: &Option<kenshin_observation::Claim>| claim.as_ref().map(|claim| claim.value.clone());
-        let vendor = |text: &str| normal_vendor(text);
-        let product = |text: &str| normal_product(text);
-        let same = |text: &str| text.to_ascii_lowercase();
-        let attributes: [(&str, &Option<String>, Option<String>, &dyn Fn(&str) -> String); 4] = [
-            ("vendor", &truth.vendor, value(&said.vendor), &vendor),
-            ("product", &truth.product, value(&said.product), &product),
-            ("version", &truth.version, value(&said.version), &same),
-            ("type", &truth.device_type, value(&said.device_type), &same),
+        let attributes = [
+            ("vendor", &truth.vendor, value(&said.vendor)),
+            ("product", &truth.product, value(&said.product)),
+            ("version", &truth.version, value(&said.version)),
+            ("type", &truth.device_type, value(&said.device_type)),
         ];
-        for (name, truth, said, normal) in attributes {
+        for (name, truth, said) in attributes {
+            let normal = |text: &str| match name {
+                "vendor" => normal_vendor(text),
+                "product" => normal_product(text),
+                _ => text.to_ascii_lowercase(),
+            };
             knowable += u64::from(truth.is_some());
             match (truth, said) {
                 (Some(truth), Some(said)) if normal(truth) == normal(&said) => right += 1,
