@@ -15,9 +15,6 @@ use crate::{STREAMS_MAX, Web};
 /// Count and whole time of requests by method, route and status.
 type Requests = BTreeMap<(String, String, u16), (u64, Duration)>;
 
-/// Method, route and status.
-type Series = (String, String, u16);
-
 /// What is counted. Routes are those of the table, so that the number of series is bounded.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
