@@ -69,7 +69,7 @@ impl Problem {
     /// 401: the account or the password is wrong; which one is not told.
     pub fn wrong_password() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "wrong-password", "account or password is wrong")
-            .hint("an administrator can set a new password with `kenshin init --reset-password`")
+            .hint("`kenshin init` and `kenshin demo` print the first password once; check the account name too")
     }
 
     /// 403: signed in, and the answer is no.
