@@ -68,8 +68,9 @@ impl Problem {
 
     /// 401: the account or the password is wrong; which one is not told.
     pub fn wrong_password() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "wrong-password", "account or password is wrong")
-            .hint("`kenshin init` and `kenshin demo` print the first password once; check the account name too")
+        Self::new(StatusCode::UNAUTHORIZED, "wrong-password", "account or password is wrong").hint(
+            "`kenshin init` and `kenshin demo` print the first password once; check the account name too",
+        )
     }
 
     /// 403: signed in, and the answer is no.
