@@ -100,6 +100,8 @@ impl Casework {
         }
         findings.sort_by(|a, b| a.0.key.cmp(&b.0.key));
         record_findings(&mut tx, org, &survey, &map, &findings, &assessment.covered).await?;
+        // The first finding of a remedy gives its case the endpoint: the lowest, in every run.
+        findings.sort_by(|a, b| (a.0.endpoint, a.0.kind, &a.0.key).cmp(&(b.0.endpoint, b.0.kind, &b.0.key)));
 
         let merged: HashMap<AssetId, AssetId> = assessment
             .links

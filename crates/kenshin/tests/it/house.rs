@@ -105,16 +105,18 @@ fn rooms_depend_only_on_those_they_may() {
 
 #[test]
 fn every_dependency_is_used() {
-    for (name, manifest) in manifests() {
-        let folder = root().join("crates").join(&name);
+    for (room, manifest) in manifests() {
+        let folder = root().join("crates").join(&room);
         let mut sources = Vec::new();
         files(&folder, &[".rs"], &mut sources);
         let text: String = sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let Some(dependencies) = manifest.get(table).and_then(|d| d.as_table()) else { continue };
             for dependency in dependencies.keys() {
-                let used = text.contains(&dependency.replace('-', "_"));
-                assert!(used, "crates/{name} does not use `{dependency}` of its {table}");
+                // The one crate whose library has another name than its package.
+                let name = if dependency == "md-5" { "md5".to_owned() } else { dependency.replace('-', "_") };
+                let used = text.contains(&name);
+                assert!(used, "crates/{room} does not use `{dependency}` of its {table}");
             }
         }
     }
@@ -125,6 +127,8 @@ fn no_source_file_is_longer_than_a_thousand_lines() {
     let mut sources = Vec::new();
     files(&root(), &[".rs", ".ts", ".tsx"], &mut sources);
     assert!(sources.len() > 100, "the walk finds the sources");
+    // Generated from the description of the API; a test of `ui` holds it current.
+    sources.retain(|path| !path.ends_with("ui/src/api/schema.d.ts"));
     for path in sources {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 1000, "{} has {lines} lines; split it by noun", path.display());
