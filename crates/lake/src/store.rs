@@ -179,7 +179,8 @@ impl Lake {
         Ok(count)
     }
 
-    /// Observations that fit the selection, in (time, endpoint, check) order.
+    /// Observations that fit the selection, in (endpoint, check, time) order, which does not depend
+    /// on how fast each host answered.
     pub async fn observations(&self, selection: &Selection) -> Result<Vec<Observation>, LakeError> {
         let mut conditions = vec!["true".to_owned()];
         if let Some(survey) = selection.survey {
@@ -196,7 +197,7 @@ impl Lake {
             conditions.push("(protocol IS NOT NULL OR credential IS NOT NULL)".to_owned());
         }
         let sql = format!(
-            "SELECT * FROM {} WHERE {} ORDER BY t_us, subject_addr_hi, subject_addr_lo, subject_port, \"check\"",
+            "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo, subject_port, \"check\", t_us",
             ObservationRow::NAME,
             conditions.join(" AND ")
         );
