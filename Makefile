@@ -23,7 +23,7 @@ demo: ## build, run the whole circle on a simulated town, open the dashboard (fi
 build: ## the debug binary, target/debug/kenshin
 	$(CARGO) build -p kenshin
 
-test: deps ## everything CI runs (about 40 minutes from nothing on two cores, 12 when built)
+test: deps ## everything CI runs (an estimate: 45 minutes from nothing on two cores, 15 when built)
 	@echo "== formatting, lints (about 6 minutes from nothing)"
 	$(MAKE) --no-print-directory lint
 	@echo "== tests (about 20 minutes to build from nothing, 10 to run)"
