@@ -5,8 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use kenshin_observation::Prefix;
 
+mod compiled;
 mod ranges;
 
+pub use compiled::CompiledSet;
 use ranges::Ranges;
 
 /// A set of addresses, kept as sorted, disjoint, never adjacent ranges for each family.

@@ -33,7 +33,7 @@ mod trust;
 mod verified;
 mod window;
 
-pub use address::AddressSet;
+pub use address::{AddressSet, CompiledSet};
 pub use gate::{Exchange, Gate, GateError, GateStart, Permit, Refusal, Verdict, standing};
 pub use mandate::{
     AddressRate, Contacts, ENUMERABLE_V6_MAX, Exclusion, LegalBasis, Mandate, NotEnumerable, PrefixRate,

@@ -1,0 +1,165 @@
+//! An address set made ready to be asked often.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::AddressSet;
+
+/// An [`AddressSet`] with tables beside it, so that a look-up in a hundred thousand ranges costs two
+/// or three reads of memory instead of seventeen: what a sweep asks for every target.
+///
+/// Tables are for IPv4, 256 KiB for membership and 4 bytes for each half of a range for numbers;
+/// IPv6 is asked of the set itself.
+///
+/// ```
+/// use kenshin_mandate::{AddressSet, CompiledSet};
+/// use kenshin_observation::Prefix;
+/// let set = AddressSet::from("198.51.100.0/24".parse::<Prefix>().unwrap());
+/// let compiled = CompiledSet::new(set.clone());
+/// assert_eq!(compiled.nth(255), set.nth(255));
+/// assert!(!compiled.contains("198.51.101.0".parse().unwrap()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct CompiledSet {
+    set: AddressSet,
+    v4: Vec<Range>,
+    v4_count: u64,
+    /// First range that ends at or above the addresses whose upper half is the place, and one more.
+    by_upper_half: Vec<u32>,
+    /// Range of the address with number `place << shift`, and one more.
+    by_number: Vec<u32>,
+    shift: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    first: u32,
+    last: u32,
+    /// Addresses of the ranges before.
+    before: u32,
+}
+
+const UPPER_HALVES: usize = 1 << 16;
+
+impl CompiledSet {
+    /// Builds the tables: about 1 ms, and 10 ns a range.
+    pub fn new(set: AddressSet) -> Self {
+        let v4_count = set.count_v4();
+        let mut v4: Vec<Range> = Vec::new();
+        for (first, last) in set.ranges() {
+            let (IpAddr::V4(first), IpAddr::V4(last)) = (first, last) else { break };
+            // Counts before a range are below 2^32: the range has at least one address itself.
+            let before = v4.last().map_or(0, |range| range.before + (range.last - range.first) + 1);
+            v4.push(Range { first: first.to_bits(), last: last.to_bits(), before });
+        }
+        let place = |at: usize| u32::try_from(at).expect("IPv4 has at most 2^31 ranges");
+        let by_upper_half = (0..=UPPER_HALVES)
+            .map(|upper| place(v4.partition_point(|range| ((range.last >> 16) as usize) < upper)))
+            .collect();
+        // About two places for each range.
+        let places = (v4.len() as u64 * 2).next_power_of_two().max(1);
+        let shift = v4_count.div_ceil(places).next_power_of_two().ilog2();
+        let by_number = (0..=(v4_count >> shift) + 1)
+            .map(|number| {
+                let number = number << shift;
+                place(v4.partition_point(|range| u64::from(range.before) <= number).saturating_sub(1))
+            })
+            .collect();
+        Self { set, v4, v4_count, by_upper_half, by_number, shift }
+    }
+
+    /// The set.
+    pub fn set(&self) -> &AddressSet {
+        &self.set
+    }
+
+    /// The address with number `index`: [`AddressSet::nth`].
+    #[inline]
+    pub fn nth(&self, index: u64) -> Option<IpAddr> {
+        if index >= self.v4_count {
+            return self.set.nth(index.into());
+        }
+        let place = (index >> self.shift) as usize;
+        let (from, to) = (self.by_number[place] as usize, self.by_number[place + 1] as usize);
+        // The range begins at or before the number; few ranges share a place.
+        let within = &self.v4[from + 1..=to.max(from)];
+        let range = self.v4[from + within.partition_point(|range| u64::from(range.before) <= index)];
+        let offset = u32::try_from(index - u64::from(range.before)).expect("a range of IPv4");
+        Some(IpAddr::V4(Ipv4Addr::from_bits(range.first + offset)))
+    }
+
+    /// True when `addr` is in the set: [`AddressSet::contains`].
+    #[inline]
+    pub fn contains(&self, addr: IpAddr) -> bool {
+        let IpAddr::V4(v4) = addr else { return self.set.contains(addr) };
+        let bits = v4.to_bits();
+        let upper = (bits >> 16) as usize;
+        let (from, to) = (self.by_upper_half[upper] as usize, self.by_upper_half[upper + 1] as usize);
+        // The range that holds the address may end beyond its upper half.
+        let near = &self.v4[from..self.v4.len().min(to + 1)];
+        let at = near.partition_point(|range| range.last < bits);
+        near.get(at).is_some_and(|range| range.first <= bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kenshin_observation::Prefix;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn same(set: &AddressSet, asked: impl Iterator<Item = IpAddr>) {
+        let compiled = CompiledSet::new(set.clone());
+        let count = u64::try_from(set.count()).unwrap();
+        for index in (0..count.min(3000)).chain(count.saturating_sub(3)..count + 2) {
+            assert_eq!(compiled.nth(index), set.nth(index.into()), "{index} of {set:?}");
+        }
+        for addr in asked {
+            assert_eq!(compiled.contains(addr), set.contains(addr), "{addr} in {set:?}");
+        }
+    }
+
+    fn v4(bits: u32) -> IpAddr {
+        Ipv4Addr::from_bits(bits).into()
+    }
+
+    #[test]
+    fn the_edges_of_the_address_space() {
+        let edges =
+            || [0, 1, 0xffff, 0x1_0000, 0x7fff_ffff, 0x8000_0000, u32::MAX - 1, u32::MAX].map(v4).into_iter();
+        for text in [
+            &["0.0.0.0/0"][..],
+            &["0.0.0.0/32", "255.255.255.255/32"],
+            &["128.0.0.0/1", "2001:db8::/120"],
+            &[],
+        ] {
+            let set: AddressSet = text.iter().map(|p| p.parse::<Prefix>().unwrap()).collect();
+            same(&set, edges().chain(["2001:db8::7".parse().unwrap(), "2001:db9::".parse().unwrap()]));
+        }
+    }
+
+    /// One large range beside a hundred thousand small ones, as an exclusion list leaves them.
+    #[test]
+    fn many_small_ranges_beside_a_large_one() {
+        let small = (0..100_000u32).map(|n| Prefix::containing(v4(0x0a00_0000 + n * 7), 32));
+        let set: AddressSet = small.chain(["64.0.0.0/2".parse().unwrap()]).collect();
+        same(&set, (0..5000).map(|n| v4(0x0a00_0000 + n)).chain((0..5000).map(|n| v4(n * 858_993))));
+    }
+
+    proptest! {
+        #[test]
+        fn compiled_or_not_is_the_same(
+            ranges in proptest::collection::vec((0u32..1 << 20, 0u32..3000), 0..60), asked: [u32; 32],
+        ) {
+            let set: AddressSet = ranges
+                .iter()
+                .filter_map(|(first, size)| AddressSet::between(v4(first << 4), v4((first << 4) + size)))
+                .fold(AddressSet::new(), |all, one| all.union(&one));
+            let near = ranges.iter().flat_map(|(first, size)| {
+                let first = first << 4;
+                [first.wrapping_sub(1), first, first + size, first + size + 1]
+            });
+            same(&set, near.chain(asked.map(|bits| bits % (1 << 24))).map(v4));
+        }
+    }
+}
