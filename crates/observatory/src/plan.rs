@@ -8,7 +8,7 @@ use kenshin_mandate::{AddressSet, VerifiedMandate};
 use kenshin_observation::{CaseId, Check, Prefix, SurveyId, Tlp};
 use kenshin_survey::credential::Dictionary;
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, PlanSummary, SurveyPlan};
+use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, PlanSummary, Silence, SurveyPlan};
 use sha2::{Digest, Sha256};
 
 use crate::Observatory;
@@ -149,6 +149,9 @@ impl Observatory {
             sensor_id: None,
             targets,
             ports: (!request.ports.is_empty()).then(|| request.ports.clone()),
+            udp_ports: vec![],
+            echo: false,
+            silence: Silence::Rows,
             checks,
             permutation_key: PermutationKey(key),
             manner: request.manner.clone(),

@@ -11,10 +11,10 @@
 //! use kenshin_mandate::AddressSet;
 //! use kenshin_observation::Prefix;
 //! use kenshin_survey::permutation::PermutationKey;
-//! use kenshin_survey::space::Space;
+//! use kenshin_survey::space::{Port, Space};
 //!
 //! let addresses: AddressSet = "198.51.100.0/24".parse::<Prefix>().unwrap().into();
-//! let space = Space::new(addresses, vec![22, 23, 80], 64, PermutationKey([7; 16])).unwrap();
+//! let space = Space::new(addresses, [22, 23, 80].map(Port::tcp).to_vec(), 64, PermutationKey([7; 16])).unwrap();
 //! assert_eq!((space.targets(), space.slices()), (768, 4));
 //! // Any position of the order is arithmetic, in both directions.
 //! let target = space.target_at(500);

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kenshin_mandate::{AddressSet, Mandate, Narrowing, NotEnumerable, VerifiedMandate};
-use kenshin_observation::{Check, OrgId, Prefix, SensorId, SurveyId, TimeUs, Tlp, Transport};
+use kenshin_observation::{Check, OrgId, Prefix, SensorId, SurveyId, TimeUs, Tlp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::permutation::PermutationKey;
 use crate::probe;
-use crate::space::{Space, SpaceError};
+use crate::space::{Port, Space, SpaceError};
 
 mod summary;
 
@@ -25,6 +25,9 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: u32 = 2;
 
 /// Most targets of a slice: it is held in memory and sealed as one batch.
 pub const SLICE_TARGETS_MAX: u64 = 1 << 22;
+
+/// Most targets of a survey: at ten million a second, 29,000 years.
+pub const TARGETS_MAX: u64 = i64::MAX as u64;
 
 /// What will be asked, in which order, how gently. Stored with the survey as JSON; a survey is
 /// resumed only with the plan it was begun with.
@@ -49,6 +52,15 @@ pub struct SurveyPlan {
     pub targets: Vec<Prefix>,
     /// TCP ports, ascending.
     pub ports: Vec<u16>,
+    /// UDP ports, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub udp_ports: Vec<u16>,
+    /// An echo request too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub echo: bool,
+    /// What becomes of targets that say nothing.
+    #[serde(default, skip_serializing_if = "Silence::is_rows")]
+    pub silence: Silence,
     /// Checks that will be made; `sweep` is always one.
     pub checks: BTreeSet<Check>,
     /// Selects the order.
@@ -58,6 +70,25 @@ pub struct SurveyPlan {
     pub manner: Manner,
     /// Dictionary of a credential check.
     pub dictionary: Option<DictionaryRef>,
+}
+
+/// What becomes of targets that say nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Silence {
+    /// Each has a row.
+    #[default]
+    Rows,
+    /// A target that coverage includes and that has no sweep row was silent: `dark` when no other
+    /// row of its address in the survey tells of life, else `silent-host-alive`. Of a hundred
+    /// silent targets, none costs anything.
+    Coverage,
+}
+
+impl Silence {
+    fn is_rows(&self) -> bool {
+        *self == Self::Rows
+    }
 }
 
 /// How a survey goes about it. There are no defaults for these: [`Manner::INTERNET`] and
@@ -136,6 +167,12 @@ pub struct PlanRequest {
     pub targets: Option<AddressSet>,
     /// TCP ports; `None` for all the mandate grants.
     pub ports: Option<Vec<u16>>,
+    /// UDP ports.
+    pub udp_ports: Vec<u16>,
+    /// An echo request too.
+    pub echo: bool,
+    /// What becomes of targets that say nothing.
+    pub silence: Silence,
     /// Checks; `None` for all the mandate grants that can be made over TCP.
     pub checks: Option<BTreeSet<Check>>,
     /// Selects the order; drawn at the edge.
@@ -162,14 +199,12 @@ pub enum PlanError {
         first: std::net::IpAddr,
     },
     /// A port beyond the mandate was asked for.
-    #[error(
-        "port {port}/tcp is not granted by mandate `{mandate}`; hint: leave it out, or get a mandate for it"
-    )]
+    #[error("{port} is not granted by mandate `{mandate}`; hint: leave it out, or get a mandate for it")]
     Port {
         /// The mandate.
         mandate: String,
         /// The port.
-        port: u16,
+        port: Port,
     },
     /// A check beyond the mandate was asked for.
     #[error(
@@ -326,6 +361,9 @@ impl SurveyPlan {
             mandate_digest: mandate.digest().to_owned(),
             targets: targets.prefixes().collect(),
             ports,
+            udp_ports: BTreeSet::from_iter(request.udp_ports).into_iter().collect(),
+            echo: request.echo,
+            silence: request.silence,
             checks,
             permutation_key: request.permutation_key,
             manner: request.manner,
@@ -353,12 +391,18 @@ impl SurveyPlan {
             });
         }
         let space = self.space()?;
+        // Coverage is stored with signed positions.
+        if space.targets() > TARGETS_MAX {
+            let (what, value) = ("targets", space.targets());
+            return Err(PlanError::Limit { what, value, min: 1, max: TARGETS_MAX });
+        }
         let outside = space.addresses().minus(&mandate.scope);
         if let Some(first) = outside.nth(0) {
             return Err(PlanError::OutsideScope { mandate: name(), count: outside.count(), first });
         }
         mandate.enumerate_list(space.addresses())?;
-        if let Some(port) = self.ports.iter().find(|port| !mandate.ports.contains(**port, Transport::Tcp)) {
+        let granted = |port: &&Port| !mandate.ports.contains(port.number, port.transport);
+        if let Some(port) = self.all_ports().iter().find(granted) {
             return Err(PlanError::Port { mandate: name(), port: *port });
         }
         for check in &self.checks {
@@ -375,7 +419,7 @@ impl SurveyPlan {
         if self.checks.contains(&Check::CredentialCheck) != self.dictionary.is_some() {
             return Err(PlanError::Dictionary);
         }
-        let slice_targets = u64::from(self.manner.slice_addresses) * self.ports.len() as u64;
+        let slice_targets = u64::from(self.manner.slice_addresses) * self.all_ports().len() as u64;
         if slice_targets > SLICE_TARGETS_MAX {
             let what = "slice_addresses × ports";
             return Err(PlanError::Limit { what, value: slice_targets, min: 1, max: SLICE_TARGETS_MAX });
@@ -383,10 +427,17 @@ impl SurveyPlan {
         self.manner.check()
     }
 
+    /// Everything that is asked at an address, ascending.
+    pub fn all_ports(&self) -> Vec<Port> {
+        let tcp = self.ports.iter().copied().map(Port::tcp);
+        let udp = self.udp_ports.iter().copied().map(Port::udp);
+        tcp.chain(udp).chain(self.echo.then_some(Port::ECHO)).collect()
+    }
+
     /// The target space, in its order.
     pub fn space(&self) -> Result<Space, SpaceError> {
         let addresses = self.targets.iter().copied().collect();
-        Space::new(addresses, self.ports.clone(), self.manner.slice_addresses, self.permutation_key)
+        Space::new(addresses, self.all_ports(), self.manner.slice_addresses, self.permutation_key)
     }
 
     /// SHA-256 of the plan, hexadecimal: what a journal belongs to.

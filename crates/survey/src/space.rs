@@ -6,19 +6,64 @@
 //! whether it is alive, how many ports it answered. A slice is the unit that is journalled,
 //! sealed and committed. Every position is arithmetic: nothing depends on the number of shards.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use kenshin_mandate::AddressSet;
-use kenshin_observation::Endpoint;
+use kenshin_mandate::{AddressSet, CompiledSet};
+use kenshin_observation::{Endpoint, Transport};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::permutation::{Permutation, PermutationKey};
 
-/// Most targets of a space: positions are stored as signed 64-bit numbers.
-pub const TARGETS_MAX: u128 = i64::MAX as u128;
+/// Most targets of a space: positions are 64-bit numbers.
+pub const TARGETS_MAX: u128 = u64::MAX as u128;
 
 const INSIDE: u64 = 1;
+
+/// What is asked at an address: a transport and its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port {
+    /// TCP, UDP or an echo request.
+    pub transport: Transport,
+    /// Number, 0 for an echo request.
+    pub number: u16,
+}
+
+impl Port {
+    /// A TCP port.
+    pub const fn tcp(number: u16) -> Self {
+        Self { transport: Transport::Tcp, number }
+    }
+
+    /// A UDP port.
+    pub const fn udp(number: u16) -> Self {
+        Self { transport: Transport::Udp, number }
+    }
+
+    /// An ICMP or ICMPv6 echo request.
+    pub const ECHO: Self = Self { transport: Transport::Icmp, number: 0 };
+
+    /// This port at an address.
+    pub const fn at(self, addr: IpAddr) -> Endpoint {
+        Endpoint::new(addr, self.number, self.transport)
+    }
+
+    /// The port of an endpoint.
+    pub const fn of(endpoint: Endpoint) -> Self {
+        Self { transport: endpoint.transport, number: endpoint.port }
+    }
+}
+
+/// `port 22/tcp`, or `the echo request`.
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.transport {
+            Transport::Icmp => f.write_str("the echo request"),
+            transport => write!(f, "port {}/{transport}", self.number),
+        }
+    }
+}
 
 /// Part of the slices: those whose number leaves the remainder `index` when divided by `count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +112,8 @@ pub enum SpaceError {
 /// Addresses × ports in exact-permutation order.
 #[derive(Debug, Clone)]
 pub struct Space {
-    addresses: AddressSet,
-    ports: Vec<u16>,
+    addresses: CompiledSet,
+    ports: Vec<Port>,
     slice_addresses: u64,
     address_count: u64,
     key: PermutationKey,
@@ -76,11 +121,11 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of TCP endpoints over `addresses` and `ports` (sorted and without repetition
+    /// The space of endpoints over `addresses` and `ports` (sorted and without repetition
     /// afterwards), ordered by `key`, in slices of `slice_addresses` addresses.
     pub fn new(
         addresses: AddressSet,
-        mut ports: Vec<u16>,
+        mut ports: Vec<Port>,
         slice_addresses: u32,
         key: PermutationKey,
     ) -> Result<Self, SpaceError> {
@@ -98,7 +143,7 @@ impl Space {
             order: Permutation::new(count, key),
             address_count: u64::try_from(count).expect("checked against TARGETS_MAX"),
             slice_addresses: slice_addresses.into(),
-            addresses,
+            addresses: CompiledSet::new(addresses),
             ports,
             key,
         })
@@ -111,11 +156,11 @@ impl Space {
 
     /// The addresses.
     pub fn addresses(&self) -> &AddressSet {
-        &self.addresses
+        self.addresses.set()
     }
 
     /// The ports, ascending.
-    pub fn ports(&self) -> &[u16] {
+    pub fn ports(&self) -> &[Port] {
         &self.ports
     }
 
@@ -170,13 +215,13 @@ impl Space {
     pub fn target_at(&self, index: u64) -> Endpoint {
         let (slice, inside) = self.slice_of(index);
         let (address, port) = self.split(inside.at(index - slice * self.slice_targets()));
-        Endpoint::tcp(self.address_at(slice * self.slice_addresses + address), self.ports[port])
+        self.ports[port].at(self.address_at(slice * self.slice_addresses + address))
     }
 
     /// The position of a target in the order; `None` when it is not one.
     pub fn index_of(&self, target: Endpoint) -> Option<u64> {
-        let port = self.ports.binary_search(&target.port).ok()?;
-        let element = self.addresses.index_of(target.addr)?;
+        let port = self.ports.binary_search(&Port::of(target)).ok()?;
+        let element = self.addresses.set().index_of(target.addr)?;
         let position = self.order.index_of(u64::try_from(element).ok()?);
         let slice = position / self.slice_addresses;
         let (_, inside) = self.slice_of(slice * self.slice_targets());
@@ -184,14 +229,19 @@ impl Space {
         Some(slice * self.slice_targets() + inside.index_of(within))
     }
 
+    /// The slice of a position, and the position inside it.
+    pub fn place_of(&self, index: u64) -> (u64, u64) {
+        (index / self.slice_targets(), index % self.slice_targets())
+    }
+
     /// SHA-256 over addresses, ports and slice size, hexadecimal: what coverage refers to.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new_with_prefix(b"kenshin-space-v1\0");
-        for (first, last) in self.addresses.ranges() {
+        for (first, last) in self.addresses.set().ranges() {
             hash.update(format!("{first}-{last}\n"));
         }
         for port in &self.ports {
-            hash.update(format!("{port}/tcp\n"));
+            hash.update(format!("{}/{}\n", port.number, port.transport));
         }
         hash.update(format!("slice {}\n", self.slice_addresses));
         hex::encode(hash.finalize())
@@ -219,7 +269,7 @@ impl Space {
     }
 
     fn address_at(&self, position: u64) -> IpAddr {
-        self.addresses.nth(self.order.at(position).into()).expect("the order permutes the addresses")
+        self.addresses.nth(self.order.at(position)).expect("the order permutes the addresses")
     }
 }
 
@@ -231,7 +281,7 @@ pub struct Slice {
     /// Position of its first target in the order of the space.
     pub index_from: u64,
     addresses: Vec<IpAddr>,
-    ports: Vec<u16>,
+    ports: Vec<Port>,
     inside: Permutation,
 }
 
@@ -261,7 +311,7 @@ impl Slice {
         let width = self.ports.len() as u64;
         let address = usize::try_from(within / width).expect("a slice fits in memory");
         let port = usize::try_from(within % width).expect("a number of ports");
-        (address, Endpoint::tcp(self.addresses[address], self.ports[port]))
+        (address, self.ports[port].at(self.addresses[address]))
     }
 }
 
@@ -273,9 +323,13 @@ mod tests {
 
     use super::*;
 
+    fn tcp(ports: &[u16]) -> Vec<Port> {
+        ports.iter().copied().map(Port::tcp).collect()
+    }
+
     fn space(prefixes: &[&str], ports: &[u16], slice: u32, key: u8) -> Space {
         let addresses = prefixes.iter().map(|p| p.parse::<kenshin_observation::Prefix>().unwrap()).collect();
-        Space::new(addresses, ports.to_vec(), slice, PermutationKey([key; 16])).unwrap()
+        Space::new(addresses, tcp(ports), slice, PermutationKey([key; 16])).unwrap()
     }
 
     #[test]
@@ -293,6 +347,20 @@ mod tests {
                 .flat_map(|s| (0..s.targets()).map(move |i| s.target_at(i).1).collect::<Vec<_>>())
                 .collect();
             assert_eq!(by_slice, order, "slice size {slice}");
+        }
+    }
+
+    /// One order over every transport: an echo request, a port of TCP and one of UDP with the same
+    /// number are three targets.
+    #[test]
+    fn transports_are_told_apart() {
+        let addresses: AddressSet = "192.0.2.0/29".parse::<kenshin_observation::Prefix>().unwrap().into();
+        let ports = vec![Port::udp(53), Port::ECHO, Port::tcp(53)];
+        let space = Space::new(addresses, ports, 4, PermutationKey([2; 16])).unwrap();
+        let order: Vec<Endpoint> = (0..space.targets()).map(|i| space.target_at(i)).collect();
+        assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 8 * 3);
+        for (index, target) in order.into_iter().enumerate() {
+            assert_eq!(space.index_of(target), Some(index as u64));
         }
     }
 
@@ -320,9 +388,9 @@ mod tests {
     fn empty_and_too_large_spaces_are_refused() {
         let key = PermutationKey([0; 16]);
         let all: AddressSet = "::/0".parse::<kenshin_observation::Prefix>().unwrap().into();
-        assert!(matches!(Space::new(all.clone(), vec![80], 1, key), Err(SpaceError::TooLarge { .. })));
+        assert!(matches!(Space::new(all.clone(), tcp(&[80]), 1, key), Err(SpaceError::TooLarge { .. })));
         assert!(matches!(Space::new(all, vec![], 1, key), Err(SpaceError::Empty { .. })));
-        assert!(matches!(Space::new(AddressSet::new(), vec![1], 1, key), Err(SpaceError::Empty { .. })));
+        assert!(matches!(Space::new(AddressSet::new(), tcp(&[1]), 1, key), Err(SpaceError::Empty { .. })));
     }
 
     proptest! {
@@ -331,7 +399,7 @@ mod tests {
             addresses in 1u128..500, slice in 1u32..60, count in 1u64..9, ports in 1u16..5,
         ) {
             let set: AddressSet = (0..addresses).map(|n| IpAddr::V4((0xc000_0000 + n as u32).into())).collect();
-            let space = Space::new(set, (1..=ports).collect(), slice, PermutationKey([1; 16])).unwrap();
+            let space = Space::new(set, (1..=ports).map(Port::tcp).collect(), slice, PermutationKey([1; 16])).unwrap();
             let shards: Vec<Shard> = (0..count).map(|index| Shard { index, count }).collect();
             prop_assert_eq!(shards.iter().map(|s| space.targets_of(*s)).sum::<u64>(), space.targets());
             for number in 0..space.slices() {

@@ -69,7 +69,7 @@ pub(super) fn summarise(
     excluded: Vec<ExcludedCount>,
 ) -> PlanSummary {
     let addresses = u64::try_from(targets.count()).unwrap_or(u64::MAX);
-    let ports = plan.ports.len() as u64;
+    let ports = plan.all_ports().len() as u64;
     let exchanges = addresses.saturating_mul(ports);
     let rate = &mandate.rate;
     // A share of zero percent would send nothing; the mandate refuses it.

@@ -3,7 +3,7 @@
 use kenshin_mandate::{AddressSet, Narrowing};
 use kenshin_observation::{Check, OrgId, Prefix, SurveyId, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner, PlanError, PlanRequest, PlanSummary, SurveyPlan};
+use kenshin_survey::plan::{DictionaryRef, Manner, PlanError, PlanRequest, PlanSummary, Silence, SurveyPlan};
 
 use crate::world::*;
 
@@ -15,6 +15,9 @@ fn request() -> PlanRequest {
         sensor_id: None,
         targets: None,
         ports: None,
+        udp_ports: vec![],
+        echo: false,
+        silence: Silence::Rows,
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: Manner::LOCAL,
@@ -125,5 +128,5 @@ fn the_plan_of_version_1_is_read() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/survey/plan-v1.json");
     let plan: SurveyPlan = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!((plan.version, plan.ports.len(), plan.manner.attempts_max), (1, 3, 3));
-    assert_eq!(plan.space().unwrap().target_at(0).to_string(), "198.51.100.102:443/tcp");
+    assert_eq!(plan.space().unwrap().target_at(0).to_string(), "198.51.100.104:22/tcp");
 }
