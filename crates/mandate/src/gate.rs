@@ -195,6 +195,13 @@ impl Gate {
         Ok(())
     }
 
+    /// The first instant at which the whole rate lets an exchange begin, `now` when it does already.
+    /// Whoever has many targets to choose from waits for this one limit instead of asking for each.
+    pub fn ready_at(&self, now: TimeUs) -> TimeUs {
+        let (limit, bucket) = self.whole;
+        now.plus_micros(bucket.wait_us(limit, self.latest.max(now)))
+    }
+
     /// Whether an endpoint is one that an open conversation may still be held with: it may have
     /// been excluded meanwhile.
     pub fn still_allows(&self, endpoint: Endpoint) -> Result<(), Refusal> {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use kenshin_observation::{SurveyId, TimeUs};
 use serde::{Deserialize, Serialize};
 
+use crate::run::front::miss::MissEstimate;
+
 /// What a survey is waiting for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "for")]
@@ -28,6 +30,15 @@ pub enum Waiting {
     },
     /// The lists that narrow could not be read again in time.
     Refresh,
+}
+
+/// How far and why a survey has slowed down by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlowedDown {
+    /// Part of the mandate's rate that is used, from 1/64 to 1.
+    pub factor: f64,
+    /// `unreachable`, `loss`, `latency` or `drops`.
+    pub why: String,
 }
 
 /// How far a survey is. Published several times a second.
@@ -63,6 +74,24 @@ pub struct Progress {
     pub eta_s: Option<u64>,
     /// What it is waiting for, when it is.
     pub waiting: Option<Waiting>,
+    /// Packets that this machine could not send.
+    #[serde(default)]
+    pub dropped: u64,
+    /// Packets that came and that this machine could not hold.
+    #[serde(default)]
+    pub missed_by_kernel: u64,
+    /// Answers that came after their slice was over.
+    #[serde(default)]
+    pub late: u64,
+    /// Further answers of targets that had answered; counted once.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Estimated share of answering targets that were missed; `None` when it is not measured.
+    #[serde(default)]
+    pub miss: Option<MissEstimate>,
+    /// How far it has slowed down by itself, when it has.
+    #[serde(default)]
+    pub slowed: Option<SlowedDown>,
     /// When this was so.
     pub now_us: i64,
     /// The run has ended.

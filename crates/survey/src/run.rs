@@ -38,10 +38,17 @@ use crate::sweep::{ConnectSettings, ConnectSweep, Sweep, check_sources, descript
 mod aside;
 mod dialer;
 mod engine;
+pub mod front;
 mod host;
 mod queue;
 mod sealing;
 mod slice;
+mod sparse;
+pub(crate) mod sweeper;
+#[cfg(test)]
+pub(crate) mod test_gate;
+
+use front::miss::MissTerms;
 
 /// The engine looks at the mandate's standing at least this often.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -75,6 +82,8 @@ pub struct Settings {
     pub clock_error_us: Option<i64>,
     /// Dictionary of a credential check; `None` to read the plan's file.
     pub dictionary: Option<Arc<Dictionary>>,
+    /// How a raw sweep measures what it misses.
+    pub miss: MissTerms,
 }
 
 /// Everything a run is made of.
@@ -185,6 +194,9 @@ pub enum RunError {
     /// The refresh period is too long for revocation to act within a second.
     #[error("refresh_every is {0:?}, at most {REFRESH_EVERY_MAX:?}")]
     RefreshEvery(Duration),
+    /// The sockets of the raw sweep.
+    #[error("the raw sweep failed; what is sealed stays sealed; hint: resume, or choose `--engine connect`")]
+    Packets(#[source] std::io::Error),
     /// Our bug.
     #[error("the survey's own work failed: {0}")]
     Internal(String),
@@ -224,16 +236,20 @@ impl RunError {
 /// Runs a survey to its end, or goes on where an earlier run of it stopped. Without privilege:
 /// with [`ConnectSweep`].
 pub async fn run(run: Run) -> Result<RunSummary, RunError> {
+    let sweep = connect_sweep(&run)?;
+    run_with(run, sweep).await
+}
+
+fn connect_sweep(run: &Run) -> Result<ConnectSweep, RunError> {
     let sources =
         run.gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner).sensor().source_addresses.clone();
     check_sources(&sources).map_err(RunError::Source)?;
     let limits = &run.plan.manner.limits;
-    let sweep = ConnectSweep::new(ConnectSettings {
+    Ok(ConnectSweep::new(ConnectSettings {
         sources,
         timeout: Duration::from_millis(limits.connect_ms),
         connections_max: descriptors(usize::try_from(run.plan.manner.connections_max).unwrap_or(usize::MAX)),
-    });
-    run_with(run, sweep).await
+    }))
 }
 
 /// Like [`run`], but refuses a survey that was never begun in this spool.
@@ -245,22 +261,46 @@ pub async fn resume(resumed: Run) -> Result<RunSummary, RunError> {
     run(resumed).await
 }
 
+/// Like [`run`], with a sweep over raw packets; conversations are on ordinary connections.
+pub(crate) async fn run_with_packets(run: Run, packets: sweeper::Packets) -> Result<RunSummary, RunError> {
+    let sweep = connect_sweep(&run)?;
+    run_engine(run, sweep, Some(packets)).await
+}
+
 /// Like [`run`], on the given engine.
 ///
 /// The survey's loop is a task of its own: a caller that polls this future late delays nothing.
 /// Dropping the future resets everything open.
 pub async fn run_with<S: Sweep + 'static>(run: Run, sweep: S) -> Result<RunSummary, RunError> {
+    run_engine(run, sweep, None).await
+}
+
+async fn run_engine<S: Sweep + 'static>(
+    run: Run,
+    sweep: S,
+    packets: Option<sweeper::Packets>,
+) -> Result<RunSummary, RunError> {
     let opened = open(&run).await?;
     let began_at = (run.clock)();
     let (gate_digest, survey_id) = (run.plan.mandate_digest.clone(), run.plan.survey_id);
     let (spool, clock) = (run.spool.clone(), run.clock.clone());
     record_sending(&spool, &gate_digest, survey_id, true, began_at).await?;
-    let mut own = JoinSet::new();
-    own.spawn(engine::Engine::new(run, opened, sweep).run());
-    let outcome = match own.join_next().await {
-        Some(Ok(outcome)) => outcome,
-        Some(Err(error)) => Err(RunError::Internal(error.to_string())),
-        None => Err(RunError::Internal("the loop ended without a word".to_owned())),
+    let engine = engine::Engine::new(run, opened, sweep);
+    let outcome = match packets {
+        Some(packets) => engine.with_packets(packets),
+        None => Ok(engine),
+    };
+    let outcome = match outcome {
+        Ok(engine) => {
+            let mut own = JoinSet::new();
+            own.spawn(engine.run());
+            match own.join_next().await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(error)) => Err(RunError::Internal(error.to_string())),
+                None => Err(RunError::Internal("the loop ended without a word".to_owned())),
+            }
+        }
+        Err(error) => Err(error),
     };
     let ended_at = clock();
     let recorded = record_sending(&spool, &gate_digest, survey_id, false, ended_at).await;

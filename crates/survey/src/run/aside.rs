@@ -9,7 +9,7 @@ use kenshin_observation::{Blob, Observation, TimeUs};
 use serde::{Deserialize, Serialize};
 
 use super::sealing::{Context, talk_rows};
-use super::slice::{End, Swept, Work};
+use super::slice::{End, Implied, Swept, Work};
 use crate::space::Slice;
 use crate::sweep::Reply;
 
@@ -49,6 +49,9 @@ pub(super) struct Aside {
     pub(super) attempt: u32,
     began_at: TimeUs,
     sent: u64,
+    /// Nothing was heard of the targets that are not listed: their sweep is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    implied: Option<Implied>,
     targets: Vec<KeptTarget>,
     rows: Vec<(u32, Observation)>,
     blobs: Vec<Blob>,
@@ -77,8 +80,9 @@ impl Aside {
         let (mut rows, blobs) = talk_rows(&mut work, context);
         // What is not done is talked to again from the beginning, and has one row of each then.
         rows.retain(|(target, _)| work.targets[*target as usize].done);
-        let targets = (0u32..)
-            .zip(&work.targets)
+        let targets = work
+            .targets
+            .iter()
             .filter(|(_, target)| target.asks > 0 || target.swept.is_some())
             .map(|(number, target)| KeptTarget {
                 target: number,
@@ -95,6 +99,7 @@ impl Aside {
             attempt: work.attempt,
             began_at: work.began_at,
             sent: work.sent,
+            implied: work.implied,
             targets,
             rows,
             blobs,
@@ -106,10 +111,12 @@ impl Aside {
         if self.version != VERSION || self.slice != slice.number {
             return None;
         }
+        if self.implied.is_some() {
+            return self.restore_swept(slice);
+        }
         let mut work = Work::new(slice, self.attempt, breaker_after, self.began_at);
         for kept in self.targets {
-            let (host, endpoint) =
-                work.targets.get(kept.target as usize).map(|_| work.endpoint(kept.target))?;
+            let (host, endpoint) = work.targets.get(kept.target).map(|_| work.endpoint(kept.target))?;
             let swept = match kept.swept {
                 Some(swept) => Some(swept.restore()?),
                 None => None,
@@ -126,6 +133,20 @@ impl Aside {
             }
         }
         (work.sent, work.kept, work.kept_blobs) = (self.sent, self.rows, self.blobs);
+        Some(work)
+    }
+
+    /// A slice whose raw sweep was over: only conversations may be left.
+    fn restore_swept(self, slice: Slice) -> Option<Work> {
+        let mut work = Work::empty(slice, self.attempt, self.began_at);
+        for kept in self.targets {
+            if kept.target >= work.targets.len() {
+                return None;
+            }
+            work.know(kept.target, kept.swept?.restore()?, |_| !kept.done);
+        }
+        (work.sent, work.kept, work.kept_blobs) = (self.sent, self.rows, self.blobs);
+        work.implied = self.implied;
         Some(work)
     }
 }

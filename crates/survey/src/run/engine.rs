@@ -1,6 +1,6 @@
 //! The loop: one closed list of events, one owner of everything that is open.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,12 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::dialer::{DialRequest, Dialer};
+use super::front::FrontTerms;
 use super::host::Suspicion;
 use super::queue::{Job, Queue};
 use super::sealing::Context;
 use super::slice::{End, Swept, Talked, Work};
+use super::sweeper::{Packets, Sweeper, Told};
 use super::{Ending, Opened, Run, RunError, Settings, SharedGate, TICK};
 use crate::attempts::SurveyAttempts;
 use crate::credential::Dictionary;
@@ -80,6 +82,13 @@ pub(super) struct Engine<S> {
     sealing: u32,
     next_slice: u64,
     sealed: SliceSet,
+    /// The thread that sweeps over raw packets; `None` when the sweep connects.
+    sweeper: Option<Sweeper>,
+    /// Slices it has, with their attempt and beginning.
+    sweeping: BTreeMap<u64, (u32, TimeUs)>,
+    /// It was told that no slice will come; it has said that everything is over.
+    sweeper_last: bool,
+    sweeper_idle: bool,
     lost: Option<Lost>,
     /// When open conversations were last held against the lists that narrow.
     looked: Instant,
@@ -108,6 +117,7 @@ enum Event {
     Talked(Result<(Id, Vec<Talked>), JoinError>),
     Dial(DialRequest),
     Chore(Result<Result<Chore, RunError>, JoinError>),
+    Told(Told),
     Stop,
     Tick,
 }
@@ -133,6 +143,7 @@ impl<S: Sweep> Engine<S> {
             target_digest: space.digest(),
             permutation_key: plan.permutation_key.to_string(),
             sources: sources.clone(),
+            silence: plan.silence,
         };
         let introduction = Introduction {
             user_agent: mandate.introduction(),
@@ -153,6 +164,10 @@ impl<S: Sweep> Engine<S> {
             opening: 0,
             sealing: 0,
             next_slice: settings.shard.index,
+            sweeper: None,
+            sweeping: BTreeMap::new(),
+            sweeper_last: false,
+            sweeper_idle: true,
             lost: None,
             looked: Instant::now(),
             plan: Arc::new(plan),
@@ -174,11 +189,34 @@ impl<S: Sweep> Engine<S> {
         }
     }
 
+    /// Sweeps over raw packets, in a thread of its own.
+    pub(super) fn with_packets(mut self, packets: Packets) -> Result<Self, RunError> {
+        let manner = &self.plan.manner;
+        let us = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+        let share = f64::from(self.gate().sensor().share_percent) / 100.0;
+        let terms = FrontTerms {
+            asks_max: manner.retry.asks_max,
+            pause_us: us(manner.retry.pause_ms),
+            wait_us: us(manner.limits.connect_ms),
+            whole_pps: f64::from(self.mandate.rate.whole_pps) * share,
+            miss: self.settings.miss.clone(),
+        };
+        let (space, gate, clock) = (Arc::clone(&self.space), Arc::clone(&self.gate), Arc::clone(&self.clock));
+        self.sweeper = Some(Sweeper::begin(packets, space, terms, gate, clock).map_err(RunError::Packets)?);
+        self.sweeper_idle = false;
+        Ok(self)
+    }
+
     /// Runs to the end. Whatever the end is, nothing is open and nothing is being written after.
     pub(super) async fn run(mut self) -> Result<(Ending, Progress), RunError> {
         let mut refreshing = JoinSet::new();
         let fresh = self.begin_refreshing(&mut refreshing).await?;
         let ending = self.work(fresh.as_ref()).await;
+        self.look_at_sweeper();
+        if let Some(sweeper) = self.sweeper.take() {
+            // Ends within a few milliseconds; what it held is set aside or was given back.
+            drop(sweeper);
+        }
         self.sweep.abort();
         self.talks = JoinSet::new();
         self.give_up.store(true, Ordering::Relaxed);
@@ -206,10 +244,14 @@ impl<S: Sweep> Engine<S> {
             }
             self.seal_complete();
             self.open_slices();
+            self.look_at_sweeper();
             if self.all_done() {
                 return Ok(Ending::Finished);
             }
             let stale = fresh.is_some_and(|fresh| fresh.borrow().elapsed() > standing::REFRESH_LATE);
+            if let Some(sweeper) = &self.sweeper {
+                if stale || self.lost.is_some() { sweeper.must_not_send() } else { sweeper.may_send() }
+            }
             let waiting = self.dispatch(stale);
             self.meter.publish((self.clock)(), waiting, self.talks.len());
             let event = self.next_event().await;
@@ -222,6 +264,23 @@ impl<S: Sweep> Engine<S> {
             && self.order.is_empty()
             && self.opening == 0
             && self.sealing == 0
+            && self.sweeping.is_empty()
+            && self.sweeper_idle
+    }
+
+    /// Takes the sweeping thread's counts, and tells it when no slice will come any more.
+    fn look_at_sweeper(&mut self) {
+        let Some(sweeper) = &self.sweeper else { return };
+        let found = self.meter.figures(&sweeper.figures());
+        sweeper.found(found);
+        if !self.sweeper_last
+            && self.next_slice >= self.space.slices()
+            && self.opening == 0
+            && self.sweeping.is_empty()
+        {
+            self.sweeper_last = true;
+            sweeper.last();
+        }
     }
 
     async fn next_event(&mut self) -> Event {
@@ -234,6 +293,7 @@ impl<S: Sweep> Engine<S> {
             },
             // We hold a sender, so that the channel never closes.
             Some(request) = self.dial_requests.1.recv() => Event::Dial(request),
+            told = told(&mut self.sweeper) => Event::Told(told),
             chore = self.chores.join_next(), if !self.chores.is_empty() => match chore {
                 Some(chore) => Event::Chore(chore),
                 None => Event::Tick,
@@ -255,7 +315,11 @@ impl<S: Sweep> Engine<S> {
             Event::Talked(talked) => self.talked(talked),
             Event::Dial(request) => self.queue.push(Job::Dial(request)),
             Event::Chore(chore) => self.chore(chore)?,
-            Event::Stop | Event::Tick => {}
+            Event::Told(Told::Over(over)) => self.over(over, None),
+            Event::Told(Told::Idle) => self.sweeper_idle = true,
+            Event::Told(Told::Refused(refusal)) => self.lose(refusal),
+            Event::Told(Told::Failed(error)) => return Err(RunError::Packets(error)),
+            Event::Told(Told::CutOff) | Event::Stop | Event::Tick => {}
         }
         Ok(())
     }
@@ -418,6 +482,14 @@ impl<S: Sweep> Engine<S> {
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the sweeping thread says; for ever when there is none.
+async fn told(sweeper: &mut Option<Sweeper>) -> Told {
+    match sweeper {
+        Some(sweeper) => sweeper.told().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use sha2::{Digest, Sha256};
 
 use super::slice::{End, Swept, Work};
+use crate::plan::Silence;
 use crate::spool::Draft;
 use crate::sweep::Reply;
 
@@ -31,6 +32,7 @@ pub(super) struct Context {
     pub(super) target_digest: String,
     pub(super) permutation_key: String,
     pub(super) sources: Vec<IpAddr>,
+    pub(super) silence: Silence,
 }
 
 /// A generator for one slice's batch id and salts.
@@ -49,23 +51,42 @@ pub(super) fn batch_id(now: TimeUs, random: &mut ChaCha20Rng) -> BatchId {
 /// Everything a complete slice has to say.
 pub(super) fn draft(mut work: Work, context: &Context, now: TimeUs) -> Draft {
     let alive: Vec<bool> = alive_hosts(&work);
-    let mut rows = Vec::with_capacity(work.targets.len() + work.talked.len());
+    let mut rows = Vec::with_capacity(work.talked.len());
     let mut dropped = 0;
-    for (number, target) in work.targets.iter().enumerate() {
-        let number = u32::try_from(number).expect("targets of a slice are counted in 32 bits");
+    let every_number = work.implied.is_none() || context.silence == Silence::Rows;
+    let numbers: Box<dyn Iterator<Item = u32>> = match every_number {
+        true => Box::new(0..work.targets.len()),
+        false => Box::new(work.targets.iter().map(|(number, _)| number)),
+    };
+    for number in numbers {
         let (host, endpoint) = work.endpoint(number);
-        // A slice is drafted when it is complete: every target has an end.
+        // A slice is drafted when it is complete: every target has an end, or it is implied.
         let unknown = Swept { end: End::Error("internal"), at: now, vantage: None };
-        let swept = target.swept.unwrap_or(unknown);
-        let (outcome, reason) = outcome(swept.end, alive[host]);
-        dropped += i64::from(target.asks == 0);
+        let (swept, (outcome, reason)) = match (work.targets.get(number), &work.implied) {
+            (None, Some(implied)) => {
+                dropped += i64::from(number >= implied.asked_to);
+                let silent = Swept { end: End::Reply(Reply::Silent), at: implied.at, vantage: None };
+                (silent, implied.outcome(number, alive[host]))
+            }
+            (target, _) => {
+                dropped += i64::from(target.is_none_or(|target| target.asks == 0));
+                let swept = target.and_then(|target| target.swept).unwrap_or(unknown);
+                (swept, outcome(swept.end, alive[host]))
+            }
+        };
+        let reason = reason.map(str::to_owned);
         let mut row = context.row(endpoint, swept, work.attempt);
-        (row.outcome, row.reason) = (outcome, reason.map(str::to_owned));
+        (row.outcome, row.reason) = (outcome, reason);
         rows.push(row);
     }
+    let covered_to = match &work.implied {
+        Some(implied) if !every_number => work.slice.index_from + u64::from(implied.asked_to),
+        _ => work.slice.index_to(),
+    };
     let (talked, blobs) = talk_rows(&mut work, context);
     rows.extend(talked.into_iter().map(|(_, row)| row));
-    let time_to = rows.iter().map(|row| row.time).max().unwrap_or(now);
+    let ended_at = work.implied.as_ref().map(|implied| implied.at);
+    let time_to = rows.iter().map(|row| row.time).chain(ended_at).max().unwrap_or(now);
     let index = |index: u64| i64::try_from(index).expect("plans number less than 2^63 targets");
     let coverage = Coverage {
         survey_id: context.survey_id,
@@ -74,7 +95,7 @@ pub(super) fn draft(mut work: Work, context: &Context, now: TimeUs) -> Draft {
         target_digest: context.target_digest.clone(),
         permutation_key: context.permutation_key.clone(),
         index_from: index(work.slice.index_from),
-        index_to: index(work.slice.index_to()),
+        index_to: index(covered_to),
         time_from: work.began_at,
         time_to,
         sent: i64::try_from(work.sent).unwrap_or(i64::MAX),
@@ -110,8 +131,9 @@ pub(super) fn talk_rows(work: &mut Work, context: &Context) -> (Vec<(u32, Observ
 
 /// Which hosts gave any sign of life.
 fn alive_hosts(work: &Work) -> Vec<bool> {
-    let mut alive: Vec<bool> = work.hosts.iter().map(|host| host.alive_port.is_some()).collect();
-    for (number, target) in (0u32..).zip(&work.targets) {
+    let mut alive = vec![false; work.hosts.len() as usize];
+    work.hosts.iter().for_each(|(number, host)| alive[number as usize] = host.alive_port.is_some());
+    for (number, target) in work.targets.iter() {
         if matches!(target.swept, Some(Swept { end: End::Reply(Reply::Answered | Reply::Refused), .. })) {
             alive[work.endpoint(number).0] = true;
         }
@@ -137,12 +159,13 @@ impl Context {
     /// A sweep row; a conversation fills in the rest.
     fn row(&self, subject: Endpoint, swept: Swept, attempt: u32) -> Observation {
         let source = self.sources.iter().find(|source| source.is_ipv4() == subject.addr.is_ipv4());
-        let vantage = match (swept.vantage, source) {
-            (Some(known), _) => Endpoint::tcp(known.ip(), known.port()),
-            (None, Some(source)) => Endpoint::tcp(*source, 0),
-            (None, None) if subject.addr.is_ipv4() => Endpoint::tcp(Ipv4Addr::UNSPECIFIED.into(), 0),
-            (None, None) => Endpoint::tcp(Ipv6Addr::UNSPECIFIED.into(), 0),
+        let (addr, port) = match (swept.vantage, source) {
+            (Some(known), _) => (known.ip(), known.port()),
+            (None, Some(source)) => (*source, 0),
+            (None, None) if subject.addr.is_ipv4() => (Ipv4Addr::UNSPECIFIED.into(), 0),
+            (None, None) => (Ipv6Addr::UNSPECIFIED.into(), 0),
         };
+        let vantage = Endpoint::new(addr, port, subject.transport);
         Observation {
             org_id: self.org_id,
             mandate_id: self.mandate_id.clone(),

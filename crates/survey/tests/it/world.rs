@@ -14,12 +14,12 @@ use kenshin_mandate::{
 };
 use kenshin_observation::{Batch, Check, Clock, Endpoint, Observation, OrgId, SurveyId, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, SurveyPlan};
+use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, Silence, SurveyPlan};
 use kenshin_survey::progress::Progress;
+use kenshin_survey::run::front::miss::MissTerms;
 use kenshin_survey::run::{Ending, Run, RunError, RunSummary, Settings, SharedGate};
 use kenshin_survey::space::Shard;
 use kenshin_survey::spool::Spool;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
 const AUTHORITY: &str = "authority@example.jp";
@@ -200,6 +200,7 @@ pub(crate) fn make_run(plan: &SurveyPlan, gate: &SharedGate, spool: &Spool, cloc
             patience: Duration::from_secs(20),
             clock_error_us: None,
             dictionary: None,
+            miss: MissTerms::none(),
         },
         clock,
         progress: watch::channel(Progress::default()).0,
@@ -233,6 +234,9 @@ pub(crate) fn parts(
         sensor_id: None,
         targets: None,
         ports: None,
+        udp_ports: vec![],
+        echo: false,
+        silence: Silence::Rows,
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: terms.manner.clone(),
@@ -295,12 +299,37 @@ pub(crate) enum Manners {
 #[derive(Default)]
 pub(crate) struct Town {
     pub(crate) calls: Arc<Mutex<Vec<(SocketAddr, Instant)>>>,
-    pub(crate) open: Arc<Mutex<BTreeMap<IpAddr, (i32, i32)>>>,
+    pub(crate) open: Arc<Mutex<BTreeMap<IpAddr, Open>>>,
     pub(crate) passwords: Arc<Mutex<Vec<(SocketAddr, String)>>>,
     tasks: tokio::task::JoinSet<()>,
     held: Vec<std::net::TcpStream>,
     silent: Vec<socket2::Socket>,
     tired: Arc<Mutex<Vec<Tired>>>,
+}
+
+/// Calls taken at one address, and the most that were open there at a time.
+#[derive(Default)]
+pub(crate) struct Open {
+    calls: Vec<Arc<tokio::net::TcpStream>>,
+    most: usize,
+}
+
+impl Open {
+    fn take(&mut self, call: &Arc<tokio::net::TcpStream>) {
+        self.calls.push(Arc::clone(call));
+        self.most = self.most.max(self.now());
+    }
+
+    /// The kernel is asked, not the task that reads: a call may be over long before that task has its
+    /// turn.
+    fn now(&mut self) -> usize {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        self.calls.retain(|call| match socket2::SockRef::from(&**call).peek(&mut byte) {
+            Ok(waiting) => waiting > 0,
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        });
+        self.calls.len()
+    }
 }
 
 /// A listener that took one call, the call, and what fills its queue.
@@ -339,32 +368,27 @@ impl Town {
         self.tasks.spawn(async move {
             let mut guests = tokio::task::JoinSet::new();
             loop {
-                let Ok((mut stream, _)) = listener.accept().await else { continue };
+                let Ok((stream, _)) = listener.accept().await else { continue };
                 calls.lock().unwrap().push((at, Instant::now()));
-                {
-                    let mut open = open.lock().unwrap();
-                    let (now, most) = open.entry(addr).or_default();
-                    *now += 1;
-                    *most = (*most).max(*now);
-                }
-                let (open, passwords) = (open.clone(), passwords.clone());
+                let stream = Arc::new(stream);
+                open.lock().unwrap().entry(addr).or_default().take(&stream);
+                let passwords = passwords.clone();
                 guests.spawn(async move {
                     if let Manners::Banner(text) = manners {
-                        let _ = stream.write_all(text.as_bytes()).await;
+                        say(&stream, text).await;
                     }
                     // Until the other side ends it.
                     let mut bytes = [0; 2048];
-                    while let Ok(read @ 1..) = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await {
+                    while let Ok(read @ 1..) = hear(&stream, &mut bytes).await {
                         if manners == Manners::Basic {
                             let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
                             let tried = text.lines().find(|line| line.to_lowercase().starts_with("authorization:"));
                             passwords.lock().unwrap().extend(tried.map(|line| (at, line.to_owned())));
                             let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\
                                           Content-Length: 0\r\n\r\n";
-                            let _ = stream.write_all(answer.as_bytes()).await;
+                            say(&stream, answer).await;
                         }
                     }
-                    open.lock().unwrap().get_mut(&addr).unwrap().0 -= 1;
                 });
             }
         });
@@ -374,12 +398,29 @@ impl Town {
         self.calls.lock().unwrap().len()
     }
 
-    pub(crate) fn open_now(&self) -> i32 {
-        self.open.lock().unwrap().values().map(|(now, _)| now).sum()
+    pub(crate) fn open_now(&self) -> usize {
+        self.open.lock().unwrap().values_mut().map(Open::now).sum()
     }
 
-    pub(crate) fn most_at_one_address(&self) -> i32 {
-        self.open.lock().unwrap().values().map(|(_, most)| *most).max().unwrap_or(0)
+    pub(crate) fn most_at_one_address(&self) -> usize {
+        self.open.lock().unwrap().values().map(|open| open.most).max().unwrap_or(0)
+    }
+}
+
+/// Says something short: it fits the socket's buffer, or nobody hears it any more.
+async fn say(stream: &tokio::net::TcpStream, text: &str) {
+    if stream.writable().await.is_ok() {
+        let _ = stream.try_write(text.as_bytes());
+    }
+}
+
+async fn hear(stream: &tokio::net::TcpStream, bytes: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read(bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
     }
 }
 

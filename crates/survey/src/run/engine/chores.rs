@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::logbook::replace_file;
 use crate::run::aside::Aside;
+use crate::run::front::Over;
 use crate::run::sealing::{batch_id, draft, generator, salts};
 use crate::spool::SpoolError;
 
@@ -24,7 +25,8 @@ impl<S: Sweep> Engine<S> {
         let slices_max = self.plan.manner.slices_max;
         let mut slices = Vec::new();
         // More unsealed slices than may be in flight: the disk or the spool is the bottleneck.
-        while self.in_flight() < slices_max && self.sealing <= slices_max && self.lost.is_none() {
+        let hungry = self.sweeper.as_ref().is_none_or(Sweeper::hungry);
+        while hungry && self.in_flight() < slices_max && self.sealing <= slices_max && self.lost.is_none() {
             let Some(slice) = self.next_unsealed() else { break };
             self.opening += 1;
             slices.push(slice);
@@ -34,6 +36,7 @@ impl<S: Sweep> Engine<S> {
         }
         let (space, journal) = (Arc::clone(&self.space), Arc::clone(&self.journal));
         let (plan, clock, spool) = (Arc::clone(&self.plan), Arc::clone(&self.clock), self.spool.clone());
+        let raw = self.sweeper.is_some();
         self.chores.spawn_blocking(move || {
             let manner = &plan.manner;
             let at = clock();
@@ -53,7 +56,10 @@ impl<S: Sweep> Engine<S> {
                     works.push(Work::exhausted(space.slice(slice), manner.attempts_max, at));
                 } else {
                     begun.push(Entry::Begun { slice, attempt, at });
-                    works.push(Work::new(space.slice(slice), attempt, manner.retry.breaker_after, at));
+                    works.push(match raw {
+                        true => Work::empty(space.slice(slice), attempt, at),
+                        false => Work::new(space.slice(slice), attempt, manner.retry.breaker_after, at),
+                    });
                 }
             }
             journal.append_all(&begun)?;
@@ -64,7 +70,8 @@ impl<S: Sweep> Engine<S> {
     }
 
     fn in_flight(&self) -> u32 {
-        u32::try_from(self.order.len()).unwrap_or(u32::MAX).saturating_add(self.opening)
+        let held = self.order.len() + self.sweeping.len();
+        u32::try_from(held).unwrap_or(u32::MAX).saturating_add(self.opening)
     }
 
     fn next_unsealed(&mut self) -> Option<u64> {
@@ -143,7 +150,16 @@ impl<S: Sweep> Engine<S> {
             Chore::Opened(works) => {
                 for work in works {
                     self.opening -= 1;
-                    let decided = work.targets.iter().filter(|target| target.done).count();
+                    if let (Some(sweeper), true) = (&self.sweeper, work.unswept()) {
+                        sweeper.take(work.slice.clone(), work.attempt);
+                        self.sweeping.insert(work.slice.number, (work.attempt, work.began_at));
+                        continue;
+                    }
+                    if work.implied.is_some() {
+                        self.place_swept(work);
+                        continue;
+                    }
+                    let decided = work.targets.iter().filter(|(_, target)| target.done).count();
                     self.meter.done(decided as u64);
                     self.place(work);
                 }
@@ -158,7 +174,33 @@ impl<S: Sweep> Engine<S> {
         Ok(())
     }
 
-    fn place(&mut self, work: Work) {
+    /// The sweep of a slice over raw packets is over: conversations begin.
+    pub(super) fn over(&mut self, over: Over, code: Option<&str>) {
+        if self.sweeping.remove(&over.slice.number).is_none() {
+            return;
+        }
+        let work = Work::swept(over, code, |endpoint| {
+            endpoint.transport == Transport::Tcp && self.talk_check(endpoint.port).is_some()
+        });
+        self.place_swept(work);
+    }
+
+    fn place_swept(&mut self, work: Work) {
+        for (_, target) in work.targets.iter() {
+            target.swept.iter().for_each(|swept| self.meter.swept(swept.end));
+        }
+        let known = work.targets.iter().count() as u64;
+        let silent =
+            work.implied.as_ref().map_or(0, |implied| u64::from(implied.asked_to)).saturating_sub(known);
+        self.meter.silent(silent);
+        self.meter.done(work.slice.targets() - u64::from(work.left));
+        let talks: Vec<u32> =
+            work.targets.iter().filter(|(_, t)| !t.done).map(|(number, _)| number).collect();
+        let place = self.place(work);
+        talks.into_iter().for_each(|target| self.queue.push(Job::Talk { place, target }));
+    }
+
+    fn place(&mut self, work: Work) -> u32 {
         let place = self.works.iter().position(Option::is_none).unwrap_or_else(|| {
             self.works.push(None);
             self.works.len() - 1
@@ -167,14 +209,22 @@ impl<S: Sweep> Engine<S> {
         self.works[place] = Some(work);
         let number = |held: &u32| self.works[*held as usize].as_ref().map_or(0, |work| work.slice.number);
         let at = self.order.iter().position(|held| number(held) > slice).unwrap_or(self.order.len());
-        self.order.insert(at, u32::try_from(place).expect("at most slices_max places"));
+        let place = u32::try_from(place).expect("at most slices_max places");
+        self.order.insert(at, place);
+        place
     }
 
     /// After an orderly stop: what is known of the slices in flight is kept for the next run.
     pub(super) async fn set_aside(&mut self) -> Result<(), RunError> {
+        // A sweep that is cut off costs its slice no attempt, and begins again.
+        let sweeping = std::mem::take(&mut self.sweeping);
+        let again = sweeping
+            .into_iter()
+            .map(|(slice, (attempt, began_at))| Work::empty(self.space.slice(slice), attempt, began_at));
         let works: Vec<Work> = std::mem::take(&mut self.order)
             .into_iter()
             .filter_map(|place| self.works[place as usize].take())
+            .chain(again)
             .collect();
         let (context, journal) = (Arc::clone(&self.context), Arc::clone(&self.journal));
         let (plan, spool) = (Arc::clone(&self.plan), self.spool.clone());

@@ -68,7 +68,7 @@ impl<S: Sweep> Engine<S> {
         }
         for place in &self.order {
             let Some(work) = self.works[*place as usize].as_mut() else { continue };
-            if (work.cursor as usize) < work.targets.len() {
+            if work.cursor < work.targets.len() {
                 let target = work.cursor;
                 work.cursor += 1;
                 return Some(Job::Ask { place: *place, target });

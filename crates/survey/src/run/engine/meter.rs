@@ -1,6 +1,8 @@
 //! Counts for the progress of a run.
 
 use super::*;
+use crate::progress::SlowedDown;
+use crate::run::sweeper::Figures;
 use crate::space::Shard;
 
 /// Span over which rates are told.
@@ -18,6 +20,8 @@ pub(super) struct Meter {
     began: Instant,
     done_before: u64,
     busy: Option<(Instant, &'static str)>,
+    /// Packets of the sweeping thread that are counted.
+    swept_sent: u64,
 }
 
 impl Meter {
@@ -52,6 +56,7 @@ impl Meter {
             began,
             done_before: targets_done,
             busy: None,
+            swept_sent: 0,
         }
     }
 
@@ -67,6 +72,25 @@ impl Meter {
             End::Limited(_) => self.progress.limited += 1,
             End::Reply(_) | End::Error(_) => {}
         }
+    }
+
+    /// Targets that said nothing, in one.
+    pub(super) fn silent(&mut self, targets: u64) {
+        self.progress.silent += targets;
+    }
+
+    /// What the sweeping thread counts. Returns how many answered so far.
+    pub(super) fn figures(&mut self, figures: &Figures) -> u64 {
+        let sent = figures.counts.sent;
+        self.progress.sent += sent - std::mem::replace(&mut self.swept_sent, sent);
+        self.progress.dropped = figures.counts.dropped;
+        self.progress.missed_by_kernel = figures.missed_by_kernel;
+        self.progress.late = figures.counts.late;
+        self.progress.repeated = figures.counts.repeated;
+        self.progress.miss = Some(figures.estimate);
+        self.progress.slowed =
+            figures.slowed.map(|slowed| SlowedDown { factor: slowed.factor, why: slowed.why.to_owned() });
+        self.progress.answered
     }
 
     pub(super) fn done(&mut self, targets: u64) {

@@ -89,7 +89,7 @@ impl<S: Sweep> Engine<S> {
     /// What was in flight when the sweep was aborted is asked again.
     fn requeue(&mut self, place: u32) {
         let Some(work) = self.works[place as usize].as_mut() else { return };
-        for (number, target) in (0u32..).zip(&mut work.targets) {
+        for (number, target) in work.targets.iter_mut() {
             if std::mem::take(&mut target.asking) {
                 target.asks -= 1;
                 let host = work.slice.target_at(number.into()).0;
@@ -98,7 +98,7 @@ impl<S: Sweep> Engine<S> {
             }
         }
         // What is still open there were questions whether it is alive.
-        for (number, host) in (0u32..).zip(&mut work.hosts) {
+        for (number, host) in work.hosts.iter_mut() {
             if std::mem::take(&mut host.open) > 0 {
                 self.queue.push(Job::Verify { place, host: number });
             }
@@ -117,14 +117,25 @@ impl<S: Sweep> Engine<S> {
 
     /// The mandate will not stand again: what is known is sealed, the rest was limited by it.
     async fn close_out(&mut self, code: &'static str) -> Result<(), RunError> {
+        if let Some(sweeper) = &mut self.sweeper {
+            sweeper.cut_off(code);
+            let mut given_back = Vec::new();
+            loop {
+                match sweeper.told().await {
+                    Told::Over(over) => given_back.push(over),
+                    Told::CutOff => break,
+                    Told::Failed(error) => return Err(RunError::Packets(error)),
+                    Told::Idle | Told::Refused(_) => {}
+                }
+            }
+            given_back.into_iter().for_each(|over| self.over(over, Some(code)));
+        }
         self.queue.drain();
         for place in std::mem::take(&mut self.order) {
             let Some(mut work) = self.works[place as usize].take() else { continue };
             let at = (self.clock)();
-            for number in 0..work.targets.len() {
-                let number32 = u32::try_from(number).expect("targets of a slice are counted in 32 bits");
-                let (_, endpoint) = work.endpoint(number32);
-                let target = &mut work.targets[number];
+            for (number, target) in work.targets.iter_mut() {
+                let (_, endpoint) = work.slice.target_at(number.into());
                 if std::mem::replace(&mut target.done, true) {
                     continue;
                 }
@@ -142,7 +153,7 @@ impl<S: Sweep> Engine<S> {
                         };
                         if let Some(check) = check {
                             let result = ProbeResult::new(check, Outcome::Limited, Some(code));
-                            work.talked.push(Talked { target: number32, at, result });
+                            work.talked.push(Talked { target: number, at, result });
                         }
                     }
                 }

@@ -1,0 +1,213 @@
+//! Slowing down by itself, below what the mandate allows, when the network shows that it suffers.
+
+use kenshin_observation::TimeUs;
+use serde::{Deserialize, Serialize};
+
+/// Signs are judged over so long.
+const WINDOW_US: i64 = 1_000_000;
+
+/// The slowest pace, as a part of the whole rate.
+const FACTOR_MIN: f64 = 1.0 / 64.0;
+
+/// Signs of trouble since the last look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// ICMP errors that quote our packets.
+    pub(super) unreachable: u64,
+    /// Trials of hosts that are up, and those that stayed silent.
+    pub(super) trials: u64,
+    pub(super) missed: u64,
+    /// Sum of their answers' times, µs.
+    pub(super) took_us: i64,
+}
+
+impl Signs {
+    pub(super) fn trial(&mut self, answered: bool, took_us: Option<i64>) {
+        self.trials += 1;
+        self.missed += u64::from(!answered);
+        self.took_us += took_us.unwrap_or(0);
+    }
+
+    fn add(&mut self, other: Self) {
+        self.unreachable += other.unreachable;
+        self.trials += other.trials;
+        self.missed += other.missed;
+        self.took_us += other.took_us;
+    }
+}
+
+/// Why and how far a survey has slowed down.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slowed {
+    /// Part of the whole rate that is used, from 1/64 to 1.
+    pub factor: f64,
+    /// `unreachable`: a storm of ICMP errors; `loss`: hosts that are up answer less often than
+    /// before; `latency`: they answer much later than before; `drops`: this machine loses packets.
+    pub why: &'static str,
+}
+
+/// The pace. Halved at a sign of trouble, a tenth of it added in every quiet second.
+#[derive(Debug)]
+pub(super) struct Pace {
+    whole_pps: f64,
+    factor: f64,
+    why: Option<&'static str>,
+    turned: TimeUs,
+    sent: u64,
+    dropped: u64,
+    signs: Signs,
+    /// The best that was seen: share of trials missed, mean time of an answer.
+    best_missed: f64,
+    best_took_us: f64,
+    /// No packet before this instant.
+    next: TimeUs,
+}
+
+impl Pace {
+    pub(super) fn new(whole_pps: f64, now: TimeUs) -> Self {
+        Self {
+            whole_pps: whole_pps.max(1.0),
+            factor: 1.0,
+            why: None,
+            turned: now,
+            sent: 0,
+            dropped: 0,
+            signs: Signs::default(),
+            best_missed: 1.0,
+            best_took_us: f64::INFINITY,
+            next: now,
+        }
+    }
+
+    pub(super) fn sign(&mut self, signs: Signs) {
+        self.signs.add(signs);
+    }
+
+    pub(super) fn sent(&mut self, sent: u64, dropped: u64) {
+        self.sent += sent;
+        self.dropped += dropped;
+        if self.factor < 1.0 {
+            let pause = (sent + dropped) as f64 * 1e6 / (self.whole_pps * self.factor);
+            self.next = self.next.plus_micros(pause as i64);
+        }
+    }
+
+    /// The instant from which on something may be sent at this pace.
+    pub(super) fn ready_at(&self, now: TimeUs) -> TimeUs {
+        if self.factor < 1.0 { self.next } else { now }
+    }
+
+    pub(super) fn slowed(&self) -> Option<Slowed> {
+        self.why.map(|why| Slowed { factor: self.factor, why })
+    }
+
+    pub(super) fn turn(&mut self, now: TimeUs, signs: Signs) {
+        self.signs.add(signs);
+        self.next = self.next.max(now.plus_micros(-50_000));
+        if now.micros_since(self.turned) < WINDOW_US {
+            return;
+        }
+        self.turned = now;
+        match self.trouble() {
+            Some(why) => {
+                self.factor = (self.factor / 2.0).max(FACTOR_MIN);
+                self.why = Some(why);
+                self.next = now;
+            }
+            None => self.factor = (self.factor * 1.1).min(1.0),
+        }
+        if self.factor >= 1.0 {
+            self.why = None;
+        }
+        (self.sent, self.dropped, self.signs) = (0, 0, Signs::default());
+    }
+
+    fn trouble(&mut self) -> Option<&'static str> {
+        let Signs { unreachable, trials, missed, took_us } = self.signs;
+        let answered = trials - missed;
+        // Too few trials tell nothing.
+        let lost = (trials >= 20).then(|| missed as f64 / trials as f64);
+        let took = (answered >= 10).then(|| took_us as f64 / answered as f64);
+        let before = (self.best_missed, self.best_took_us);
+        self.best_missed = lost.map_or(self.best_missed, |lost| lost.min(self.best_missed));
+        self.best_took_us = took.map_or(self.best_took_us, |took| took.min(self.best_took_us));
+        if self.dropped * 100 > self.sent + self.dropped {
+            return Some("drops");
+        }
+        if unreachable > 50 && unreachable * 5 > self.sent {
+            return Some("unreachable");
+        }
+        if lost.is_some_and(|lost| lost > before.0 + 0.05 && lost > before.0 * 2.0) {
+            return Some("loss");
+        }
+        took.is_some_and(|took| took > before.1 * 3.0 + 20_000.0).then_some("latency")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> TimeUs {
+        TimeUs::from_secs(1_800_000_000 + seconds)
+    }
+
+    fn trials(trials: u64, missed: u64, each_us: i64) -> Signs {
+        Signs { trials, missed, took_us: each_us * (trials - missed) as i64, ..Signs::default() }
+    }
+
+    #[test]
+    fn a_storm_of_errors_halves_the_pace_and_quiet_brings_it_back() {
+        let mut pace = Pace::new(10_000.0, at(0));
+        pace.sent(10_000, 0);
+        pace.turn(at(1), Signs { unreachable: 4_000, ..Signs::default() });
+        assert_eq!(pace.slowed(), Some(Slowed { factor: 0.5, why: "unreachable" }));
+        // Half of the rate: 100 packets take 20 ms.
+        pace.sent(100, 0);
+        assert_eq!(pace.ready_at(at(1)).micros_since(at(1)), 20_000);
+        for second in 2..12 {
+            pace.turn(at(second), Signs::default());
+        }
+        assert_eq!(pace.slowed(), None);
+        assert_eq!(pace.ready_at(at(12)), at(12));
+    }
+
+    #[test]
+    fn rare_errors_are_no_storm() {
+        let mut pace = Pace::new(10_000.0, at(0));
+        pace.sent(10_000, 50);
+        pace.turn(at(1), Signs { unreachable: 1_000, ..Signs::default() });
+        assert_eq!(pace.slowed(), None);
+    }
+
+    #[test]
+    fn more_loss_than_before_slows_down_and_constant_loss_does_not() {
+        let mut pace = Pace::new(10_000.0, at(0));
+        for second in 1..5 {
+            pace.turn(at(second), trials(100, 10, 1_000));
+            assert_eq!(pace.slowed(), None);
+        }
+        pace.turn(at(5), trials(100, 25, 1_000));
+        assert_eq!(pace.slowed().map(|slowed| slowed.why), Some("loss"));
+    }
+
+    #[test]
+    fn answers_that_come_much_later_slow_down() {
+        let mut pace = Pace::new(10_000.0, at(0));
+        pace.turn(at(1), trials(100, 0, 5_000));
+        pace.turn(at(2), trials(100, 0, 30_000));
+        assert_eq!(pace.slowed(), None);
+        pace.turn(at(3), trials(100, 0, 90_000));
+        assert_eq!(pace.slowed().map(|slowed| slowed.why), Some("latency"));
+    }
+
+    #[test]
+    fn it_never_stops() {
+        let mut pace = Pace::new(100.0, at(0));
+        for second in 1..30 {
+            pace.sent(0, 100);
+            pace.turn(at(second), Signs::default());
+        }
+        assert_eq!(pace.slowed(), Some(Slowed { factor: FACTOR_MIN, why: "drops" }));
+    }
+}
