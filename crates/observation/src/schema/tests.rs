@@ -125,6 +125,16 @@ fn version_1_of_the_schema_does_not_drift() {
     assert_eq!(now, stored, "the schema changed: raise VERSION and keep the old sample");
 }
 
+/// A batch that version 1 sealed, with every record it knew: its leaves and its signature still
+/// hold, and written again it has the same bytes.
+#[test]
+fn a_batch_of_version_1_opens() {
+    let stored = include_str!("../../../../testdata/schema/batch-v1.json");
+    let batch: Batch = serde_json::from_str(stored).unwrap();
+    batch.verify(&SigningKey::from_bytes(&[7; 32]).verifying_key()).unwrap();
+    assert_eq!(serde_json::to_string(&batch).unwrap(), stored.trim_end());
+}
+
 #[test]
 fn a_changed_batch_is_noticed() {
     let (batch, key) = sealed(5);
