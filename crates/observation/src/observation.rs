@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Records;
 use crate::words::words;
-use crate::{Check, Direction, Endpoint, OrgId, Outcome, SensorId, SurveyId, TimeUs, Tlp, protocol};
+use crate::{Check, Direction, Endpoint, OrgId, Outcome, SensorId, SurveyId, TimeUs, Tlp};
 
 /// What one sensor saw of one endpoint at one instant. Immutable once sealed into a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,26 +41,9 @@ pub struct Observation {
     pub reason: Option<String>,
     /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` for a sweep.
     pub protocol: Option<String>,
-    /// HTTP record.
-    pub http: Option<protocol::Http>,
-    /// TLS session it ran in.
-    pub tls: Option<protocol::Tls>,
-    /// SSH record.
-    pub ssh: Option<protocol::Ssh>,
-    /// Telnet record.
-    pub telnet: Option<protocol::Telnet>,
-    /// FTP record.
-    pub ftp: Option<protocol::Ftp>,
-    /// SMTP record.
-    pub smtp: Option<protocol::Smtp>,
-    /// MQTT record.
-    pub mqtt: Option<protocol::Mqtt>,
-    /// RTSP record.
-    pub rtsp: Option<protocol::Rtsp>,
-    /// Unrecognised service.
-    pub unknown: Option<protocol::Unknown>,
-    /// Credential check.
-    pub credential: Option<protocol::Credential>,
+    /// What was learned, per protocol; in JSON beside the other fields, as in the first batches.
+    #[serde(flatten)]
+    pub records: Records,
     /// SHA-256 of blobs that belong to it, hexadecimal.
     pub blobs: Vec<String>,
 }

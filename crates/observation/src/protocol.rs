@@ -2,8 +2,8 @@
 //! decoded lossily, cut to [`TEXT_MAX`] bytes, stripped of nothing, and must be escaped for the
 //! place where it is shown. Numbers are signed because Delta tables know no unsigned ones.
 //!
-//! An [`crate::Observation`] carries at most one of the application records, plus [`Tls`] when
-//! the conversation ran inside TLS.
+//! An [`crate::Observation`] carries its [`Records`]: at most one application record, plus [`Tls`]
+//! when the conversation ran inside TLS.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,31 @@ pub fn text(bytes: &[u8]) -> String {
         cut -= 1;
     }
     decoded[..cut].to_owned()
+}
+
+/// The records of one observation. Boxed, because most observations are of silence and carry none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    /// HTTP record.
+    pub http: Option<Box<Http>>,
+    /// TLS session it ran in.
+    pub tls: Option<Box<Tls>>,
+    /// SSH record.
+    pub ssh: Option<Box<Ssh>>,
+    /// Telnet record.
+    pub telnet: Option<Box<Telnet>>,
+    /// FTP record.
+    pub ftp: Option<Box<Ftp>>,
+    /// SMTP record.
+    pub smtp: Option<Box<Smtp>>,
+    /// MQTT record.
+    pub mqtt: Option<Box<Mqtt>>,
+    /// RTSP record.
+    pub rtsp: Option<Box<Rtsp>>,
+    /// Unrecognised service.
+    pub unknown: Option<Box<Unknown>>,
+    /// Credential check.
+    pub credential: Option<Box<Credential>>,
 }
 
 /// HTTP/1.x answer to `GET /` (RFC 9112).

@@ -22,7 +22,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
-use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome, protocol};
+use kenshin_observation::protocol::Records;
+use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome};
 use tokio::net::TcpStream;
 
 pub use limits::Limits;
@@ -105,26 +106,8 @@ pub struct ProbeResult {
     pub reason: Option<String>,
     /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` when it said nothing.
     pub protocol: Option<String>,
-    /// HTTP record.
-    pub http: Option<protocol::Http>,
-    /// TLS session it ran in.
-    pub tls: Option<protocol::Tls>,
-    /// SSH record.
-    pub ssh: Option<protocol::Ssh>,
-    /// Telnet record.
-    pub telnet: Option<protocol::Telnet>,
-    /// FTP record.
-    pub ftp: Option<protocol::Ftp>,
-    /// SMTP record.
-    pub smtp: Option<protocol::Smtp>,
-    /// MQTT record.
-    pub mqtt: Option<protocol::Mqtt>,
-    /// RTSP record.
-    pub rtsp: Option<protocol::Rtsp>,
-    /// Unrecognised service.
-    pub unknown: Option<protocol::Unknown>,
-    /// Credential check.
-    pub credential: Option<protocol::Credential>,
+    /// What was learned, per protocol.
+    pub records: Records,
     /// Redacted bodies.
     pub blobs: Vec<Blob>,
     /// Our side of the last connection.
@@ -141,16 +124,7 @@ impl ProbeResult {
             outcome,
             reason: reason.map(str::to_owned),
             protocol: None,
-            http: None,
-            tls: None,
-            ssh: None,
-            telnet: None,
-            ftp: None,
-            smtp: None,
-            mqtt: None,
-            rtsp: None,
-            unknown: None,
-            credential: None,
+            records: Records::default(),
             blobs: Vec::new(),
             vantage: None,
             connections: 0,
@@ -165,16 +139,7 @@ impl ProbeResult {
         row.outcome = self.outcome;
         row.reason = self.reason;
         row.protocol = self.protocol;
-        row.http = self.http;
-        row.tls = self.tls;
-        row.ssh = self.ssh;
-        row.telnet = self.telnet;
-        row.ftp = self.ftp;
-        row.smtp = self.smtp;
-        row.mqtt = self.mqtt;
-        row.rtsp = self.rtsp;
-        row.unknown = self.unknown;
-        row.credential = self.credential;
+        row.records = self.records;
         row.blobs = self.blobs.iter().map(Blob::sha256).collect();
         if let Some(vantage) = self.vantage {
             row.vantage = Endpoint::tcp(vantage.ip(), vantage.port());

@@ -3,14 +3,16 @@
 use ed25519_dalek::SigningKey;
 use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Selection};
 use kenshin_observation::batch::{GENESIS, Seal};
+use kenshin_observation::protocol::{Records, Telnet};
 use kenshin_observation::{
     Batch, BatchId, Blob, BlobClass, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome,
-    SensorId, SurveyId, TimeUs, Tlp, protocol,
+    SensorId, SurveyId, TimeUs, Tlp,
 };
 
 const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 
 fn observation(addr: &str, text: &str) -> Observation {
+    let telnet = Telnet { text: text.into(), ..Default::default() };
     Observation {
         org_id: OrgId::new(NOW, 1),
         mandate_id: "m-1".into(),
@@ -28,16 +30,7 @@ fn observation(addr: &str, text: &str) -> Observation {
         outcome: Outcome::Answered,
         reason: None,
         protocol: Some("telnet".into()),
-        http: None,
-        tls: None,
-        ssh: None,
-        telnet: Some(protocol::Telnet { text: text.into(), ..Default::default() }),
-        ftp: None,
-        smtp: None,
-        mqtt: None,
-        rtsp: None,
-        unknown: None,
-        credential: None,
+        records: Records { telnet: Some(telnet.into()), ..Default::default() },
         blobs: vec![],
     }
 }

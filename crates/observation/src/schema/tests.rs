@@ -2,10 +2,13 @@ use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::batch::{BatchError, GENESIS, Seal};
-use crate::{BatchId, OrgId, SensorId, SurveyId};
+use crate::protocol::{Records, Telnet, Tls};
+use crate::{BatchId, Check, Direction, Endpoint, Observation, OrgId, Outcome, SensorId, SurveyId, Tlp};
 
 fn sample() -> Observation {
     let at = TimeUs::from_secs(1_775_000_000);
+    let tls = Tls { version: "TLSv1".into(), alternative_names: vec!["a".into()], ..Default::default() };
+    let telnet = Telnet { text: "\u{1b}[2Jlogin: ".into(), login_prompt: true, ..Default::default() };
     Observation {
         org_id: OrgId::new(at, 1),
         mandate_id: "demo-2026".into(),
@@ -23,24 +26,7 @@ fn sample() -> Observation {
         outcome: Outcome::Answered,
         reason: None,
         protocol: Some("telnet".into()),
-        http: None,
-        tls: Some(protocol::Tls {
-            version: "TLSv1".into(),
-            alternative_names: vec!["a".into()],
-            ..Default::default()
-        }),
-        ssh: None,
-        telnet: Some(protocol::Telnet {
-            text: "\u{1b}[2Jlogin: ".into(),
-            login_prompt: true,
-            ..Default::default()
-        }),
-        ftp: None,
-        smtp: None,
-        mqtt: None,
-        rtsp: None,
-        unknown: None,
-        credential: None,
+        records: Records { tls: Some(tls.into()), telnet: Some(telnet.into()), ..Default::default() },
         blobs: vec!["ab".into()],
     }
 }
