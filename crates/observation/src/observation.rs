@@ -39,13 +39,19 @@ pub struct Observation {
     pub outcome: Outcome,
     /// Why, for `limited` and `error`: a short code such as `bytes`, `time`, `revoked`.
     pub reason: Option<String>,
-    /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` for a sweep.
+    /// What it spoke: the name of its record in [`Records`], such as `http` or `unknown`; `None` for
+    /// a sweep.
     pub protocol: Option<String>,
     /// What was learned, per protocol; in JSON beside the other fields, as in the first batches.
     #[serde(flatten)]
     pub records: Records,
     /// SHA-256 of blobs that belong to it, hexadecimal.
     pub blobs: Vec<String>,
+    /// What makes the endpoint no device, as far as the sensor noticed: `middlebox`, `tarpit`,
+    /// `every-port-open`, `honeypot-tell`. Version 1 did not know it and its batches have no trace
+    /// of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 words!(

@@ -3,6 +3,9 @@
 //! Rows are flat: an address is two order-preserving longs (`subject_addr_hi`, `_lo`), instants
 //! are µs (`t_us`), words are text. Each protocol record is a nullable struct. The schema is derived
 //! from the row types and held against `testdata/schema/` by a test, so that it cannot drift.
+//!
+//! A new version only adds, and what it adds may be null: rows of version 1 (ten protocols) are rows
+//! of version 2 (thirty-two, labels) that lack some columns.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +21,7 @@ mod observation;
 pub use observation::ObservationRow;
 
 /// Version of the observation schema written today; stored in the column `schema`.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// A row could not be turned into Arrow or back.
 #[derive(Debug, thiserror::Error)]

@@ -104,12 +104,14 @@ pub struct ProbeResult {
     /// Short code for `limited` and `error`: `bytes`, `time`, `steps`, `silent`, `closed`,
     /// `reset`, `connect`, or the mandate's refusal.
     pub reason: Option<String>,
-    /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` when it said nothing.
+    /// What it spoke: the name of its record in [`Records`]; `None` when it said nothing.
     pub protocol: Option<String>,
     /// What was learned, per protocol.
     pub records: Records,
     /// Redacted bodies.
     pub blobs: Vec<Blob>,
+    /// For [`Observation::labels`].
+    pub labels: Vec<String>,
     /// Our side of the last connection.
     pub vantage: Option<SocketAddr>,
     /// Connections used, the one handed in included.
@@ -126,6 +128,7 @@ impl ProbeResult {
             protocol: None,
             records: Records::default(),
             blobs: Vec::new(),
+            labels: Vec::new(),
             vantage: None,
             connections: 0,
         }
@@ -141,6 +144,7 @@ impl ProbeResult {
         row.protocol = self.protocol;
         row.records = self.records;
         row.blobs = self.blobs.iter().map(Blob::sha256).collect();
+        row.labels.extend(self.labels);
         if let Some(vantage) = self.vantage {
             row.vantage = Endpoint::tcp(vantage.ip(), vantage.port());
         }

@@ -49,6 +49,7 @@ pub(crate) fn seen(last: u8, port: u16) -> Observation {
         protocol: Some("unknown".into()),
         records: Records::default(),
         blobs: vec!["b1".into()],
+        labels: vec![],
     }
 }
 

@@ -32,6 +32,7 @@ fn observation(addr: &str, text: &str) -> Observation {
         protocol: Some("telnet".into()),
         records: Records { telnet: Some(telnet.into()), ..Default::default() },
         blobs: vec![],
+        labels: vec![],
     }
 }
 

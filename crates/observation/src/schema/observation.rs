@@ -44,6 +44,8 @@ pub struct ObservationRow {
     pub records: Records,
     pub blobs: Vec<String>,
     pub ingested_at: i64,
+    /// Null when there are none, and in rows of version 1.
+    pub labels: Option<Vec<String>>,
 }
 
 impl ObservationRow {
@@ -79,6 +81,7 @@ impl ObservationRow {
             records: o.records.clone(),
             blobs: o.blobs.clone(),
             ingested_at: ingested_at.micros(),
+            labels: Some(o.labels.clone()).filter(|labels| !labels.is_empty()),
         }
     }
 
@@ -112,6 +115,7 @@ impl ObservationRow {
             protocol: self.protocol.clone(),
             records: self.records.clone(),
             blobs: self.blobs.clone(),
+            labels: self.labels.clone().unwrap_or_default(),
         })
     }
 }

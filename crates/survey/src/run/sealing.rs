@@ -163,6 +163,7 @@ impl Context {
             protocol: None,
             records: Records::default(),
             blobs: Vec::new(),
+            labels: Vec::new(),
         }
     }
 }
