@@ -7,6 +7,7 @@ use deltalake::kernel::StructType;
 use deltalake::kernel::Transaction;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitProperties;
+use deltalake::operations::write::SchemaMode;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use kenshin_observation::schema::{
@@ -168,6 +169,8 @@ impl Lake {
             .clone()
             .write(vec![arrow])
             .with_save_mode(SaveMode::Append)
+            // A table that an older version made gets the columns it lacks, in the same commit.
+            .with_schema_mode(SchemaMode::Merge)
             .with_commit_properties(properties)
             .await
             .map_err(|source| LakeError::Commit {

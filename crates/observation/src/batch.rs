@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{BatchId, Blob, Coverage, Observation, SensorId, SurveyId, TimeUs};
 
-/// Version of the batch format written today.
-pub const SCHEMA: i32 = 1;
+/// Version of the batch format written today. Version 2 brought records and labels that version 1
+/// would read as nothing, and so would find another root.
+pub const SCHEMA: i32 = 2;
 
 /// Root of the empty chain: the `previous_root` of a sensor's first batch.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -19,7 +20,7 @@ pub const GENESIS: &str = "00000000000000000000000000000000000000000000000000000
 /// What the sensor signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchHeader {
-    /// Format version, [`SCHEMA`].
+    /// Format version, at most [`SCHEMA`].
     pub schema: i32,
     /// Id of the batch.
     pub batch_id: BatchId,
@@ -92,7 +93,7 @@ pub struct Seal<'a> {
 /// Why a batch is not what its sensor signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
-    /// The format is newer than this software.
+    /// The format is newer than this software, or none there ever was.
     #[error("batch format {0} is not known to this version")]
     Schema(i32),
     /// Rows and salts differ in number from the header.
@@ -160,7 +161,7 @@ impl Batch {
 
     /// Checks that this is what the sensor with `key` signed.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), BatchError> {
-        if self.header.schema != SCHEMA {
+        if !(1..=SCHEMA).contains(&self.header.schema) {
             return Err(BatchError::Schema(self.header.schema));
         }
         let count = (self.observations.len(), self.salts.len());

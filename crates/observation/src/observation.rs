@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Records;
 use crate::words::words;
-use crate::{Check, Direction, Endpoint, OrgId, Outcome, SensorId, SurveyId, TimeUs, Tlp, protocol};
+use crate::{Check, Direction, Endpoint, OrgId, Outcome, SensorId, SurveyId, TimeUs, Tlp};
 
 /// What one sensor saw of one endpoint at one instant. Immutable once sealed into a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,30 +39,19 @@ pub struct Observation {
     pub outcome: Outcome,
     /// Why, for `limited` and `error`: a short code such as `bytes`, `time`, `revoked`.
     pub reason: Option<String>,
-    /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` for a sweep.
+    /// What it spoke: the name of its record in [`Records`], such as `http` or `unknown`; `None` for
+    /// a sweep.
     pub protocol: Option<String>,
-    /// HTTP record.
-    pub http: Option<protocol::Http>,
-    /// TLS session it ran in.
-    pub tls: Option<protocol::Tls>,
-    /// SSH record.
-    pub ssh: Option<protocol::Ssh>,
-    /// Telnet record.
-    pub telnet: Option<protocol::Telnet>,
-    /// FTP record.
-    pub ftp: Option<protocol::Ftp>,
-    /// SMTP record.
-    pub smtp: Option<protocol::Smtp>,
-    /// MQTT record.
-    pub mqtt: Option<protocol::Mqtt>,
-    /// RTSP record.
-    pub rtsp: Option<protocol::Rtsp>,
-    /// Unrecognised service.
-    pub unknown: Option<protocol::Unknown>,
-    /// Credential check.
-    pub credential: Option<protocol::Credential>,
+    /// What was learned, per protocol; in JSON beside the other fields, as in the first batches.
+    #[serde(flatten)]
+    pub records: Records,
     /// SHA-256 of blobs that belong to it, hexadecimal.
     pub blobs: Vec<String>,
+    /// What makes the endpoint no device, as far as the sensor noticed: `middlebox`, `tarpit`,
+    /// `every-port-open`, `honeypot-tell`. Version 1 did not know it and its batches have no trace
+    /// of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 words!(

@@ -2,10 +2,23 @@
 //! decoded lossily, cut to [`TEXT_MAX`] bytes, stripped of nothing, and must be escaped for the
 //! place where it is shown. Numbers are signed because Delta tables know no unsigned ones.
 //!
-//! An [`crate::Observation`] carries at most one of the application records, plus [`Tls`] when
-//! the conversation ran inside TLS.
+//! An [`crate::Observation`] carries its [`Records`]: as a rule one application record, [`Tls`] when
+//! the conversation ran inside TLS, and what belongs to the same exchange ([`Upnp`] beside [`Ssdp`],
+//! [`Reflector`] beside the protocol that answered).
 
 use serde::{Deserialize, Serialize};
+
+mod computer;
+mod database;
+mod discovery;
+mod industrial;
+mod network;
+
+pub use computer::{Adb, Rdp, Smb, Vnc};
+pub use database::{Elasticsearch, Memcached, Mongodb, Redis};
+pub use discovery::{Coap, Mdns, Ssdp, Upnp, Wsd};
+pub use industrial::{Bacnet, Modbus, S7};
+pub use network::{Cwmp, Dns, Ntp, Reflector, Sip, Snmp};
 
 /// Longest text kept in a record, in bytes of UTF-8; longer ones are cut at a character.
 pub const TEXT_MAX: usize = 512;
@@ -21,6 +34,104 @@ pub fn text(bytes: &[u8]) -> String {
         cut -= 1;
     }
     decoded[..cut].to_owned()
+}
+
+/// [`text`] of each item, up to [`LIST_MAX`].
+pub fn texts<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().take(LIST_MAX).map(|item| text(item.as_ref())).collect()
+}
+
+/// The records of one observation. Boxed, because most observations are of silence and carry none.
+/// What version 1 did not know is left out of JSON when it is none, here and inside of the records:
+/// the leaves of old batches depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    /// HTTP record.
+    pub http: Option<Box<Http>>,
+    /// TLS session it ran in.
+    pub tls: Option<Box<Tls>>,
+    /// SSH record.
+    pub ssh: Option<Box<Ssh>>,
+    /// Telnet record.
+    pub telnet: Option<Box<Telnet>>,
+    /// FTP record.
+    pub ftp: Option<Box<Ftp>>,
+    /// SMTP record.
+    pub smtp: Option<Box<Smtp>>,
+    /// MQTT record.
+    pub mqtt: Option<Box<Mqtt>>,
+    /// RTSP record.
+    pub rtsp: Option<Box<Rtsp>>,
+    /// Unrecognised service.
+    pub unknown: Option<Box<Unknown>>,
+    /// Credential check.
+    pub credential: Option<Box<Credential>>,
+    /// SNMP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<Box<Snmp>>,
+    /// SSDP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssdp: Option<Box<Ssdp>>,
+    /// UPnP device description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upnp: Option<Box<Upnp>>,
+    /// WS-Discovery record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wsd: Option<Box<Wsd>>,
+    /// Multicast DNS record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mdns: Option<Box<Mdns>>,
+    /// DNS record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Box<Dns>>,
+    /// NTP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ntp: Option<Box<Ntp>>,
+    /// CoAP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coap: Option<Box<Coap>>,
+    /// SIP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<Box<Sip>>,
+    /// RDP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rdp: Option<Box<Rdp>>,
+    /// VNC record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnc: Option<Box<Vnc>>,
+    /// SMB record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smb: Option<Box<Smb>>,
+    /// Android Debug Bridge record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adb: Option<Box<Adb>>,
+    /// Redis record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Box<Redis>>,
+    /// memcached record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memcached: Option<Box<Memcached>>,
+    /// MongoDB record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mongodb: Option<Box<Mongodb>>,
+    /// Elasticsearch record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elasticsearch: Option<Box<Elasticsearch>>,
+    /// Modbus record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modbus: Option<Box<Modbus>>,
+    /// S7 record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s7: Option<Box<S7>>,
+    /// BACnet record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bacnet: Option<Box<Bacnet>>,
+    /// CWMP record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwmp: Option<Box<Cwmp>>,
+    /// Amplification measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reflector: Option<Box<Reflector>>,
 }
 
 /// HTTP/1.x answer to `GET /` (RFC 9112).
@@ -48,6 +159,15 @@ pub struct Http {
     pub body_bytes: i64,
     /// SHA-256 of the body bytes read, hexadecimal.
     pub body_sha256: Option<String>,
+    /// MurmurHash3 (x86, 32 bits) of the icon in base64 with line ends, as search engines index it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub favicon_mmh3: Option<i32>,
+    /// SHA-256 of the icon, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub favicon_sha256: Option<String>,
+    /// Path at the same address that the record is of, when `/` redirected there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirected_to: Option<String>,
 }
 
 /// A TLS session and the leaf certificate it showed (RFC 8446, RFC 5280).
@@ -81,6 +201,9 @@ pub struct Tls {
     pub signature_algorithm: Option<String>,
     /// Issuer equals subject and the signature verifies with its own key.
     pub self_signed: Option<bool>,
+    /// Fingerprint of the ServerHello (JA3S), MD5, hexadecimal. It depends on what was offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_fingerprint: Option<String>,
 }
 
 /// SSH identification, KEXINIT and host key (RFC 4253).
@@ -110,6 +233,9 @@ pub struct Ssh {
     pub host_key_sha256: Option<String>,
     /// Size of the host key in bits.
     pub host_key_bits: Option<i32>,
+    /// Fingerprint of the server's algorithm lists (HASSH), MD5, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hassh_server: Option<String>,
 }
 
 /// Telnet (RFC 854).
@@ -205,5 +331,12 @@ mod tests {
         assert!(cut.len() <= TEXT_MAX);
         assert!(cut.starts_with('検'));
         assert!(text(&[0xff; 2000]).len() <= TEXT_MAX);
+    }
+
+    #[test]
+    fn lists_and_their_texts_are_cut() {
+        let cut = texts(vec!["検".repeat(400); LIST_MAX + 1]);
+        assert_eq!(cut.len(), LIST_MAX);
+        assert!(cut.iter().all(|text| text.len() <= TEXT_MAX));
     }
 }

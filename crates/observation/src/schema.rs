@@ -1,8 +1,11 @@
 //! The Arrow schema of the lake's tables, versioned, and the rows in it.
 //!
 //! Rows are flat: an address is two order-preserving longs (`subject_addr_hi`, `_lo`), instants
-//! are µs (`t_us`), words are text. Protocol records are nullable structs. The schema is derived
+//! are µs (`t_us`), words are text. Each protocol record is a nullable struct. The schema is derived
 //! from the row types and held against `testdata/schema/` by a test, so that it cannot drift.
+//!
+//! A new version only adds, and what it adds may be null: rows of version 1 (ten protocols) are rows
+//! of version 2 (thirty-two, labels) that lack some columns.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,13 +14,14 @@ use arrow_schema::{FieldRef, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-use crate::{
-    Batch, Blob, BlobClass, Check, Coverage, Direction, Endpoint, Observation, Outcome, TimeUs, Tlp,
-    Transport, addr_from_hi_lo, addr_to_hi_lo, protocol,
-};
+use crate::{Batch, Blob, BlobClass, Coverage, TimeUs};
+
+mod observation;
+
+pub use observation::ObservationRow;
 
 /// Version of the observation schema written today; stored in the column `schema`.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// A row could not be turned into Arrow or back.
 #[derive(Debug, thiserror::Error)]
@@ -39,48 +43,6 @@ pub enum SchemaError {
         /// What it holds.
         value: String,
     },
-}
-
-/// A row of the table `observations`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the columns are those of Observation, flattened; see DESIGN.md §5")]
-pub struct ObservationRow {
-    pub schema: i32,
-    pub batch_id: String,
-    pub row: i32,
-    pub org_id: String,
-    pub mandate_id: String,
-    pub survey_id: String,
-    pub sensor_id: String,
-    pub tlp: String,
-    pub t_us: i64,
-    pub clock_err_us: Option<i64>,
-    pub subject_addr_hi: i64,
-    pub subject_addr_lo: i64,
-    pub subject_port: i32,
-    pub transport: String,
-    pub vantage_addr_hi: i64,
-    pub vantage_addr_lo: i64,
-    pub vantage_port: i32,
-    pub direction: String,
-    pub check: String,
-    pub method_version: i32,
-    pub attempt: i32,
-    pub outcome: String,
-    pub reason: Option<String>,
-    pub protocol: Option<String>,
-    pub http: Option<protocol::Http>,
-    pub tls: Option<protocol::Tls>,
-    pub ssh: Option<protocol::Ssh>,
-    pub telnet: Option<protocol::Telnet>,
-    pub ftp: Option<protocol::Ftp>,
-    pub smtp: Option<protocol::Smtp>,
-    pub mqtt: Option<protocol::Mqtt>,
-    pub rtsp: Option<protocol::Rtsp>,
-    pub unknown: Option<protocol::Unknown>,
-    pub credential: Option<protocol::Credential>,
-    pub blobs: Vec<String>,
-    pub ingested_at: i64,
 }
 
 /// A row of the table `blobs`.
@@ -149,15 +111,18 @@ macro_rules! tables {
             impl Table for $row {
                 const NAME: &'static str = $table;
                 fn fields() -> &'static [FieldRef] {
-                    static FIELDS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| {
-                        let options = TracingOptions::default().sequence_as_large_list(false).strings_as_large_utf8(false);
-                        Vec::<FieldRef>::from_type::<$row>(options).expect("row types are plain structs")
-                    });
+                    static FIELDS: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<$row>);
                     &FIELDS
                 }
             }
         )+
     };
+}
+
+/// The columns of a type.
+fn traced<T: for<'de> Deserialize<'de>>() -> Vec<FieldRef> {
+    let options = TracingOptions::default().sequence_as_large_list(false).strings_as_large_utf8(false);
+    Vec::<FieldRef>::from_type::<T>(options).expect("row types are plain structs")
 }
 
 /// A row type and the table it belongs to.
@@ -175,19 +140,21 @@ pub trait Table: Serialize + for<'de> Deserialize<'de> + Sized {
 
     /// Rows as one record batch.
     fn to_arrow(rows: &[Self]) -> Result<RecordBatch, SchemaError> {
-        serde_arrow::to_record_batch(Self::fields(), &rows)
-            .map_err(|source| SchemaError::Convert { table: Self::NAME, source })
+        serde_arrow::to_record_batch(Self::fields(), &rows).map_err(Self::failed)
     }
 
     /// Rows of a record batch.
     fn from_arrow(batch: &RecordBatch) -> Result<Vec<Self>, SchemaError> {
-        serde_arrow::from_record_batch(batch)
-            .map_err(|source| SchemaError::Convert { table: Self::NAME, source })
+        serde_arrow::from_record_batch(batch).map_err(Self::failed)
+    }
+
+    /// The error of a conversion of this table's rows.
+    fn failed(source: serde_arrow::Error) -> SchemaError {
+        SchemaError::Convert { table: Self::NAME, source }
     }
 }
 
 tables! {
-    observations: ObservationRow = "observations";
     blobs: BlobRow = "blobs";
     coverage: CoverageRow = "coverage";
     batches: BatchRow = "batches";
@@ -252,94 +219,6 @@ impl Rows {
     }
 }
 
-impl ObservationRow {
-    /// Flattens an observation.
-    pub fn of(o: &Observation, batch_id: &str, row: i32, ingested_at: TimeUs) -> Self {
-        let (subject_addr_hi, subject_addr_lo) = addr_to_hi_lo(o.subject.addr);
-        let (vantage_addr_hi, vantage_addr_lo) = addr_to_hi_lo(o.vantage.addr);
-        Self {
-            schema: VERSION,
-            batch_id: batch_id.to_owned(),
-            row,
-            org_id: o.org_id.to_string(),
-            mandate_id: o.mandate_id.clone(),
-            survey_id: o.survey_id.to_string(),
-            sensor_id: o.sensor_id.to_string(),
-            tlp: o.tlp.to_string(),
-            t_us: o.time.micros(),
-            clock_err_us: o.clock_error_us,
-            subject_addr_hi,
-            subject_addr_lo,
-            subject_port: o.subject.port.into(),
-            transport: o.subject.transport.to_string(),
-            vantage_addr_hi,
-            vantage_addr_lo,
-            vantage_port: o.vantage.port.into(),
-            direction: o.direction.to_string(),
-            check: o.check.to_string(),
-            method_version: o.method_version,
-            attempt: o.attempt,
-            outcome: o.outcome.to_string(),
-            reason: o.reason.clone(),
-            protocol: o.protocol.clone(),
-            http: o.http.clone(),
-            tls: o.tls.clone(),
-            ssh: o.ssh.clone(),
-            telnet: o.telnet.clone(),
-            ftp: o.ftp.clone(),
-            smtp: o.smtp.clone(),
-            mqtt: o.mqtt.clone(),
-            rtsp: o.rtsp.clone(),
-            unknown: o.unknown.clone(),
-            credential: o.credential.clone(),
-            blobs: o.blobs.clone(),
-            ingested_at: ingested_at.micros(),
-        }
-    }
-
-    /// The observation this row was made from.
-    pub fn to_observation(&self) -> Result<Observation, SchemaError> {
-        let transport = word::<Transport>("transport", &self.transport)?;
-        Ok(Observation {
-            org_id: word("org_id", &self.org_id)?,
-            mandate_id: self.mandate_id.clone(),
-            survey_id: word("survey_id", &self.survey_id)?,
-            sensor_id: word("sensor_id", &self.sensor_id)?,
-            tlp: word::<Tlp>("tlp", &self.tlp)?,
-            time: TimeUs::from_micros(self.t_us),
-            clock_error_us: self.clock_err_us,
-            subject: Endpoint::new(
-                addr_from_hi_lo(self.subject_addr_hi, self.subject_addr_lo),
-                port("subject_port", self.subject_port)?,
-                transport,
-            ),
-            vantage: Endpoint::new(
-                addr_from_hi_lo(self.vantage_addr_hi, self.vantage_addr_lo),
-                port("vantage_port", self.vantage_port)?,
-                transport,
-            ),
-            direction: word::<Direction>("direction", &self.direction)?,
-            check: word::<Check>("check", &self.check)?,
-            method_version: self.method_version,
-            attempt: self.attempt,
-            outcome: word::<Outcome>("outcome", &self.outcome)?,
-            reason: self.reason.clone(),
-            protocol: self.protocol.clone(),
-            http: self.http.clone(),
-            tls: self.tls.clone(),
-            ssh: self.ssh.clone(),
-            telnet: self.telnet.clone(),
-            ftp: self.ftp.clone(),
-            smtp: self.smtp.clone(),
-            mqtt: self.mqtt.clone(),
-            rtsp: self.rtsp.clone(),
-            unknown: self.unknown.clone(),
-            credential: self.credential.clone(),
-            blobs: self.blobs.clone(),
-        })
-    }
-}
-
 impl BlobRow {
     fn of(blob: &Blob, mandate_id: &str, now: TimeUs) -> Self {
         Self {
@@ -381,10 +260,6 @@ impl CoverageRow {
 
 fn word<T: std::str::FromStr>(column: &'static str, value: &str) -> Result<T, SchemaError> {
     value.parse().map_err(|_| SchemaError::Value { column, value: value.to_owned() })
-}
-
-fn port(column: &'static str, value: i32) -> Result<u16, SchemaError> {
-    u16::try_from(value).map_err(|_| SchemaError::Value { column, value: value.to_string() })
 }
 
 #[cfg(test)]

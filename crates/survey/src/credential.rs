@@ -92,7 +92,7 @@ pub async fn check_credentials(
     }
     let settings = &ProbeSettings { limits: attempts::patient(&settings.limits), ..settings.clone() };
     let lines = Lines::new(endpoint, Check::CredentialCheck, None, connect, settings);
-    let tls = handshake.tls.is_some();
+    let tls = handshake.records.tls.is_some();
     let tries = Tries { endpoint, method, dictionary, entries: &entries, journal };
     let mut result = match method {
         Method::Telnet => tries.at(TelnetDoor::new(lines, tls)).await,
@@ -127,7 +127,7 @@ impl<J: AttemptJournal> Tries<'_, J> {
 /// The service's own words, in lower case, against which vendor and product of an entry are held.
 fn evidence(handshake: &ProbeResult) -> String {
     let mut words: Vec<&str> = Vec::new();
-    if let Some(http) = &handshake.http {
+    if let Some(http) = &handshake.records.http {
         words.extend(
             [&http.server, &http.title, &http.www_authenticate, &http.powered_by]
                 .into_iter()
@@ -135,12 +135,12 @@ fn evidence(handshake: &ProbeResult) -> String {
                 .map(String::as_str),
         );
     }
-    if let Some(tls) = &handshake.tls {
+    if let Some(tls) = &handshake.records.tls {
         words.extend(tls.subject.as_deref());
     }
-    words.extend(handshake.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
-    words.extend(handshake.telnet.as_ref().map(|telnet| telnet.text.as_str()));
-    words.extend(handshake.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
+    words.extend(handshake.records.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
+    words.extend(handshake.records.telnet.as_ref().map(|telnet| telnet.text.as_str()));
+    words.extend(handshake.records.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
     words.join("\n").to_lowercase()
 }
 

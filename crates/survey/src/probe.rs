@@ -22,7 +22,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
-use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome, protocol};
+use kenshin_observation::protocol::Records;
+use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome};
 use tokio::net::TcpStream;
 
 pub use limits::Limits;
@@ -103,30 +104,14 @@ pub struct ProbeResult {
     /// Short code for `limited` and `error`: `bytes`, `time`, `steps`, `silent`, `closed`,
     /// `reset`, `connect`, or the mandate's refusal.
     pub reason: Option<String>,
-    /// `http`, `ssh`, `telnet`, `ftp`, `smtp`, `mqtt`, `rtsp`, `unknown`; `None` when it said nothing.
+    /// What it spoke: the name of its record in [`Records`]; `None` when it said nothing.
     pub protocol: Option<String>,
-    /// HTTP record.
-    pub http: Option<protocol::Http>,
-    /// TLS session it ran in.
-    pub tls: Option<protocol::Tls>,
-    /// SSH record.
-    pub ssh: Option<protocol::Ssh>,
-    /// Telnet record.
-    pub telnet: Option<protocol::Telnet>,
-    /// FTP record.
-    pub ftp: Option<protocol::Ftp>,
-    /// SMTP record.
-    pub smtp: Option<protocol::Smtp>,
-    /// MQTT record.
-    pub mqtt: Option<protocol::Mqtt>,
-    /// RTSP record.
-    pub rtsp: Option<protocol::Rtsp>,
-    /// Unrecognised service.
-    pub unknown: Option<protocol::Unknown>,
-    /// Credential check.
-    pub credential: Option<protocol::Credential>,
+    /// What was learned, per protocol.
+    pub records: Records,
     /// Redacted bodies.
     pub blobs: Vec<Blob>,
+    /// For [`Observation::labels`].
+    pub labels: Vec<String>,
     /// Our side of the last connection.
     pub vantage: Option<SocketAddr>,
     /// Connections used, the one handed in included.
@@ -141,17 +126,9 @@ impl ProbeResult {
             outcome,
             reason: reason.map(str::to_owned),
             protocol: None,
-            http: None,
-            tls: None,
-            ssh: None,
-            telnet: None,
-            ftp: None,
-            smtp: None,
-            mqtt: None,
-            rtsp: None,
-            unknown: None,
-            credential: None,
+            records: Records::default(),
             blobs: Vec::new(),
+            labels: Vec::new(),
             vantage: None,
             connections: 0,
         }
@@ -165,17 +142,9 @@ impl ProbeResult {
         row.outcome = self.outcome;
         row.reason = self.reason;
         row.protocol = self.protocol;
-        row.http = self.http;
-        row.tls = self.tls;
-        row.ssh = self.ssh;
-        row.telnet = self.telnet;
-        row.ftp = self.ftp;
-        row.smtp = self.smtp;
-        row.mqtt = self.mqtt;
-        row.rtsp = self.rtsp;
-        row.unknown = self.unknown;
-        row.credential = self.credential;
+        row.records = self.records;
         row.blobs = self.blobs.iter().map(Blob::sha256).collect();
+        row.labels.extend(self.labels);
         if let Some(vantage) = self.vantage {
             row.vantage = Endpoint::tcp(vantage.ip(), vantage.port());
         }

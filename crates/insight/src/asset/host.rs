@@ -122,8 +122,8 @@ impl Host {
 
 /// Keys that may identify the device an observation saw.
 pub fn keys(observation: &Observation) -> Vec<DeviceKey> {
-    let ssh = observation.ssh.as_ref().and_then(|ssh| ssh.host_key_sha256.clone());
-    let tls = observation.tls.as_ref().and_then(|tls| tls.public_key_sha256.clone());
+    let ssh = observation.records.ssh.as_ref().and_then(|ssh| ssh.host_key_sha256.clone());
+    let tls = observation.records.tls.as_ref().and_then(|tls| tls.public_key_sha256.clone());
     [(DeviceKeyKind::SshHostKey, ssh), (DeviceKeyKind::TlsPublicKey, tls)]
         .into_iter()
         .filter_map(|(kind, value)| {
@@ -179,35 +179,36 @@ fn add(service: &mut Service, observation: &Observation) {
         service.protocol.clone_from(&observation.protocol);
         service.banner = banner(observation);
     }
-    service.tls |= observation.tls.is_some();
+    service.tls |= observation.records.tls.is_some();
     for key in keys(observation) {
         if !service.keys.contains(&key) {
             service.keys.push(key);
         }
     }
-    let ftp = observation.ftp.as_ref().and_then(|ftp| ftp.anonymous.clone());
-    let mqtt = observation.mqtt.as_ref().and_then(|mqtt| mqtt.anonymous.clone());
+    let ftp = observation.records.ftp.as_ref().and_then(|ftp| ftp.anonymous.clone());
+    let mqtt = observation.records.mqtt.as_ref().and_then(|mqtt| mqtt.anonymous.clone());
     if let Some(anonymous) = ftp.or(mqtt) {
         service.anonymous = Some(anonymous);
     }
-    if let Some(credential) = &observation.credential {
+    if let Some(credential) = &observation.records.credential {
         service.credential = Some(credential.result.clone());
     }
 }
 
 fn banner(observation: &Observation) -> Option<String> {
     // The page's title changes when a login is put before it; the server does not.
-    let http = observation.http.as_ref().map(|http| {
+    let records = &observation.records;
+    let http = records.http.as_ref().map(|http| {
         let said = [&http.server, &http.www_authenticate, &http.title];
         said.into_iter().flatten().next().cloned().unwrap_or_default()
     });
     let said = http
-        .or_else(|| observation.ssh.as_ref().map(|ssh| ssh.banner.clone()))
-        .or_else(|| observation.telnet.as_ref().map(|telnet| telnet.text.clone()))
-        .or_else(|| observation.ftp.as_ref().map(|ftp| ftp.banner.clone()))
-        .or_else(|| observation.smtp.as_ref().map(|smtp| smtp.banner.clone()))
-        .or_else(|| observation.rtsp.as_ref().and_then(|rtsp| rtsp.server.clone()))
-        .or_else(|| observation.unknown.as_ref().map(|unknown| unknown.banner.clone()));
+        .or_else(|| records.ssh.as_ref().map(|ssh| ssh.banner.clone()))
+        .or_else(|| records.telnet.as_ref().map(|telnet| telnet.text.clone()))
+        .or_else(|| records.ftp.as_ref().map(|ftp| ftp.banner.clone()))
+        .or_else(|| records.smtp.as_ref().map(|smtp| smtp.banner.clone()))
+        .or_else(|| records.rtsp.as_ref().and_then(|rtsp| rtsp.server.clone()))
+        .or_else(|| records.unknown.as_ref().map(|unknown| unknown.banner.clone()));
     said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
 }
 

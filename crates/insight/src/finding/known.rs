@@ -287,20 +287,21 @@ impl<'a> Subject<'a> {
 
 /// Every text of an observation that may tell what a thing is, the most telling first.
 fn texts(observation: &Observation) -> impl Iterator<Item = (&'static str, &str)> {
-    let http = observation.http.as_ref();
-    let tls = observation.tls.as_ref();
+    let records = &observation.records;
+    let http = records.http.as_ref();
+    let tls = records.tls.as_ref();
     [
-        ("ssh.banner", observation.ssh.as_ref().map(|ssh| ssh.banner.as_str())),
+        ("ssh.banner", records.ssh.as_ref().map(|ssh| ssh.banner.as_str())),
         ("http.server", http.and_then(|http| http.server.as_deref())),
         ("http.title", http.and_then(|http| http.title.as_deref())),
         ("http.www_authenticate", http.and_then(|http| http.www_authenticate.as_deref())),
         ("http.powered_by", http.and_then(|http| http.powered_by.as_deref())),
-        ("telnet.text", observation.telnet.as_ref().map(|telnet| telnet.text.as_str())),
-        ("ftp.banner", observation.ftp.as_ref().map(|ftp| ftp.banner.as_str())),
-        ("smtp.banner", observation.smtp.as_ref().map(|smtp| smtp.banner.as_str())),
-        ("rtsp.server", observation.rtsp.as_ref().and_then(|rtsp| rtsp.server.as_deref())),
+        ("telnet.text", records.telnet.as_ref().map(|telnet| telnet.text.as_str())),
+        ("ftp.banner", records.ftp.as_ref().map(|ftp| ftp.banner.as_str())),
+        ("smtp.banner", records.smtp.as_ref().map(|smtp| smtp.banner.as_str())),
+        ("rtsp.server", records.rtsp.as_ref().and_then(|rtsp| rtsp.server.as_deref())),
         ("tls.subject", tls.and_then(|tls| tls.subject.as_deref())),
-        ("unknown.banner", observation.unknown.as_ref().map(|unknown| unknown.banner.as_str())),
+        ("unknown.banner", records.unknown.as_ref().map(|unknown| unknown.banner.as_str())),
     ]
     .into_iter()
     .filter_map(|(field, text)| Some((field, text.filter(|text| !text.trim().is_empty())?)))

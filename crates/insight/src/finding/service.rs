@@ -20,7 +20,7 @@ pub(super) fn of(asset_id: AssetId, observation: &Observation, identity: &Identi
         snapshots: Vec::new(),
     };
     let mut found = Vec::new();
-    if let Some(telnet) = &observation.telnet {
+    if let Some(telnet) = &observation.records.telnet {
         let (kind, remedy) = (FindingKind::TelnetOpen, Remedy::CloseService);
         let shown =
             if telnet.text.trim().is_empty() { telnet.options.join(", ") } else { telnet.text.clone() };
@@ -34,7 +34,7 @@ pub(super) fn of(asset_id: AssetId, observation: &Observation, identity: &Identi
             found.push(shell.finish());
         }
     }
-    if let Some(http) = &observation.http
+    if let Some(http) = &observation.records.http
         && let Some(page) = admin::open_page(http, identity)
     {
         let (kind, remedy) = (FindingKind::AdminOpen, Remedy::CloseService);
@@ -44,16 +44,16 @@ pub(super) fn of(asset_id: AssetId, observation: &Observation, identity: &Identi
         };
         found.push(open.finish());
     }
-    if observation.ftp.as_ref().and_then(|ftp| ftp.anonymous.as_deref()) == Some("accepted") {
+    if observation.records.ftp.as_ref().and_then(|ftp| ftp.anonymous.as_deref()) == Some("accepted") {
         let (kind, remedy) = (FindingKind::AnonymousFtp, Remedy::CloseService);
         found.push(draft(kind, remedy, Severity::Medium, 99, "ftp.anonymous", "accepted").finish());
     }
-    if observation.mqtt.as_ref().and_then(|mqtt| mqtt.anonymous.as_deref()) == Some("accepted") {
+    if observation.records.mqtt.as_ref().and_then(|mqtt| mqtt.anonymous.as_deref()) == Some("accepted") {
         let (kind, remedy) = (FindingKind::AnonymousMqtt, Remedy::CloseService);
         found.push(draft(kind, remedy, Severity::High, 99, "mqtt.anonymous", "accepted").finish());
     }
     if let Some(credential) =
-        observation.credential.as_ref().filter(|credential| credential.result == "accepted")
+        observation.records.credential.as_ref().filter(|credential| credential.result == "accepted")
     {
         // The entry's number and the dictionary's digest name the pair to those who may know it.
         let entry = credential.entry.map_or_else(|| "?".to_owned(), |entry| entry.to_string());

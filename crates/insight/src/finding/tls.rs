@@ -13,7 +13,7 @@ use super::{Draft, by_port, evidence};
 pub(super) fn of(asset_id: AssetId, observations: &[&Observation], now: TimeUs) -> Vec<Finding> {
     let mut by_endpoint: BTreeMap<Endpoint, Vec<(&Observation, &Tls)>> = BTreeMap::new();
     for observation in observations {
-        if let Some(tls) = &observation.tls {
+        if let Some(tls) = &observation.records.tls {
             by_endpoint.entry(observation.subject).or_default().push((observation, tls));
         }
     }
@@ -32,7 +32,7 @@ pub(super) fn of(asset_id: AssetId, observations: &[&Observation], now: TimeUs) 
         };
         let mut reasons: Vec<(String, Evidence)> = Vec::new();
         if best < (1, 2) {
-            let negotiated = best_session.tls.as_ref().map_or("", |tls| tls.version.as_str());
+            let negotiated = best_session.records.tls.as_ref().map_or("", |tls| tls.version.as_str());
             reasons.push((
                 format!("{negotiated} (< TLSv1.2)"),
                 evidence(best_session, "tls.version", negotiated),

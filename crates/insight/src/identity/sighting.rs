@@ -159,7 +159,8 @@ pub fn sightings(observations: &[&Observation]) -> Vec<Sighting> {
                 seen.insert(Sighting::new(field, observation.subject.port, text));
             }
         };
-        if let Some(http) = &observation.http {
+        let records = &observation.records;
+        if let Some(http) = &records.http {
             add(Field::HttpServer, http.server.as_deref());
             add(Field::HttpTitle, http.title.as_deref());
             add(Field::HttpAuthenticate, http.www_authenticate.as_deref());
@@ -168,20 +169,20 @@ pub fn sightings(observations: &[&Observation]) -> Vec<Sighting> {
                 add(Field::HttpCookie, Some(name));
             }
         }
-        if let Some(tls) = &observation.tls {
+        if let Some(tls) = &records.tls {
             add(Field::TlsSubject, tls.subject.as_deref());
             // The issuer of a self-signed certificate says the same a second time.
             add(Field::TlsIssuer, tls.issuer.as_deref().filter(|_| tls.issuer != tls.subject));
         }
-        add(Field::SshBanner, observation.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
-        add(Field::TelnetText, observation.telnet.as_ref().map(|telnet| telnet.text.as_str()));
-        add(Field::FtpBanner, observation.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
-        add(Field::SmtpBanner, observation.smtp.as_ref().map(|smtp| smtp.banner.as_str()));
-        if let Some(rtsp) = &observation.rtsp {
+        add(Field::SshBanner, records.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
+        add(Field::TelnetText, records.telnet.as_ref().map(|telnet| telnet.text.as_str()));
+        add(Field::FtpBanner, records.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
+        add(Field::SmtpBanner, records.smtp.as_ref().map(|smtp| smtp.banner.as_str()));
+        if let Some(rtsp) = &records.rtsp {
             add(Field::RtspServer, rtsp.server.as_deref());
             add(Field::RtspAuthenticate, rtsp.www_authenticate.as_deref());
         }
-        add(Field::UnknownBanner, observation.unknown.as_ref().map(|unknown| unknown.banner.as_str()));
+        add(Field::UnknownBanner, records.unknown.as_ref().map(|unknown| unknown.banner.as_str()));
     }
     seen.into_iter().collect()
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use kenshin_observation::protocol::{Credential, Ftp, Http, Mqtt, Ssh, Telnet, Tls};
+use kenshin_observation::protocol::{Credential, Ftp, Http, Mqtt, Records, Ssh, Telnet, Tls};
 use kenshin_observation::{
     Check, Claim, Component, Direction, Endpoint, Identity, Observation, OrgId, Outcome, SensorId, SurveyId,
     TimeUs, Tlp,
@@ -47,17 +47,9 @@ pub(crate) fn seen(last: u8, port: u16) -> Observation {
         outcome: Outcome::Answered,
         reason: None,
         protocol: Some("unknown".into()),
-        http: None,
-        tls: None,
-        ssh: None,
-        telnet: None,
-        ftp: None,
-        smtp: None,
-        mqtt: None,
-        rtsp: None,
-        unknown: None,
-        credential: None,
+        records: Records::default(),
         blobs: vec!["b1".into()],
+        labels: vec![],
     }
 }
 
@@ -79,42 +71,50 @@ pub(crate) trait Seen {
     fn later(self, seconds: i64) -> Self;
 }
 
+/// The observation with the protocol it spoke and its record.
+fn spoken(mut observation: Observation, protocol: &str, put: impl FnOnce(&mut Records)) -> Observation {
+    observation.protocol = Some(protocol.into());
+    put(&mut observation.records);
+    observation
+}
+
 impl Seen for Observation {
     fn telnet(self, text: &str) -> Self {
         let telnet = Telnet { text: text.into(), login_prompt: true, ..Telnet::default() };
-        Self { protocol: Some("telnet".into()), telnet: Some(telnet), ..self }
+        spoken(self, "telnet", |records| records.telnet = Some(telnet.into()))
     }
 
     fn shell(self, text: &str) -> Self {
         let telnet = Telnet { text: text.into(), shell_prompt: true, ..Telnet::default() };
-        Self { protocol: Some("telnet".into()), telnet: Some(telnet), ..self }
+        spoken(self, "telnet", |records| records.telnet = Some(telnet.into()))
     }
 
     fn ssh(self, banner: &str, name: &str) -> Self {
         let host_key_sha256 = Some(name).filter(|name| !name.is_empty()).map(key);
         let ssh = Ssh { banner: banner.into(), host_key_sha256, ..Ssh::default() };
-        Self { protocol: Some("ssh".into()), ssh: Some(ssh), ..self }
+        spoken(self, "ssh", |records| records.ssh = Some(ssh.into()))
     }
 
     fn http(self, http: Http) -> Self {
-        Self { protocol: Some("http".into()), http: Some(http), ..self }
+        spoken(self, "http", |records| records.http = Some(http.into()))
     }
 
-    fn tls(self, tls: Tls) -> Self {
-        Self { tls: Some(tls), ..self }
+    fn tls(mut self, tls: Tls) -> Self {
+        self.records.tls = Some(tls.into());
+        self
     }
 
     fn ftp(self, banner: &str, anonymous: Option<&str>) -> Self {
         let ftp = Ftp { banner: banner.into(), anonymous: anonymous.map(str::to_owned) };
-        Self { protocol: Some("ftp".into()), ftp: Some(ftp), ..self }
+        spoken(self, "ftp", |records| records.ftp = Some(ftp.into()))
     }
 
     fn mqtt(self, anonymous: Option<&str>) -> Self {
         let mqtt = Mqtt { connack_code: None, anonymous: anonymous.map(str::to_owned) };
-        Self { protocol: Some("mqtt".into()), mqtt: Some(mqtt), ..self }
+        spoken(self, "mqtt", |records| records.mqtt = Some(mqtt.into()))
     }
 
-    fn credential(self, result: &str) -> Self {
+    fn credential(mut self, result: &str) -> Self {
         let credential = Credential {
             method: "telnet".into(),
             result: result.into(),
@@ -122,8 +122,8 @@ impl Seen for Observation {
             entry: (result == "accepted").then_some(3),
             attempts: 1,
         };
-        let protocol = self.protocol.clone();
-        Self { check: Check::CredentialCheck, credential: Some(credential), protocol, ..self }
+        self.records.credential = Some(credential.into());
+        Self { check: Check::CredentialCheck, ..self }
     }
 
     fn later(self, seconds: i64) -> Self {

@@ -1,16 +1,21 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
+use std::fs;
+use std::path::Path;
+
 use ed25519_dalek::SigningKey;
 use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Selection};
 use kenshin_observation::batch::{GENESIS, Seal};
+use kenshin_observation::protocol::{Records, Telnet};
 use kenshin_observation::{
     Batch, BatchId, Blob, BlobClass, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome,
-    SensorId, SurveyId, TimeUs, Tlp, protocol,
+    SensorId, SurveyId, TimeUs, Tlp,
 };
 
 const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 
 fn observation(addr: &str, text: &str) -> Observation {
+    let telnet = Telnet { text: text.into(), ..Default::default() };
     Observation {
         org_id: OrgId::new(NOW, 1),
         mandate_id: "m-1".into(),
@@ -28,17 +33,9 @@ fn observation(addr: &str, text: &str) -> Observation {
         outcome: Outcome::Answered,
         reason: None,
         protocol: Some("telnet".into()),
-        http: None,
-        tls: None,
-        ssh: None,
-        telnet: Some(protocol::Telnet { text: text.into(), ..Default::default() }),
-        ftp: None,
-        smtp: None,
-        mqtt: None,
-        rtsp: None,
-        unknown: None,
-        credential: None,
+        records: Records { telnet: Some(telnet.into()), ..Default::default() },
         blobs: vec![],
+        labels: vec![],
     }
 }
 
@@ -125,6 +122,48 @@ async fn observations_come_back_as_they_were() {
     let blob = Blob { class: BlobClass::Banner, bytes: b"login 1".to_vec() };
     assert_eq!(lake.blob(&blob.sha256()).await.unwrap(), Some(blob));
     assert_eq!(lake.blob("' OR true --").await.unwrap(), None);
+}
+
+/// The folder was written by version 1 of the schema, from the batch beside it.
+#[tokio::test]
+async fn a_lake_of_version_1_takes_rows_of_version_2() {
+    let testdata = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata"));
+    let stored = |name: &str| -> Batch {
+        serde_json::from_str(&fs::read_to_string(testdata.join("schema").join(name)).unwrap()).unwrap()
+    };
+    let (old, new) = (stored("batch-v1.json"), stored("batch-v2.json"));
+    let folder = tempfile::tempdir().unwrap();
+    copy(&testdata.join("lake/v1"), folder.path());
+    let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    let sorted = |mut observations: Vec<Observation>| {
+        observations.sort_by_cached_key(|o| serde_json::to_string(o).unwrap());
+        observations
+    };
+    let all = || async { sorted(lake.observations(&Selection::default()).await.unwrap()) };
+    assert_eq!(all().await, sorted(old.observations.clone()));
+
+    let committed = lake.commit(&[old.clone(), new.clone()], NOW).await.unwrap();
+    assert_eq!(committed, Committed { new: 1, repeated: 1 });
+    assert_eq!(all().await, sorted([old.observations, new.observations].concat()));
+    let sql = "SELECT schema, count(*) AS n, count(dns) AS dns, count(ssh['hassh_server']) AS hassh, \
+               count(labels) AS labels FROM observations GROUP BY schema ORDER BY schema";
+    let expected = "schema,n,dns,hassh,labels\n1,11,0,0,0\n2,35,1,1,2\n";
+    assert_eq!(csv(&lake, sql).await, expected);
+
+    let reopened = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    assert_eq!(csv(&reopened, sql).await, expected);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@ use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::batch::{BatchError, GENESIS, Seal};
-use crate::{BatchId, OrgId, SensorId, SurveyId};
+use crate::protocol::{Records, Telnet, Tls};
+use crate::{BatchId, Check, Direction, Endpoint, Observation, OrgId, Outcome, SensorId, SurveyId, Tlp};
 
 fn sample() -> Observation {
     let at = TimeUs::from_secs(1_775_000_000);
+    let tls = Tls { version: "TLSv1".into(), alternative_names: vec!["a".into()], ..Default::default() };
+    let telnet = Telnet { text: "\u{1b}[2Jlogin: ".into(), login_prompt: true, ..Default::default() };
     Observation {
         org_id: OrgId::new(at, 1),
         mandate_id: "demo-2026".into(),
@@ -23,25 +26,9 @@ fn sample() -> Observation {
         outcome: Outcome::Answered,
         reason: None,
         protocol: Some("telnet".into()),
-        http: None,
-        tls: Some(protocol::Tls {
-            version: "TLSv1".into(),
-            alternative_names: vec!["a".into()],
-            ..Default::default()
-        }),
-        ssh: None,
-        telnet: Some(protocol::Telnet {
-            text: "\u{1b}[2Jlogin: ".into(),
-            login_prompt: true,
-            ..Default::default()
-        }),
-        ftp: None,
-        smtp: None,
-        mqtt: None,
-        rtsp: None,
-        unknown: None,
-        credential: None,
+        records: Records { tls: Some(tls.into()), telnet: Some(telnet.into()), ..Default::default() },
         blobs: vec!["ab".into()],
+        labels: vec![],
     }
 }
 
@@ -110,19 +97,89 @@ fn no_column_is_unsigned() {
         .for_each(|f| check(f));
 }
 
-/// The stored schema of version 1 is what today's code reads and writes.
+/// The stored schema of version 2 is what today's code reads and writes.
 #[test]
-fn version_1_of_the_schema_does_not_drift() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/schema/observations-v1.txt");
-    let now: String = ObservationRow::fields()
-        .iter()
-        .map(|f| format!("{} {:?} null={}\n", f.name(), f.data_type(), f.is_nullable()))
-        .collect();
+fn version_2_of_the_schema_does_not_drift() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/schema/observations-v2.txt");
+    let now = columns().concat();
     if std::env::var_os("KENSHIN_BLESS").is_some() {
         std::fs::write(path, &now).unwrap();
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(now, stored, "the schema changed: raise VERSION and keep the old sample");
+}
+
+fn columns() -> Vec<String> {
+    ObservationRow::fields()
+        .iter()
+        .map(|f| format!("{} {:?} null={}\n", f.name(), f.data_type(), f.is_nullable()))
+        .collect()
+}
+
+const VERSION_1: &str = include_str!("../../../../testdata/schema/observations-v1.txt");
+
+/// Every column of version 1 is there with its type; new columns and new fields may be null.
+#[test]
+fn version_2_only_adds_what_may_be_null() {
+    let now = columns();
+    for old in VERSION_1.lines() {
+        let open = old.strip_suffix("]) null=true").unwrap_or(old);
+        let line = now.iter().find(|line| line.starts_with(open)).expect(old);
+        for added in line[open.len()..].split("Field {").skip(1) {
+            assert!(added.contains(", nullable: true }"), "{line}");
+        }
+    }
+    let names: Vec<&str> = VERSION_1.lines().filter_map(|line| line.split(' ').next()).collect();
+    for line in now.iter().filter(|line| !names.contains(&line.split(' ').next().unwrap())) {
+        assert!(line.ends_with(" null=true\n"), "{line}");
+    }
+}
+
+#[test]
+fn rows_of_version_1_open() {
+    let (batch, _) = sealed(2);
+    let rows = Rows::of(&batch, TimeUs::from_secs(5)).observations;
+    let arrow = ObservationRow::to_arrow(&rows).unwrap();
+    let columns: Vec<usize> = VERSION_1
+        .lines()
+        .map(|line| arrow.schema().index_of(line.split(' ').next().unwrap()).unwrap())
+        .collect();
+    let old = arrow.project(&columns).unwrap();
+    assert!(old.num_columns() < arrow.num_columns());
+    assert_eq!(ObservationRow::from_arrow(&old).unwrap(), rows);
+}
+
+/// A batch as it was sealed by the version in its name, with every record that version knew.
+fn stored(version: i32) -> (&'static str, Batch) {
+    let text = match version {
+        1 => include_str!("../../../../testdata/schema/batch-v1.json"),
+        _ => include_str!("../../../../testdata/schema/batch-v2.json"),
+    };
+    (text.trim_end(), serde_json::from_str(text).unwrap())
+}
+
+/// Leaves and signatures of old batches hold, and written again they have the same bytes.
+#[test]
+fn batches_of_every_version_open() {
+    for version in 1..=crate::batch::SCHEMA {
+        let (text, batch) = stored(version);
+        assert_eq!(batch.header.schema, version);
+        batch.verify(&SigningKey::from_bytes(&[7; 32]).verifying_key()).unwrap();
+        assert_eq!(serde_json::to_string(&batch).unwrap(), text);
+    }
+}
+
+#[test]
+fn every_record_survives_arrow() {
+    let (_, batch) = stored(2);
+    let rows = Rows::of(&batch, TimeUs::from_secs(5)).observations;
+    let arrow = ObservationRow::to_arrow(&rows).unwrap();
+    for (field, column) in arrow.schema().fields().iter().zip(arrow.columns()) {
+        assert!(column.null_count() < rows.len(), "the sample lacks `{}`", field.name());
+    }
+    let back = ObservationRow::from_arrow(&arrow).unwrap();
+    let back: Vec<_> = back.iter().map(|row| row.to_observation().unwrap()).collect();
+    assert_eq!(back, batch.observations);
 }
 
 #[test]
@@ -145,7 +202,8 @@ fn a_changed_batch_is_noticed() {
         }),
         BatchError::Count { .. }
     ));
-    assert_eq!(changed(|b| b.header.schema = 2), BatchError::Schema(2));
+    assert_eq!(changed(|b| b.header.schema = 3), BatchError::Schema(3));
+    assert_eq!(changed(|b| b.header.schema = 0), BatchError::Schema(0));
     let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
     assert_eq!(batch.verify(&other), Err(BatchError::Signature));
 }

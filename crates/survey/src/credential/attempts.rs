@@ -52,13 +52,13 @@ impl Ended {
     /// The result of the check.
     pub(super) fn result(self, method: Method, dictionary: &Dictionary) -> ProbeResult {
         let mut result = ProbeResult::new(Check::CredentialCheck, self.outcome, self.reason.as_deref());
-        result.credential = Some(protocol::Credential {
+        result.records.credential = Some(Box::new(protocol::Credential {
             method: method.as_str().to_owned(),
             result: self.result.to_owned(),
             dictionary_sha256: dictionary.sha256().to_owned(),
             entry: self.entry,
             attempts: self.attempts,
-        });
+        }));
         result
     }
 }

@@ -38,16 +38,16 @@ impl Method {
     /// The method that applies to the service of a handshake, if any: a Telnet that asks who we
     /// are, SSH, FTP, or HTTP that answered 401 with Basic or Digest.
     pub fn of(handshake: &ProbeResult) -> Option<Self> {
-        if handshake.ssh.is_some() {
+        if handshake.records.ssh.is_some() {
             return Some(Self::Ssh);
         }
-        if let Some(telnet) = &handshake.telnet {
+        if let Some(telnet) = &handshake.records.telnet {
             return (telnet.login_prompt || telnet.password_prompt).then_some(Self::Telnet);
         }
-        if handshake.ftp.is_some() {
+        if handshake.records.ftp.is_some() {
             return Some(Self::Ftp);
         }
-        let http = handshake.http.as_ref().filter(|http| http.status == 401)?;
+        let http = handshake.records.http.as_ref().filter(|http| http.status == 401)?;
         let scheme = http.www_authenticate.as_deref()?.split([' ', '\t']).next()?;
         match scheme.to_ascii_lowercase().as_str() {
             "basic" => Some(Self::HttpBasic),

@@ -64,19 +64,22 @@ impl AttemptJournal for Journal {
 /// The handshake result of a service that takes pairs by `method`.
 pub(super) fn handshake(method: Method) -> ProbeResult {
     let mut result = ProbeResult::new(Check::Handshake, kenshin_observation::Outcome::Answered, None);
-    let http = |scheme: &str| protocol::Http {
-        status: 401,
-        www_authenticate: Some(format!("{scheme} realm=\"CAM-7\"")),
-        ..protocol::Http::default()
+    let http = |scheme: &str| {
+        Box::new(protocol::Http {
+            status: 401,
+            www_authenticate: Some(format!("{scheme} realm=\"CAM-7\"")),
+            ..protocol::Http::default()
+        })
     };
     match method {
-        Method::Ssh => result.ssh = Some(protocol::Ssh::default()),
+        Method::Ssh => result.records.ssh = Some(Box::default()),
         Method::Telnet => {
-            result.telnet = Some(protocol::Telnet { login_prompt: true, ..protocol::Telnet::default() });
+            result.records.telnet =
+                Some(Box::new(protocol::Telnet { login_prompt: true, ..protocol::Telnet::default() }));
         }
-        Method::Ftp => result.ftp = Some(protocol::Ftp::default()),
-        Method::HttpBasic => result.http = Some(http("Basic")),
-        Method::HttpDigest => result.http = Some(http("Digest")),
+        Method::Ftp => result.records.ftp = Some(Box::default()),
+        Method::HttpBasic => result.records.http = Some(http("Basic")),
+        Method::HttpDigest => result.records.http = Some(http("Digest")),
     }
     result
 }
@@ -99,7 +102,7 @@ pub(super) async fn check(
         assert!(entry.password.len() < 4 || !shown.contains(&entry.password), "{shown}");
     }
     assert!(host.checks().iter().all(|check| *check == Check::CredentialCheck));
-    let credential = result.credential.clone().unwrap();
+    let credential = *result.records.credential.clone().unwrap();
     assert_eq!(credential.dictionary_sha256, dictionary.sha256());
     assert_eq!(usize::try_from(credential.attempts).unwrap(), journal.begun().len());
     (result, credential)
@@ -140,9 +143,9 @@ fn methods_follow_from_the_handshake() {
         assert_eq!(Method::of(&handshake(method)), Some(method));
     }
     let mut open = handshake(Method::HttpBasic);
-    open.http.as_mut().unwrap().status = 200;
+    open.records.http.as_mut().unwrap().status = 200;
     assert_eq!(Method::of(&open), None);
     let mut shell = handshake(Method::Telnet);
-    shell.telnet.as_mut().unwrap().login_prompt = false;
+    shell.records.telnet.as_mut().unwrap().login_prompt = false;
     assert_eq!(Method::of(&shell), None);
 }

@@ -22,11 +22,11 @@ pub(super) async fn login(
     connect: &impl Connect,
     settings: &ProbeSettings,
 ) -> Option<ProbeResult> {
-    let tls = handshake.tls.is_some();
-    if let Some(ftp) = &handshake.ftp {
+    let tls = handshake.records.tls.is_some();
+    if let Some(ftp) = &handshake.records.ftp {
         return Some(ftp_login(endpoint, ftp, tls, connect, settings).await);
     }
-    let silent_inside = handshake.unknown.as_ref().is_some_and(|unknown| unknown.bytes == 0);
+    let silent_inside = handshake.records.unknown.as_ref().is_some_and(|unknown| unknown.bytes == 0);
     if tls && silent_inside {
         return Some(mqtt(endpoint, true, connect, settings).await);
     }
@@ -54,7 +54,7 @@ async fn ftp_login(
         Ok(session) => ftp_session(session, settings).await,
     };
     result.protocol = Some("ftp".to_owned());
-    if let Some(ftp) = &mut result.ftp
+    if let Some(ftp) = &mut result.records.ftp
         && ftp.banner.is_empty()
     {
         ftp.banner.clone_from(&handshake.banner);
@@ -77,7 +77,7 @@ async fn ftp_session<S: Link>(mut session: Session<S>, settings: &ProbeSettings)
         }
         Err(reason) => limited(&mut result, reason),
     }
-    result.ftp = Some(ftp);
+    result.records.ftp = Some(Box::new(ftp));
     result
 }
 
@@ -148,10 +148,10 @@ async fn mqtt_session<S: Link>(mut session: Session<S>, settings: &ProbeSettings
             Connack::Code(code) => {
                 let mut result = ProbeResult::new(CHECK, Outcome::Answered, None);
                 result.protocol = Some("mqtt".to_owned());
-                result.mqtt = Some(protocol::Mqtt {
+                result.records.mqtt = Some(Box::new(protocol::Mqtt {
                     connack_code: Some(i32::from(code)),
                     anonymous: Some(if code == 0 { "accepted" } else { "rejected" }.to_owned()),
-                });
+                }));
                 session.part(if code == 0 { &mqtt::DISCONNECT } else { &[] }).await;
                 return result;
             }

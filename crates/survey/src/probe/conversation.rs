@@ -206,7 +206,7 @@ impl<C: Connect> Asking<'_, '_, C> {
                     idle.part(&[]).await;
                 }
                 let result = anonymous::mqtt(self.lines.endpoint, false, connect, self.lines.settings).await;
-                let spoke = result.mqtt.is_some();
+                let spoke = result.records.mqtt.is_some();
                 self.mqtt = Some(result);
                 if spoke {
                     let mut result = ProbeResult::new(self.check, Outcome::Answered, None);
@@ -455,13 +455,13 @@ async fn inside<S: Link>(
 fn spoke_only_tls(check: Check, reason: &str) -> ProbeResult {
     let mut result = ProbeResult::new(check, Outcome::Answered, Some(reason));
     result.protocol = Some("unknown".to_owned());
-    result.unknown = Some(protocol::Unknown::default());
+    result.records.unknown = Some(Box::default());
     result
 }
 
 /// Adds the TLS session to the result of what was said inside it.
 pub(super) fn attach(result: &mut ProbeResult, record: protocol::Tls, certificate: Option<Blob>) {
-    result.tls = Some(record);
+    result.records.tls = Some(Box::new(record));
     result.blobs.extend(certificate);
 }
 

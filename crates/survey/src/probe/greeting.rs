@@ -55,7 +55,7 @@ pub(super) async fn greet<S: Link>(
 /// Fills `result` with bytes that belong to no protocol we know.
 pub(super) fn unknown(heard: &[u8], settings: &ProbeSettings, result: &mut ProbeResult) {
     result.protocol = Some("unknown".to_owned());
-    result.unknown = Some(record::unknown(heard));
+    result.records.unknown = Some(Box::new(record::unknown(heard)));
     result.blobs.extend(record::banner(heard, settings.blob_bytes_max));
 }
 
@@ -109,7 +109,7 @@ async fn ssh<S: Link>(
         (Some(reason), Some(_)) => result.reason = Some(reason.to_owned()),
         (None, _) => {}
     }
-    result.ssh = Some(record::ssh(learned));
+    result.records.ssh = Some(Box::new(record::ssh(learned)));
 }
 
 async fn telnet<S: Link>(
@@ -140,13 +140,13 @@ async fn telnet<S: Link>(
     };
     let asked = prompt(decoder.text());
     result.protocol = Some("telnet".to_owned());
-    result.telnet = Some(protocol::Telnet {
+    result.records.telnet = Some(Box::new(protocol::Telnet {
         options: decoder.options().to_vec(),
         text: record::shown(charset::decode(decoder.text(), None).as_bytes()),
         login_prompt: asked == Some(Prompt::Login),
         password_prompt: asked == Some(Prompt::Password),
         shell_prompt: asked == Some(Prompt::Shell),
-    });
+    }));
     result.blobs.extend(record::banner(decoder.text(), settings.blob_bytes_max));
     match reason {
         Some(limit) => limited(result, limit),
@@ -204,15 +204,15 @@ async fn numbered<S: Link>(
     match recognised {
         Recognised::Ftp => {
             result.protocol = Some("ftp".to_owned());
-            result.ftp = Some(protocol::Ftp { banner, anonymous: None });
+            result.records.ftp = Some(Box::new(protocol::Ftp { banner, anonymous: None }));
         }
         Recognised::Smtp => {
             result.protocol = Some("smtp".to_owned());
             let lines = ehlo.filter(|reply| reply.code == 250).map(|reply| reply.lines).unwrap_or_default();
             let ehlo = lines.iter().map(|line| record::shown(line.as_bytes())).collect();
-            result.smtp = Some(protocol::Smtp { banner, ehlo });
+            result.records.smtp = Some(Box::new(protocol::Smtp { banner, ehlo }));
         }
-        _ => result.unknown = Some(record::unknown(greeting.shown().as_bytes())),
+        _ => result.records.unknown = Some(Box::new(record::unknown(greeting.shown().as_bytes()))),
     }
     if result.protocol.is_none() {
         result.protocol = Some("unknown".to_owned());

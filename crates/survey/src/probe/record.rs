@@ -1,6 +1,6 @@
 //! From what was heard to what is kept.
 
-use kenshin_observation::protocol::{self, LIST_MAX, text};
+use kenshin_observation::protocol::{self, text, texts};
 use kenshin_observation::{Blob, BlobClass};
 use kenshin_wire::http::{Head, Response, challenge, page};
 use kenshin_wire::ssh::Exchanged;
@@ -41,9 +41,6 @@ pub(super) fn http(response: &Response) -> protocol::Http {
     let headers = &response.head.headers;
     let header = |name: &str| headers.get(name).map(|value| text(value.as_bytes()));
     let page = response.text();
-    let mut cookie_names: Vec<String> =
-        headers.cookie_names().iter().map(|name| text(name.as_bytes())).take(LIST_MAX).collect();
-    cookie_names.truncate(LIST_MAX);
     protocol::Http {
         status: i32::from(response.head.status),
         server: header("server"),
@@ -52,10 +49,11 @@ pub(super) fn http(response: &Response) -> protocol::Http {
         powered_by: header("x-powered-by"),
         location: headers.get("location").map(|value| shown(value.as_bytes())),
         content_type: header("content-type"),
-        cookie_names,
+        cookie_names: texts(headers.cookie_names()),
         password_form: page::has_password_form(&page),
         body_bytes: response.body.len() as i64,
         body_sha256: (!response.body.is_empty()).then(|| hex::encode(Sha256::digest(&response.body))),
+        ..protocol::Http::default()
     }
 }
 
@@ -85,7 +83,7 @@ pub(super) fn rtsp(head: &Head) -> protocol::Rtsp {
     protocol::Rtsp {
         status: i32::from(head.status),
         server: head.headers.get("server").map(|value| text(value.as_bytes())),
-        methods: rtsp::methods(head).iter().map(|method| text(method.as_bytes())).collect(),
+        methods: texts(rtsp::methods(head)),
         www_authenticate: authenticate(head),
     }
 }
@@ -106,5 +104,6 @@ pub(super) fn ssh(learned: Exchanged) -> protocol::Ssh {
         host_key_algorithm: key.as_ref().map(|key| key.algorithm.clone()),
         host_key_sha256: key.as_ref().map(|key| key.sha256.clone()),
         host_key_bits: key.and_then(|key| key.bits).and_then(|bits| i32::try_from(bits).ok()),
+        ..protocol::Ssh::default()
     }
 }

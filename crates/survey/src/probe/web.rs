@@ -109,11 +109,11 @@ pub(super) fn response_result(
     let mut result = ProbeResult::new(check, Outcome::Answered, None);
     if response.head.version == Version::Rtsp10 {
         result.protocol = Some("rtsp".to_owned());
-        result.rtsp = Some(record::rtsp(&response.head));
+        result.records.rtsp = Some(Box::new(record::rtsp(&response.head)));
         result.blobs = record::http_blobs(response, settings.blob_bytes_max);
     } else {
         result.protocol = Some("http".to_owned());
-        result.http = Some(record::http(response));
+        result.records.http = Some(Box::new(record::http(response)));
         result.blobs = record::http_blobs(response, settings.blob_bytes_max);
     }
     if let Some(limit) = limit {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use kenshin_observation::protocol::Records;
 use kenshin_observation::{
     BatchId, Blob, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome, SensorId, SurveyId,
     TimeUs, Tlp,
@@ -183,17 +184,9 @@ impl Context {
             outcome: Outcome::Error,
             reason: None,
             protocol: None,
-            http: None,
-            tls: None,
-            ssh: None,
-            telnet: None,
-            ftp: None,
-            smtp: None,
-            mqtt: None,
-            rtsp: None,
-            unknown: None,
-            credential: None,
+            records: Records::default(),
             blobs: Vec::new(),
+            labels: Vec::new(),
         }
     }
 }

@@ -433,7 +433,7 @@ async fn credential_checks_at_a_host_go_in_the_order_of_its_ports() {
     let rows = rows(&world.plan, &world.batches());
     for host in 0..8 {
         let of = |port| &rows[&(Endpoint::tcp(addr(base, host), port), Check::CredentialCheck)];
-        let attempts = [2250, 2251, 2252].map(|port| of(port).credential.as_ref().unwrap().attempts);
+        let attempts = [2250, 2251, 2252].map(|port| of(port).records.credential.as_ref().unwrap().attempts);
         assert_eq!(attempts, [4, 0, 0]);
         assert_eq!([2251, 2252].map(|port| of(port).reason.as_deref()), [Some("capped"); 2]);
     }

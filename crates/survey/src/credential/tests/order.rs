@@ -173,7 +173,7 @@ async fn an_attempt_is_never_repeated() {
         super::check_credentials(host.endpoint, &handshake, &dictionary, &journal, &host, &settings).await;
     let again = again.unwrap();
     assert_eq!(again.reason.as_deref(), Some("already-tried"));
-    let credential = again.credential.unwrap();
+    let credential = again.records.credential.unwrap();
     assert_eq!((credential.result.as_str(), credential.attempts), ("interrupted", 0));
     assert_eq!((said.lock().unwrap().len(), journal.begun().len()), (4, 4));
 }

@@ -157,7 +157,7 @@ async fn a_page_without_end_is_an_answer() {
     .await;
     let result = probed(&host).await;
     assert_eq!(result.outcome, Outcome::Answered);
-    let http = result.http.unwrap();
+    let http = result.records.http.unwrap();
     assert_eq!(http.title.as_deref(), Some("t"));
     assert!(http.body_bytes <= 48 * 1024);
 }
@@ -187,7 +187,7 @@ async fn tls_that_is_none() {
         })
         .await;
         let result = probed(&host).await;
-        assert_eq!(result.tls, None);
+        assert_eq!(result.records.tls, None);
         assert!(matches!(result.outcome, Outcome::Answered | Outcome::Limited));
         if answer[0] != 0 {
             assert_eq!(
@@ -208,7 +208,7 @@ async fn endless_tls_handshake_messages() {
         }
     })
     .await;
-    assert_eq!(probed(&host).await.tls, None);
+    assert_eq!(probed(&host).await.records.tls, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,7 +238,7 @@ async fn hosts_that_close_in_the_middle() {
         }
     })
     .await;
-    assert_eq!(probed(&host).await.http.unwrap().status, 200);
+    assert_eq!(probed(&host).await.records.http.unwrap().status, 200);
 }
 
 #[tokio::test(start_paused = true)]

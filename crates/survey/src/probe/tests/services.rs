@@ -28,7 +28,7 @@ async fn ssh_shows_its_lists_and_host_key() {
     let result = handshake(&host).await;
     assert_eq!((result.outcome, result.reason.as_deref()), (Outcome::Answered, None));
     assert_eq!((result.protocol.as_deref(), result.connections), (Some("ssh"), 1));
-    let ssh = result.ssh.unwrap();
+    let ssh = result.records.ssh.unwrap();
     assert_eq!(ssh.banner, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10");
     assert_eq!((ssh.host_key_algorithm.as_deref(), ssh.host_key_bits), (Some("ssh-ed25519"), Some(256)));
     assert_eq!(result.blobs[0].bytes, ssh.banner.as_bytes());
@@ -49,7 +49,7 @@ async fn telnet_is_refused_politely_and_its_prompt_read() {
     })
     .await;
     let result = handshake(&host).await;
-    let telnet = result.telnet.unwrap();
+    let telnet = result.records.telnet.unwrap();
     assert!(telnet.login_prompt && !telnet.password_prompt && !telnet.shell_prompt);
     assert!(telnet.text.contains("宅内終端装置") && telnet.text.ends_with("ログイン名："), "{}", telnet.text);
     assert_eq!(telnet.options, ["WILL 1", "WILL 3"]);
@@ -73,7 +73,7 @@ async fn smtp_is_greeted_by_name_and_left() {
     })
     .await;
     let result = handshake(&host).await;
-    assert_eq!(result.smtp.unwrap().ehlo, ["gate.example.jp", "SIZE 1000", "STARTTLS"]);
+    assert_eq!(result.records.smtp.unwrap().ehlo, ["gate.example.jp", "SIZE 1000", "STARTTLS"]);
     host.left_alone().await;
     assert_eq!(*said.lock().unwrap(), "EHLO kenshin.example.jp\r\nQUIT\r\n");
 }
@@ -87,7 +87,7 @@ async fn an_unnamed_greeting_is_ftp_when_it_knows_no_ehlo() {
         drain(&mut stream).await;
     })
     .await;
-    assert_eq!(handshake(&host).await.ftp.unwrap().banner, "220 ready");
+    assert_eq!(handshake(&host).await.records.ftp.unwrap().banner, "220 ready");
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +107,7 @@ async fn http_is_asked_once_and_redirects_are_not_followed() {
     })
     .await;
     let result = handshake(&host).await;
-    let http = result.http.unwrap();
+    let http = result.records.http.unwrap();
     assert_eq!((http.status, http.server.as_deref()), (302, Some("GoAhead")));
     assert_eq!(http.location.as_deref(), Some("http://198.51.100.9/login?session=******"));
     assert_eq!(
@@ -129,7 +129,7 @@ async fn the_connection_of_the_sweep_is_used_first() {
     let host = Host::saying(transcript("ftp-vsftpd-3.0.3")).await;
     let first = tokio::net::TcpStream::connect((host.endpoint.addr, host.endpoint.port)).await.unwrap();
     let results = probe(host.endpoint, Some(first), &host, &settings(DEFAULT)).await;
-    assert_eq!(results[0].ftp.as_ref().unwrap().banner, "220 (vsFTPd 3.0.3)");
+    assert_eq!(results[0].records.ftp.as_ref().unwrap().banner, "220 (vsFTPd 3.0.3)");
     assert_eq!((host.connections(), results[0].connections), (0, 1));
 }
 
@@ -155,11 +155,11 @@ async fn tls_of_every_version_with_its_whole_certificate() {
         .await;
         let result = handshake(&host).await;
         assert_eq!(
-            result.http.as_ref().and_then(|http| http.title.as_deref()),
+            result.records.http.as_ref().and_then(|http| http.title.as_deref()),
             Some("inside"),
             "{word}: {result:?}"
         );
-        let tls = result.tls.unwrap();
+        let tls = result.records.tls.unwrap();
         assert_eq!(tls.version, word);
         assert!(!tls.cipher.is_empty());
         assert_eq!(tls.subject.as_deref(), Some("CN=router.example,O=検診\\, Inc.,C=JP"));
@@ -196,8 +196,8 @@ async fn a_plain_answer_that_wants_tls_gets_it() {
     })
     .await;
     let result = handshake(&host).await;
-    assert!(result.tls.is_some());
-    assert_eq!(result.http.unwrap().www_authenticate.as_deref(), Some("Basic realm=\"r\""));
+    assert!(result.records.tls.is_some());
+    assert_eq!(result.records.http.unwrap().www_authenticate.as_deref(), Some("Basic realm=\"r\""));
     assert_eq!(result.connections, 2);
 }
 
@@ -217,7 +217,7 @@ async fn rtsp_answers_get_with_its_own_name_and_is_asked_for_options() {
     .await;
     let result = handshake(&host).await;
     assert_eq!(result.protocol.as_deref(), Some("rtsp"));
-    let rtsp = result.rtsp.unwrap();
+    let rtsp = result.records.rtsp.unwrap();
     assert_eq!((rtsp.status, rtsp.server.as_deref(), rtsp.methods.len()), (200, Some("Rtsp Server/2.0"), 8));
     assert_eq!(result.connections, 1);
 }
@@ -244,7 +244,7 @@ async fn a_greeting_that_comes_late_is_waited_for() {
     })
     .await;
     let result = handshake(&host).await;
-    assert_eq!(result.ssh.unwrap().host_key_bits, Some(2048));
+    assert_eq!(result.records.ssh.unwrap().host_key_bits, Some(2048));
     assert_eq!(result.connections, 2);
 }
 
@@ -253,7 +253,7 @@ async fn what_nobody_knows_is_kept_as_it_is() {
     let host = Host::saying(b"RFB 003.008\n".to_vec()).await;
     let result = handshake(&host).await;
     assert_eq!((result.outcome, result.protocol.as_deref()), (Outcome::Answered, Some("unknown")));
-    let unknown = result.unknown.unwrap();
+    let unknown = result.records.unknown.unwrap();
     assert_eq!((unknown.banner.as_str(), unknown.bytes), ("RFB 003.008\n", 12));
     assert_eq!(unknown.first_bytes, "524642203030332e3030380a");
 }
@@ -311,9 +311,9 @@ async fn anonymous_ftp_logs_in_says_who_we_are_and_quits() {
         let host = ftp(answer, Arc::clone(&said)).await;
         let results = probe(host.endpoint, None, &host, &settings(ANONYMOUS)).await;
         assert_eq!(host.checks(), [Check::Handshake, Check::AnonymousLogin]);
-        assert_eq!(results[0].ftp.as_ref().unwrap().anonymous, None);
+        assert_eq!(results[0].records.ftp.as_ref().unwrap().anonymous, None);
         assert_eq!((results[1].check, results[1].outcome), (Check::AnonymousLogin, Outcome::Answered));
-        assert_eq!(results[1].ftp.as_ref().unwrap().anonymous.as_deref(), Some(expected));
+        assert_eq!(results[1].records.ftp.as_ref().unwrap().anonymous.as_deref(), Some(expected));
         host.left_alone().await;
         assert_eq!(*said.lock().unwrap(), ["QUIT", "USER anonymous", "PASS kenshin@example.jp", "QUIT"]);
     }
@@ -348,7 +348,7 @@ async fn mqtt_is_asked_only_with_a_grant_and_left_without_a_subscription() {
         let results = probe(host.endpoint, None, &host, &settings(ANONYMOUS)).await;
         assert_eq!(results.len(), 2);
         assert_eq!((results[0].outcome, results[0].protocol.as_deref()), (Outcome::Answered, Some("mqtt")));
-        let mqtt = results[1].mqtt.as_ref().unwrap();
+        let mqtt = results[1].records.mqtt.as_ref().unwrap();
         assert_eq!((mqtt.connack_code, mqtt.anonymous.as_deref()), (Some(i32::from(code)), Some(expected)));
         assert_eq!(host.checks(), [Check::Handshake, Check::AnonymousLogin]);
         host.left_alone().await;
