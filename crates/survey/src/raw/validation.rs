@@ -27,7 +27,7 @@ use kenshin_wire::packet::{Ports, QuotedKind, Seen};
 ///
 /// The default, 61000 to 65535, begins where the range that the kernel gives to ordinary
 /// connections ends (`net.ipv4.ip_local_port_range`, 32768 to 60999 unless changed), so that no
-/// connection of this machine is ever mistaken for an answer, or shut off when the kernel is kept silent on these ports.
+/// connection of this machine is ever mistaken for an answer, or shut off by [`super::guard`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourcePorts {
     first: u16,
