@@ -34,6 +34,8 @@ pub mod permutation;
 pub mod plan;
 pub mod probe;
 pub mod progress;
+#[cfg(target_os = "linux")]
+pub mod raw;
 pub mod run;
 pub mod sensor;
 pub mod slices;

@@ -4,6 +4,7 @@
 //! out, and nothing here ever holds more than the limit it was made with. [`recognise`] tells which
 //! protocol a service speaks from what it said first; then each protocol has a module:
 //! [`http`], [`ssh`], [`telnet`], [`reply`] (FTP and SMTP), [`mqtt`], [`rtsp`], [`tls`].
+//! Below them, [`packet`] makes and reads the frames of a sweep over raw packets.
 //! [`charset`] decodes the encodings of Japanese devices, and [`redaction`] removes what must not be
 //! kept.
 //!
@@ -27,6 +28,7 @@
 pub mod charset;
 pub mod http;
 pub mod mqtt;
+pub mod packet;
 mod reader;
 mod recognition;
 pub mod redaction;

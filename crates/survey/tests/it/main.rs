@@ -4,4 +4,6 @@ mod crash;
 mod engine;
 mod exchanges;
 mod plan;
+#[cfg(target_os = "linux")]
+mod raw;
 mod world;

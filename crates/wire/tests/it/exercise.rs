@@ -5,6 +5,7 @@
 use kenshin_wire::http::challenge::challenges;
 use kenshin_wire::http::digest::{Digest, Proof};
 use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, page};
+use kenshin_wire::packet::{Checksums, Seen, see};
 use kenshin_wire::reply::ReplyDecoder;
 use kenshin_wire::ssh::{HostKeyExchange, KexInit, Step, decode_packet, host_key};
 use kenshin_wire::telnet::{TelnetDecoder, prompt, reply};
@@ -99,6 +100,23 @@ pub(crate) fn replies(bytes: &[u8], cuts: u64) {
     }
 }
 
+pub(crate) fn packet(bytes: &[u8]) {
+    let trusted = see(bytes, Checksums::Trust);
+    if let Ok(seen) = see(bytes, Checksums::Verify) {
+        assert_eq!(trusted, Ok(seen));
+    }
+    match trusted {
+        Ok(Seen::SynAck(syn_ack)) => assert!(syn_ack.options.len() <= 40),
+        Ok(Seen::Datagram(datagram)) => assert!(datagram.payload.len() < bytes.len()),
+        Ok(Seen::EchoReply(echo)) => assert!(echo.data.len() < bytes.len()),
+        Ok(Seen::ArpRequest(arp) | Seen::ArpReply(arp)) => assert!(arp.sender_mac.is_unicast()),
+        Ok(Seen::Advertisement(advertisement)) => {
+            assert!(advertisement.mac.is_none_or(|mac| mac.is_unicast()))
+        }
+        Ok(Seen::IcmpError(_) | Seen::Reset(_) | Seen::Solicitation(_)) | Err(_) => {}
+    }
+}
+
 pub(crate) fn rest(bytes: &[u8]) {
     recognise(bytes);
     tls::recognise(bytes);
@@ -113,5 +131,6 @@ pub(crate) fn everything(bytes: &[u8], cuts: u64) {
     ssh(bytes, cuts);
     telnet(bytes, cuts);
     replies(bytes, cuts);
+    packet(bytes);
     rest(bytes);
 }

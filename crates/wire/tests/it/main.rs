@@ -3,6 +3,7 @@
 mod exercise;
 mod http;
 mod mutation;
+mod packet;
 mod property;
 mod recognition;
 mod ssh;
