@@ -5,6 +5,12 @@
 //! protocol a service speaks from what it said first; then each protocol has a module:
 //! [`http`], [`ssh`], [`telnet`], [`reply`] (FTP and SMTP), [`mqtt`], [`rtsp`], [`tls`].
 //! Below them, [`packet`] makes and reads the frames of a sweep over raw packets.
+//!
+//! What is asked over UDP comes whole: [`datagram::read`] names and reads one answer of [`snmp`],
+//! [`ssdp`], [`wsd`], [`dns`], [`mdns`], [`ntp`], [`coap`] or [`sip`]. [`upnp`] reads the document to
+//! which an SSDP answer refers, [`referral`] tells whether it lies at the address asked, and
+//! [`amplification`] counts how much larger an answer is than its question.
+//!
 //! [`charset`] decodes the encodings of Japanese devices, and [`redaction`] removes what must not be
 //! kept.
 //!
@@ -25,17 +31,33 @@
 
 #![forbid(unsafe_code)]
 
+pub mod amplification;
+mod ber;
 pub mod charset;
+pub mod coap;
+pub mod datagram;
+pub mod dns;
 pub mod http;
+mod malformed;
+pub mod mdns;
 pub mod mqtt;
 pub mod packet;
+pub mod ntp;
 mod reader;
 mod recognition;
 pub mod redaction;
+pub mod referral;
 pub mod reply;
 pub mod rtsp;
+pub mod sip;
+pub mod snmp;
+pub mod ssdp;
 pub mod ssh;
 pub mod telnet;
 pub mod tls;
+pub mod upnp;
+pub mod wsd;
+mod xml;
 
+pub use malformed::Malformed;
 pub use recognition::{Recognised, recognise};

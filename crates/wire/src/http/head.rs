@@ -59,20 +59,12 @@ impl Headers {
         }
         names
     }
-}
 
-impl Head {
-    /// Parses a whole header section, without the empty line that ends it. Devices end lines with
-    /// CRLF or LF alone, and send lines that are no field: those are passed over.
-    pub fn parse(section: &[u8], limits: &Limits) -> Result<Self, HttpError> {
-        if section.len() > limits.head_bytes_max {
-            return Err(HttpError::HeadTooLong);
-        }
-        let mut lines =
-            section.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let (version, status, reason) = status_line(lines.next().unwrap_or_default())?;
+    /// Parses the lines behind a status line.
+    pub(crate) fn parse(lines: &[u8], limits: &Limits) -> Result<Self, HttpError> {
         let mut headers: Vec<(String, String)> = Vec::new();
-        for line in lines {
+        for line in lines.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             if let (Some(b' ' | b'\t'), Some((_, value))) = (line.first(), headers.last_mut()) {
                 value.push(' ');
                 value.push_str(charset::decode(line, None).trim());
@@ -89,7 +81,26 @@ impl Head {
             let value = charset::decode(line[colon + 1..].trim_ascii(), None);
             headers.push((String::from_utf8_lossy(name).into_owned(), value));
         }
-        Ok(Self { version, status, reason, headers: Headers(headers) })
+        Ok(Self(headers))
+    }
+}
+
+impl Head {
+    /// Parses a whole header section, without the empty line that ends it. Devices end lines with
+    /// CRLF or LF alone, and send lines that are no field: those are passed over.
+    pub fn parse(section: &[u8], limits: &Limits) -> Result<Self, HttpError> {
+        if section.len() > limits.head_bytes_max {
+            return Err(HttpError::HeadTooLong);
+        }
+        let line = section.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let (version, status, reason) = status_line(line.strip_suffix(b"\r").unwrap_or(line))?;
+        let headers = Headers::parse(&section[line.len()..], limits)?;
+        Ok(Self { version, status, reason, headers })
+    }
+
+    /// The header section at the start of a datagram: up to the empty line, or all of it.
+    pub(crate) fn section(datagram: &[u8]) -> &[u8] {
+        Self::end(datagram).map_or(datagram, |(length, _)| &datagram[..length])
     }
 
     /// Length of the header section at the start of `bytes`, as (its length, length with the

@@ -1,6 +1,8 @@
 //! What the codecs make of captured transcripts, of each other's output, and of damage.
 
+mod datagrams;
 mod exercise;
+mod exercise_datagrams;
 mod http;
 mod mutation;
 mod packet;

@@ -1,6 +1,6 @@
 //! A bounded fuzz run in every test run: each transcript, damaged in seeded ways.
 
-use super::{exercise, folder};
+use super::{exercise, exercise_datagrams, folder};
 
 /// SplitMix64: small, seeded, and the same everywhere.
 struct Random(u64);
@@ -53,6 +53,15 @@ const PIECES: &[&[u8]] = &[
     b"=",
     b",",
     b";",
+    b"\x30\x84\x7f\xff\xff\xff",
+    b"\xc0\x0c",
+    b"\xc0\x00",
+    b"&#0;",
+    b"</",
+    b"<![CDATA[",
+    b"<!DOCTYPE a [",
+    b"SIP/2.0 200 OK\r\n",
+    b"://",
 ];
 
 fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
@@ -100,10 +109,12 @@ fn damaged_transcripts_never_panic_and_never_exceed_the_limits() {
     let mut random = Random(20_260_401);
     for seed in &bytes {
         exercise::everything(seed, 1);
-        for _ in 0..250 {
+        exercise_datagrams::everything(seed);
+        for _ in 0..120 {
             let mut damaged = seed.clone();
             mutate(&mut damaged, &bytes, &mut random);
             exercise::everything(&damaged, random.next());
+            exercise_datagrams::everything(&damaged);
         }
     }
 }

@@ -5,7 +5,7 @@ use kenshin_wire::ssh::{KexInit, decode_packet, encode_packet};
 use kenshin_wire::{charset, redaction};
 use proptest::prelude::*;
 
-use super::exercise;
+use super::{exercise, exercise_datagrams};
 
 fn names() -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec("[a-z0-9@.-]{1,40}", 0..12)
@@ -15,6 +15,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2000), cuts: u64) {
         exercise::everything(&bytes, cuts);
+        exercise_datagrams::everything(&bytes);
     }
 
     #[test]
