@@ -22,11 +22,6 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// All that is left.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;

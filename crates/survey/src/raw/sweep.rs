@@ -12,7 +12,7 @@ use std::time::Duration;
 use kenshin_mandate::Permit;
 use kenshin_observation::{Clock, Endpoint, TimeUs, Transport};
 use kenshin_wire::packet::{
-    EchoTemplate, Hop as Station, IcmpErrorKind, Mac, Seen, TcpTemplate, UdpTemplate,
+    EchoTemplate, Hop as Station, IcmpErrorKind, Mac, Ports, Seen, TcpTemplate, UdpTemplate,
 };
 use sha2::{Digest, Sha256};
 
@@ -266,11 +266,15 @@ impl Emit for Outs {
         let out = &mut self.outs[out];
         let Ok(to) = out.station(way, target.addr, now) else { return };
         let Way { source, reset, .. } = &out.ways[way];
-        if source.addr != vantage.ip() || out.others.is_full() {
+        if source.addr != vantage.ip() {
             return;
         }
         let mark = self.validation.tcp(source.addr, target.addr, target.port, 0);
-        let ports = kenshin_wire::packet::Ports { source: vantage.port(), target: target.port };
+        let ports = Ports { source: vantage.port(), target: target.port };
+        if out.others.is_full() {
+            out.transmit.send(&out.others);
+            out.others.clear();
+        }
         out.others.push(|buffer| reset.write(buffer, &to, ports, mark.seq.wrapping_add(1)));
     }
 
@@ -298,12 +302,7 @@ struct Ins {
 }
 
 impl Listen for Ins {
-    fn listen(
-        &mut self,
-        wait: Duration,
-        now: &dyn Fn() -> TimeUs,
-        into: &mut Vec<Heard>,
-    ) -> io::Result<u64> {
+    fn listen(&mut self, wait: Duration, now: &dyn Fn() -> TimeUs, into: &mut Vec<Heard>) -> io::Result<u64> {
         let each = wait / u32::try_from(self.ins.len().max(1)).unwrap_or(1);
         let mut missed = 0;
         for one in &mut self.ins {

@@ -12,7 +12,7 @@
 //! | ICMP error about a SYN | 32, and the source port |
 //! | echo reply | 96 |
 //! | ICMP error about an echo request | 32 |
-//! | datagram, or ICMP error about one | the source port alone, 12 with the default range: the payload has to prove more |
+//! | datagram, or ICMP error about one | the source port alone, 8 with the default range: the payload has to prove more |
 //!
 //! Who is on the path sees our packets, and can answer for anyone; no sweep can tell.
 
@@ -64,12 +64,29 @@ impl SourcePorts {
         self.range().contains(&port)
     }
 
-    /// The port that 32 bits of a hash select, evenly.
-    const fn select(self, hash: u32) -> u16 {
-        let count = (self.last - self.first) as u64 + 1;
-        self.first + ((hash as u64 * count) >> 32) as u16
+    const fn count(self) -> u32 {
+        (self.last - self.first) as u32 + 1
+    }
+
+    /// The port that 32 bits of a hash select, evenly, and as many ports further on, around the end.
+    const fn select(self, hash: u32, further: u32) -> u16 {
+        let place = ((hash as u64 * self.count() as u64) >> 32) as u32 + further;
+        self.first + (place % self.count()) as u16
+    }
+
+    /// True when `port` is one that [`SourcePorts::select`] gives for this hash and some salt.
+    const fn selected(self, hash: u32, port: u16) -> bool {
+        if port < self.first || port > self.last {
+            return false;
+        }
+        let chosen = self.select(hash, 0);
+        ((port - self.first) as u32 + self.count() - (chosen - self.first) as u32) % self.count() < SALTS
     }
 }
+
+/// Exchanges with one target that are told apart: each has the next source port, so that an answer
+/// to one is never taken for an answer to another.
+pub const SALTS: u32 = 16;
 
 /// What a SYN is marked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,17 +143,18 @@ impl Validation {
         self.ports
     }
 
-    /// The mark of a SYN.
-    pub fn tcp(&self, source: IpAddr, target: IpAddr, port: u16) -> TcpMark {
+    /// The mark of a SYN; `salt`, of which the remainder by [`SALTS`] counts, tells exchanges with
+    /// one target apart.
+    pub fn tcp(&self, source: IpAddr, target: IpAddr, port: u16, salt: u32) -> TcpMark {
         let hash = self.hash(source, Endpoint::tcp(target, port));
-        let ports = Ports { source: self.ports.select((hash >> 32) as u32), target: port };
+        let ports = Ports { source: self.ports.select((hash >> 32) as u32, salt % SALTS), target: port };
         TcpMark { ports, seq: hash as u32 }
     }
 
-    /// The ports of a datagram.
-    pub fn udp(&self, source: IpAddr, target: IpAddr, port: u16) -> Ports {
+    /// The ports of a datagram; for `salt` see [`Validation::tcp`].
+    pub fn udp(&self, source: IpAddr, target: IpAddr, port: u16, salt: u32) -> Ports {
         let hash = self.hash(source, Endpoint::new(target, port, Transport::Udp));
-        Ports { source: self.ports.select((hash >> 32) as u32), target: port }
+        Ports { source: self.ports.select((hash >> 32) as u32, salt % SALTS), target: port }
     }
 
     /// The mark of an echo request.
@@ -153,27 +171,28 @@ impl Validation {
         match seen {
             Seen::SynAck(syn_ack) => {
                 let flow = syn_ack.flow;
-                let mark = self.tcp(flow.to, flow.from, flow.from_port);
-                let proven = flow.to_port == mark.ports.source && syn_ack.ack == mark.seq.wrapping_add(1);
-                proven.then(|| Proven {
+                let hash = self.hash(flow.to, Endpoint::tcp(flow.from, flow.from_port));
+                let ours = self.ports.selected((hash >> 32) as u32, flow.to_port);
+                (ours && syn_ack.ack == (hash as u32).wrapping_add(1)).then(|| Proven {
                     target: Endpoint::tcp(flow.from, flow.from_port),
                     vantage: SocketAddr::new(flow.to, flow.to_port),
                 })
             }
             Seen::Reset(reset) => {
                 let flow = reset.flow;
-                let mark = self.tcp(flow.to, flow.from, flow.from_port);
+                let hash = self.hash(flow.to, Endpoint::tcp(flow.from, flow.from_port));
+                let ours = self.ports.selected((hash >> 32) as u32, flow.to_port);
                 // Some middleboxes do not count the SYN.
-                let acknowledges = reset.ack.is_some_and(|ack| ack.wrapping_sub(mark.seq) <= 1);
-                (flow.to_port == mark.ports.source && acknowledges).then(|| Proven {
+                let acknowledges = reset.ack.is_some_and(|ack| ack.wrapping_sub(hash as u32) <= 1);
+                (ours && acknowledges).then(|| Proven {
                     target: Endpoint::tcp(flow.from, flow.from_port),
                     vantage: SocketAddr::new(flow.to, flow.to_port),
                 })
             }
             Seen::Datagram(datagram) => {
                 let flow = datagram.flow;
-                let ports = self.udp(flow.to, flow.from, flow.from_port);
-                (flow.to_port == ports.source).then(|| Proven {
+                let hash = self.hash(flow.to, Endpoint::new(flow.from, flow.from_port, Transport::Udp));
+                self.ports.selected((hash >> 32) as u32, flow.to_port).then(|| Proven {
                     target: Endpoint::new(flow.from, flow.from_port, Transport::Udp),
                     vantage: SocketAddr::new(flow.to, flow.to_port),
                 })
@@ -197,14 +216,15 @@ impl Validation {
     fn quoted(&self, source: IpAddr, target: IpAddr, kind: QuotedKind) -> Option<Proven> {
         let (proven, endpoint, port) = match kind {
             QuotedKind::Tcp { source_port, target_port, seq } => {
-                let mark = self.tcp(source, target, target_port);
-                let proven = mark.ports.source == source_port && mark.seq == seq;
-                (proven, Endpoint::tcp(target, target_port), source_port)
+                let endpoint = Endpoint::tcp(target, target_port);
+                let hash = self.hash(source, endpoint);
+                let ours = self.ports.selected((hash >> 32) as u32, source_port);
+                (ours && hash as u32 == seq, endpoint, source_port)
             }
             QuotedKind::Udp { source_port, target_port } => {
-                let ports = self.udp(source, target, target_port);
                 let endpoint = Endpoint::new(target, target_port, Transport::Udp);
-                (ports.source == source_port, endpoint, source_port)
+                let hash = self.hash(source, endpoint);
+                (self.ports.selected((hash >> 32) as u32, source_port), endpoint, source_port)
             }
             QuotedKind::Echo { id, seq } => {
                 let mark = self.echo(source, target);

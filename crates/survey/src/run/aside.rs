@@ -38,6 +38,7 @@ const REASONS: &[&str] = &[
     "protocol-unreachable",
     "socket",
     "source-address",
+    "time-exceeded",
     "transport",
 ];
 

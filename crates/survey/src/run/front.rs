@@ -11,7 +11,7 @@
 //! the share of all that was missed ([`miss`]).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -35,9 +35,8 @@ const BURST: u32 = 64;
 /// Asks that wait for a rate at most, in all slices; more wait as places of the cursor.
 const WAITING_MAX: usize = 1 << 17;
 
-/// A neighbour that has not been found by then is not there.
-const NEIGHBOUR_TRIES: u32 = 3;
-const NEIGHBOUR_PAUSE_US: i64 = 400_000;
+/// An ask is tried again after this pause while its next hop is being asked for.
+const NEIGHBOUR_PAUSE_US: i64 = 500_000;
 
 /// How packets leave this machine, for the front.
 pub(crate) trait Emit {
@@ -57,8 +56,10 @@ pub(crate) trait Emit {
 pub(crate) enum Emitted {
     /// Its packet leaves with the next flush, from this address and port.
     Sent(SocketAddr),
-    /// The next hop is not known yet and has been asked for; nothing was sent.
+    /// The next hop is not known yet and has been asked for; nothing was sent. Ask again soon.
     Unresolved,
+    /// On our own network nobody has this address; nothing was sent but that question.
+    Absent,
     /// There is no way to it; why. Nothing was sent.
     NoWay(&'static str),
 }
@@ -145,7 +146,6 @@ pub(crate) struct Front {
     terms: FrontTerms,
     slices: BTreeMap<u64, Sweeping>,
     waiting: BinaryHeap<Reverse<(TimeUs, u64, u32, u32)>>,
-    neighbour_tries: HashMap<(u64, u32), u32>,
     samples: Samples,
     pace: Pace,
     counts: Counts,
@@ -195,7 +195,6 @@ impl Front {
             terms,
             slices: BTreeMap::new(),
             waiting: BinaryHeap::new(),
-            neighbour_tries: HashMap::new(),
             counts: Counts::default(),
         }
     }
@@ -222,6 +221,7 @@ impl Front {
     }
 
     /// Slices in flight.
+    #[cfg(test)]
     pub(crate) fn slices(&self) -> usize {
         self.slices.len()
     }
@@ -340,7 +340,6 @@ impl Front {
                 sweeping.known.entry(number).or_insert(swept);
             }
         }
-        self.neighbour_tries.clear();
         let slices = std::mem::take(&mut self.slices).into_values();
         slices
             .map(|sweeping| {
@@ -437,19 +436,11 @@ impl Front {
                     sweeping.asked_at = sweeping.asked_at.max(now);
                 }
             }
-            (Job::Target { slice, number, endpoint }, Emitted::Unresolved) => {
-                let tries = self.neighbour_tries.entry((slice, number)).or_default();
-                *tries += 1;
-                // Nobody has this address on our own network: as silent as a target can be.
-                if *tries >= NEIGHBOUR_TRIES {
-                    self.neighbour_tries.remove(&(slice, number));
-                    self.counts.asked += 1;
-                } else {
-                    self.wait(Job::Target { slice, number, endpoint }, now.plus_micros(NEIGHBOUR_PAUSE_US));
-                }
-            }
+            (job, Emitted::Unresolved) => self.wait(job, now.plus_micros(NEIGHBOUR_PAUSE_US)),
+            // As silent as a target can be.
+            (Job::Target { .. }, Emitted::Absent) => self.counts.asked += 1,
+            (Job::Again(endpoint), Emitted::Absent) => self.samples.forget(endpoint),
             (job, Emitted::NoWay(why)) => self.end(job, End::Error(why), now),
-            (job @ Job::Again(_), Emitted::Unresolved) => self.wait(job, now.plus_micros(NEIGHBOUR_PAUSE_US)),
         }
     }
 
@@ -481,7 +472,8 @@ impl Front {
             sweeping.asked_at.micros_since(sweeping.began_at).max(0) / i64::from(self.terms.asks_max);
         let targets = i64::from(sweeping.targets());
         for (number, swept) in &sweeping.known {
-            if swept.end != End::Reply(Reply::Answered) {
+            // An echo has no port by which its exchanges are told apart.
+            if swept.end != End::Reply(Reply::Answered) || swept.vantage.is_none_or(|ours| ours.port() == 0) {
                 continue;
             }
             let index = sweeping.slice.index_from + u64::from(*number);

@@ -23,6 +23,7 @@ mod counts;
 mod guard;
 mod privilege;
 mod routes;
+mod survey;
 
 const US_V4: &str = "198.19.0.1";
 const US_V6: &str = "2001:db8:ffff::1";

@@ -112,6 +112,8 @@ pub(crate) struct Terms {
     pub(crate) dictionary: Option<DictionaryRef>,
     pub(crate) spool_bytes: u64,
     pub(crate) valid_until: Option<TimeUs>,
+    pub(crate) source: IpAddr,
+    pub(crate) silence: Silence,
 }
 
 impl Terms {
@@ -132,6 +134,8 @@ impl Terms {
             dictionary: None,
             spool_bytes: 1 << 30,
             valid_until: None,
+            source: Ipv4Addr::LOCALHOST.into(),
+            silence: Silence::Rows,
         }
     }
 }
@@ -141,7 +145,7 @@ impl Terms {
 pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMandate> {
     let mut options = TemplateOptions::example();
     options.prefixes = vec![terms.prefix.parse().unwrap()];
-    options.special_reason = "loopback of this machine, a test".to_owned();
+    options.special_reason = "loopback or a namespace of this machine, a test".to_owned();
     options.exclusions = terms.exclusions.iter().map(|(p, r)| (p.parse().unwrap(), r.clone())).collect();
     options.tcp_ports = terms.ports.clone();
     options.checks = terms.checks.clone();
@@ -150,7 +154,7 @@ pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMa
     options.valid_until = terms.valid_until.unwrap_or(TimeUs::from_secs((hour + 48) * 3600));
     let mut sensor = options.sensors[0].clone();
     (sensor.id, sensor.public_key) = (spool.sensor().id, spool.sensor().public_key());
-    sensor.source_addresses = vec!["127.0.0.1".parse().unwrap()];
+    sensor.source_addresses = vec![terms.source];
     options.sensors = vec![sensor];
     options.signers_required = 1 + u8::from(terms.checks.contains(&Check::CredentialCheck));
     let text = template(&options);
@@ -236,7 +240,7 @@ pub(crate) fn parts(
         ports: None,
         udp_ports: vec![],
         echo: false,
-        silence: Silence::Rows,
+        silence: terms.silence,
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: terms.manner.clone(),

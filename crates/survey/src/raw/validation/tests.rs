@@ -25,9 +25,9 @@ fn ranges_of_ports() {
     assert!(SourcePorts::new(0, 5).is_err());
     assert!(SourcePorts::new(6, 5).is_err());
     let one = SourcePorts::new(7, 7).unwrap();
-    assert_eq!((one.select(0), one.select(u32::MAX)), (7, 7));
+    assert_eq!((one.select(0, 0), one.select(u32::MAX, 0)), (7, 7));
     let all = SourcePorts::new(1, 65_535).unwrap();
-    assert_eq!((all.select(0), all.select(u32::MAX)), (1, 65_535));
+    assert_eq!((all.select(0, 0), all.select(u32::MAX, 0)), (1, 65_535));
 }
 
 /// Every port of the range is used about as often as the others, and sequence numbers spread.
@@ -37,7 +37,7 @@ fn marks_are_spread() {
     let mut ports = vec![0u32; 4536];
     let mut buckets = [0u32; 64];
     for n in 0..453_600u32 {
-        let mark = validation.tcp(Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::from_bits(n).into(), 23);
+        let mark = validation.tcp(Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::from_bits(n).into(), 23, 0);
         ports[usize::from(mark.ports.source - 61_000)] += 1;
         buckets[(mark.seq >> 26) as usize] += 1;
     }
@@ -53,8 +53,8 @@ fn answers(
     target: IpAddr,
     port: u16,
 ) -> Vec<(Seen<'static>, Endpoint)> {
-    let mark = validation.tcp(source, target, port);
-    let ports = validation.udp(source, target, port);
+    let mark = validation.tcp(source, target, port, 0);
+    let ports = validation.udp(source, target, port, 0);
     let echo = validation.echo(source, target);
     let flow = |to_port| Flow { from: target, from_port: port, to: source, to_port };
     let tcp = Endpoint::tcp(target, port);
@@ -118,7 +118,7 @@ fn forged_answers_are_not_believed() {
     let source: IpAddr = Ipv4Addr::new(198, 18, 0, 1).into();
     let target: IpAddr = Ipv4Addr::new(198, 51, 100, 7).into();
     let other: IpAddr = Ipv4Addr::new(198, 51, 100, 8).into();
-    let mark = mine.tcp(source, target, 80);
+    let mark = mine.tcp(source, target, 80, 0);
     let flow = Flow { from: target, from_port: 80, to: source, to_port: mark.ports.source };
     let good = SynAck { flow, seq: 0, ack: mark.seq.wrapping_add(1), window: 0, options: &[], hops_left: 64 };
     assert!(mine.judge(&Seen::SynAck(good)).is_some());
@@ -172,8 +172,8 @@ fn transports_and_families_have_marks_of_their_own() {
     let mine = validation(2);
     let source: IpAddr = Ipv6Addr::LOCALHOST.into();
     let target: IpAddr = "2001:db8::1".parse().unwrap();
-    let ports: Vec<u16> = (0..64).map(|port| mine.udp(source, target, port).source).collect();
-    let of_tcp: Vec<u16> = (0..64).map(|port| mine.tcp(source, target, port).ports.source).collect();
+    let ports: Vec<u16> = (0..64).map(|port| mine.udp(source, target, port, 0).source).collect();
+    let of_tcp: Vec<u16> = (0..64).map(|port| mine.tcp(source, target, port, 0).ports.source).collect();
     assert_ne!(ports, of_tcp);
     assert!(!format!("{mine:?}").contains("key"));
 }

@@ -32,7 +32,10 @@ struct Network {
     built: u64,
     answers: BinaryHeap<Reverse<(TimeUs, Endpoint, u16)>>,
     asked: Vec<(TimeUs, Endpoint)>,
-    unresolved: Option<IpAddr>,
+    /// Nobody has this address on the link.
+    absent: Option<IpAddr>,
+    /// The next hop is not known before this instant.
+    resolved_at: TimeUs,
 }
 
 const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -48,7 +51,8 @@ impl Network {
             built: 0,
             answers: BinaryHeap::new(),
             asked: Vec::new(),
-            unresolved: None,
+            absent: None,
+            resolved_at: START,
         }
     }
 
@@ -64,8 +68,11 @@ impl Network {
 impl Emit for Network {
     fn ask(&mut self, permit: Permit, salt: u32) -> Emitted {
         let target = permit.endpoint();
-        if self.unresolved == Some(target.addr) {
+        if self.now < self.resolved_at {
             return Emitted::Unresolved;
+        }
+        if self.absent == Some(target.addr) {
+            return Emitted::Absent;
         }
         self.built += 1;
         self.asked.push((self.now, target));
@@ -225,7 +232,8 @@ fn a_revoked_mandate_ends_asking_and_what_is_known_remains() {
 fn nobody_at_an_address_of_the_own_network_is_silence() {
     let space = space("198.18.0.0/30", &[23], 4);
     let mut network = Network::new(everybody, Loss::Each(0.0), 1);
-    network.unresolved = Some("198.18.0.2".parse().unwrap());
+    network.absent = Some("198.18.0.2".parse().unwrap());
+    network.resolved_at = START.plus_micros(700_000);
     let (over, front) = run(&space, terms(1, 0), &mut network, &mut gate(1_000_000));
     assert_eq!((over[0].known.len(), over[0].sent, front.counts().asked), (3, 3, 4));
 }

@@ -24,8 +24,8 @@ fn ask(pair: &Pair, sweeper: &mut Sweeper) -> Vec<String> {
     });
     let target = addr("198.18.3.4");
     let (from, to) = (sweeper.source(target), pair.inside("a", || sweeper.hop(target)));
-    let mark = sweeper.validation.tcp(from.addr, target, 80);
-    let ports = sweeper.validation.udp(from.addr, target, 53);
+    let mark = sweeper.validation.tcp(from.addr, target, 80, 0);
+    let ports = sweeper.validation.udp(from.addr, target, 53, 0);
     sweeper.frames.push(|out| TcpTemplate::syn(&from).write(out, &to, mark.ports, mark.seq));
     sweeper.frames.push(|out| UdpTemplate::new(&from).write(out, &to, ports, b"hello").unwrap());
     assert_eq!(sweeper.send().handed_over, 2);
