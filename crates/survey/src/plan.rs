@@ -293,6 +293,17 @@ impl Manner {
         credential_attempts_max: 3,
     };
 
+    /// For millions of strangers, over raw packets: slices of some thousand addresses, of which many
+    /// wait for their slowest conversations at a time; a silent target is asked once, and what that
+    /// misses is measured.
+    pub const SCALE: Self = Self {
+        slice_addresses: 4096,
+        slices_max: 256,
+        connections_max: 32_768,
+        retry: Retry { asks_max: 1, ..Self::INTERNET.retry },
+        ..Self::INTERNET
+    };
+
     /// For the same machine or room, where a round trip takes a few milliseconds.
     pub const LOCAL: Self = Self {
         slice_addresses: 64,

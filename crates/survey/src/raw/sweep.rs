@@ -33,13 +33,25 @@ const HOP_KNOWN_US: i64 = 1_000_000;
 /// Stations that were heard of and not yet taken in, at most.
 const STATIONS_MAX: usize = 4096;
 
-/// Sockets of a raw sweep, opened with privilege and used without.
-#[derive(Debug)]
+/// Sockets of a raw sweep, opened with privilege and used without. One survey at a time has them.
+#[derive(Clone)]
 pub struct Sockets {
-    links: Vec<Link>,
-    guard: Option<Guard>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    idle: Mutex<Idle>,
     settings: Settings,
+    /// The kernel is silent on our ports as long as this lives.
+    guard: Option<Guard>,
     notes: Vec<String>,
+}
+
+/// What no survey has at the moment.
+#[derive(Default)]
+struct Idle {
+    outs: Option<Vec<Out>>,
+    ins: Option<Vec<In>>,
 }
 
 impl Sockets {
@@ -61,21 +73,6 @@ impl Sockets {
                 None
             }
         };
-        Ok(Self { links, guard, settings, notes })
-    }
-
-    /// What was chosen and what is lost, a sentence each.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    fn packets(self, seed: &[u8; 32], clock: Clock) -> Packets {
-        let Self { links, guard, settings, .. } = self;
-        let mut hash = Sha256::new_with_prefix(b"kenshin-validation\0");
-        hash.update(seed);
-        let key: [u8; 16] = hash.finalize()[..16].try_into().expect("half of 32 bytes");
-        let validation = Validation::new(key, settings.ports);
-        let resets = guard.is_some();
         let (mut outs, mut ins) = (Vec::new(), Vec::new());
         for link in links {
             let Link { interface, sources, transmit, receive } = link;
@@ -83,16 +80,57 @@ impl Sockets {
             ins.push(In { receive, stations: Arc::clone(&stations), dropped: 0 });
             outs.push(Out::new(interface, sources, transmit, stations));
         }
-        Packets {
-            emit: Box::new(Outs { outs, validation: validation.clone(), resets, clock }),
-            listen: Box::new(Ins { ins, validation, _guard: guard }),
-        }
+        let idle = Mutex::new(Idle { outs: Some(outs), ins: Some(ins) });
+        Ok(Self { shared: Arc::new(Shared { idle, settings, guard, notes }) })
+    }
+
+    /// What was chosen and what is lost, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.shared.notes
+    }
+
+    /// True when they send from each of these addresses.
+    pub fn send_from(&self, sources: &[IpAddr]) -> bool {
+        !sources.is_empty() && sources.iter().all(|source| self.shared.settings.sources.contains(source))
+    }
+
+    /// The sockets, until they are dropped; `None` while another survey has them.
+    fn packets(&self, sources: &[IpAddr], seed: &[u8; 32], clock: Clock) -> Option<Packets> {
+        let (outs, ins) = {
+            let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            match std::mem::take(&mut *idle) {
+                Idle { outs: Some(outs), ins: Some(ins) } => (outs, ins),
+                taken => {
+                    *idle = taken;
+                    return None;
+                }
+            }
+        };
+        let mut hash = Sha256::new_with_prefix(b"kenshin-validation\0");
+        hash.update(seed);
+        let key: [u8; 16] = hash.finalize()[..16].try_into().expect("half of 32 bytes");
+        let validation = Validation::new(key, self.shared.settings.ports);
+        let emit = Outs {
+            outs,
+            sources: sources.to_vec(),
+            validation: validation.clone(),
+            resets: self.shared.guard.is_some(),
+            clock,
+            owner: Arc::clone(&self.shared),
+        };
+        let listen = Ins { ins, validation, owner: Arc::clone(&self.shared) };
+        Some(Packets { emit: Box::new(emit), listen: Box::new(listen) })
     }
 }
 
-/// Runs a survey like [`crate::run::run`], with a sweep over raw packets.
-pub async fn run(run: Run, sockets: Sockets) -> Result<RunSummary, RunError> {
-    let packets = sockets.packets(&run.settings.seed, Arc::clone(&run.clock));
+/// Runs a survey like [`crate::run::run`], with a sweep over raw packets. While another survey has
+/// the sockets it is refused as busy.
+pub async fn run(run: Run, sockets: &Sockets) -> Result<RunSummary, RunError> {
+    let sources = run.gate.lock().unwrap_or_else(PoisonError::into_inner).sensor().source_addresses.clone();
+    let busy = || {
+        RunError::Packets(io::Error::new(io::ErrorKind::ResourceBusy, "another survey has the raw sockets"))
+    };
+    let packets = sockets.packets(&sources, &run.settings.seed, Arc::clone(&run.clock)).ok_or_else(busy)?;
     run_with_packets(run, packets).await
 }
 
@@ -206,18 +244,36 @@ impl Out {
 /// Every interface, outwards.
 struct Outs {
     outs: Vec<Out>,
+    /// Those that the survey's mandate names; the sockets may send from more.
+    sources: Vec<IpAddr>,
+    owner: Arc<Shared>,
     validation: Validation,
     /// The kernel is kept silent, so that half-open connections are ours to end.
     resets: bool,
     clock: Clock,
 }
 
+impl Drop for Outs {
+    fn drop(&mut self) {
+        let outs = std::mem::take(&mut self.outs);
+        self.owner.idle.lock().unwrap_or_else(PoisonError::into_inner).outs = Some(outs);
+    }
+}
+
+impl Drop for Ins {
+    fn drop(&mut self) {
+        let ins = std::mem::take(&mut self.ins);
+        self.owner.idle.lock().unwrap_or_else(PoisonError::into_inner).ins = Some(ins);
+    }
+}
+
 impl Outs {
     /// The interface and source for a target: the first source of its family, as the mandate lists
     /// them.
     fn way(&self, target: IpAddr) -> Option<(usize, usize)> {
+        let source = self.sources.iter().find(|source| source.is_ipv4() == target.is_ipv4())?;
         self.outs.iter().enumerate().find_map(|(out, o)| {
-            let way = o.ways.iter().position(|way| way.source.addr.is_ipv4() == target.is_ipv4())?;
+            let way = o.ways.iter().position(|way| way.source.addr == *source)?;
             Some((out, way))
         })
     }
@@ -298,7 +354,7 @@ struct In {
 struct Ins {
     ins: Vec<In>,
     validation: Validation,
-    _guard: Option<Guard>,
+    owner: Arc<Shared>,
 }
 
 impl Listen for Ins {

@@ -74,7 +74,7 @@ fn survey(
         // Its threads are in the namespace of the one that starts them.
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(sweep::run(run, sockets)).unwrap()
+        runtime.block_on(sweep::run(run, &sockets)).unwrap()
     })
 }
 
