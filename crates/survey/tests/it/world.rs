@@ -17,6 +17,7 @@ use kenshin_survey::permutation::PermutationKey;
 use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, SurveyPlan};
 use kenshin_survey::progress::Progress;
 use kenshin_survey::run::{Ending, Run, RunError, RunSummary, Settings, SharedGate};
+use kenshin_survey::slices::SliceSet;
 use kenshin_survey::space::Shard;
 use kenshin_survey::spool::Spool;
 use tokio::io::AsyncWriteExt;
@@ -195,6 +196,7 @@ pub(crate) fn make_run(plan: &SurveyPlan, gate: &SharedGate, spool: &Spool, cloc
         settings: Settings {
             seed: [3; 32],
             shard: Shard::WHOLE,
+            done: SliceSet::default(),
             refresh: None,
             refresh_every: Duration::from_millis(200),
             patience: Duration::from_secs(20),
