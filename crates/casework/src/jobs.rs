@@ -204,6 +204,26 @@ impl Casework {
         Ok(state)
     }
 
+    /// Puts a job back that was leased a moment ago and cannot be worked on yet: it counts as no
+    /// attempt, and waits for `for_secs`.
+    pub async fn put_back(&self, held: &Job, now: TimeUs, for_secs: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let changed = tx
+            .run(
+                query(
+                    "UPDATE job SET state = 'queued', attempts = attempts - 1, not_before_us = $1, lease_until_us = NULL, updated_us = $2
+                     WHERE job_id = $3 AND lease = $4 AND state = 'leased'",
+                )
+                .bind(now.plus_secs(for_secs).micros())
+                .bind(now.micros())
+                .bind(held.job_id.to_string())
+                .bind(held.lease),
+            )
+            .await?;
+        lease_lost(changed, held)?;
+        tx.commit().await
+    }
+
     /// Takes a job back; a worker that holds it learns at its next heartbeat.
     pub async fn cancel_job(&self, org: OrgId, id: JobId, now: TimeUs) -> Result<()> {
         let mut tx = self.begin().await?;

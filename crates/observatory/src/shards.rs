@@ -2,7 +2,7 @@
 //! has come.
 
 use kenshin_casework::{Job, JobState, NewJob, NewShard, SurveyState};
-use kenshin_mandate::VerifiedMandate;
+use kenshin_mandate::{Refusal, VerifiedMandate, standing};
 use kenshin_observation::{Check, JobId, SensorId, SurveyId};
 use kenshin_survey::plan::SurveyPlan;
 use kenshin_survey::progress::Progress;
@@ -101,6 +101,39 @@ impl Observatory {
 
     /// The part of a survey that a sensor holds, or the oldest that waits for it.
     pub async fn lease_shard(&self, sensor: SensorId) -> Result<Option<Lease>, ActError> {
+        self.lease_shard_unless(sensor, |_| false).await
+    }
+
+    /// The same for a sensor apart from the hub, which would ask again and again: what may not be
+    /// sent at the moment, by what the hub knows, stays in the queue and costs no attempt.
+    pub async fn lease_shard_apart(&self, sensor: SensorId) -> Result<Option<Lease>, ActError> {
+        self.lease_shard_unless(sensor, |mandate_id| self.must_wait(mandate_id)).await
+    }
+
+    /// True when a mandate lets nothing be sent now, and may again. What cannot be read or verified
+    /// here is the sensor's to judge.
+    fn must_wait(&self, mandate_id: &str) -> bool {
+        let (authority, now) = (self.authority(), self.now());
+        let judged = || {
+            let mandate = authority.mandate(mandate_id, now)?;
+            let list = authority.revocation(&mandate, &authority.roots()?, now)?;
+            Ok::<_, ActError>(standing(&mandate, list.as_ref(), &authority.narrowing()?, now))
+        };
+        matches!(
+            judged(),
+            Ok(Err(Refusal::RevocationMissing
+                | Refusal::RevocationStale { .. }
+                | Refusal::RevocationAhead { .. }
+                | Refusal::WindowClosed { opens: Some(_) }
+                | Refusal::NotYetValid { .. }))
+        )
+    }
+
+    async fn lease_shard_unless(
+        &self,
+        sensor: SensorId,
+        must_wait: impl Fn(&str) -> bool,
+    ) -> Result<Option<Lease>, ActError> {
         let (casework, org, worker) = (self.casework(), self.org(), worker_name(sensor));
         let for_s = self.settings().sensors.lease_s;
         for (stalled, error) in casework.stalled_surveys(org).await? {
@@ -119,6 +152,11 @@ impl Observatory {
             if !matches!(survey.state, SurveyState::Queued | SurveyState::Running) {
                 casework.cancel_job(org, job.job_id, now).await?;
                 continue;
+            }
+            if must_wait(&plan.mandate_id) {
+                let retry_s = i64::from(self.settings().sensors.retry_s);
+                casework.put_back(&job, now, retry_s.max(1)).await?;
+                return Ok(None);
             }
             casework.set_survey_state(org, survey_id, SurveyState::Running, None, now).await?;
             if plan.checks.contains(&Check::CredentialCheck) {

@@ -89,7 +89,7 @@ pub(crate) async fn enrol(
 #[utoipa::path(post, path = "/api/v1/sensor/lease", tag = "sensor", operation_id = "sensor_lease",
     responses((status = 200, body = serde_json::Value), (status = "4XX", body = Problem)))]
 pub(crate) async fn lease(State(web): State<Web>, caller: Caller) -> Result<Json<Option<Lease>>, Problem> {
-    Ok(Json(web.observatory().lease_shard(caller.sensor()?.sensor_id).await?))
+    Ok(Json(web.observatory().lease_shard_apart(caller.sensor()?.sensor_id).await?))
 }
 
 /// Reports how far it is, and keeps the lease.
