@@ -82,21 +82,7 @@ impl Casework {
     /// Enqueues work; gives the job that already does it when there is one.
     pub async fn enqueue(&self, org: OrgId, new: &NewJob, now: TimeUs) -> Result<Job> {
         let mut tx = self.begin().await?;
-        tx.run(
-            query(
-                "INSERT INTO job (job_id, org_id, kind, dedupe, payload, state, attempts, attempts_max, not_before_us, lease, created_us, updated_us)
-                 VALUES ($1, $2, $3, $4, $5, 'queued', 0, $6, $7, 0, $8, $8) ON CONFLICT (org_id, kind, dedupe) DO NOTHING",
-            )
-            .bind(JobId::new(now, self.random()).to_string())
-            .bind(org.to_string())
-            .bind(new.kind.clone())
-            .bind(new.dedupe.clone())
-            .bind(new.payload.to_string())
-            .bind(new.attempts_max.max(1))
-            .bind(new.not_before.micros())
-            .bind(now.micros()),
-        )
-        .await?;
+        tx.run(insert_job(JobId::new(now, self.random()), org, new, now)).await?;
         let row = tx
             .maybe(
                 query("SELECT * FROM job WHERE org_id = $1 AND kind = $2 AND dedupe = $3")
@@ -130,9 +116,31 @@ impl Casework {
         .await?;
         // Of two hubs that chose the same job the second finds it taken, and looks for another.
         let mut row = None;
-        while row.is_none() && tx.maybe(ready_job(kinds, now)).await?.is_some() {
+        while row.is_none() && tx.maybe(ready_job(kinds, worker, now)).await?.is_some() {
             row = tx.maybe(take_job(kinds, worker, now, for_secs)).await?;
         }
+        tx.commit().await?;
+        row.as_ref().map(job).transpose()
+    }
+
+    /// Gives `worker` the job again that it holds: it was restarted and does not know. For workers
+    /// that do one job at a time.
+    pub async fn lease_again(
+        &self,
+        kinds: &[&str],
+        worker: &str,
+        now: TimeUs,
+        for_secs: i64,
+    ) -> Result<Option<Job>> {
+        let mut compose = taking(worker, now, for_secs);
+        compose.text(
+            " WHERE job_id = (SELECT job_id FROM job WHERE state = 'leased' AND attempts < attempts_max",
+        );
+        compose.push(" AND leased_by = ?", [worker]);
+        compose.push_list(" AND kind IN ", kinds.to_vec());
+        compose.text(" ORDER BY created_us, job_id LIMIT 1) AND state = 'leased' RETURNING *");
+        let mut tx = self.begin().await?;
+        let row = tx.maybe(compose.finish()).await?;
         tx.commit().await?;
         row.as_ref().map(job).transpose()
     }
@@ -196,6 +204,26 @@ impl Casework {
         Ok(state)
     }
 
+    /// Puts a job back that was leased a moment ago and cannot be worked on yet: it counts as no
+    /// attempt, and waits for `for_secs`.
+    pub async fn put_back(&self, held: &Job, now: TimeUs, for_secs: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let changed = tx
+            .run(
+                query(
+                    "UPDATE job SET state = 'queued', attempts = attempts - 1, not_before_us = $1, lease_until_us = NULL, updated_us = $2
+                     WHERE job_id = $3 AND lease = $4 AND state = 'leased'",
+                )
+                .bind(now.plus_secs(for_secs).micros())
+                .bind(now.micros())
+                .bind(held.job_id.to_string())
+                .bind(held.lease),
+            )
+            .await?;
+        lease_lost(changed, held)?;
+        tx.commit().await
+    }
+
     /// Takes a job back; a worker that holds it learns at its next heartbeat.
     pub async fn cancel_job(&self, org: OrgId, id: JobId, now: TimeUs) -> Result<()> {
         let mut tx = self.begin().await?;
@@ -244,21 +272,16 @@ impl Casework {
 /// Waiting, or held by a lease that ran out.
 const READY: &str = " (state = 'queued' AND not_before_us <= ? OR state = 'leased' AND lease_until_us <= ?)";
 
-fn ready_job(kinds: &[&str], now: TimeUs) -> Query {
+fn ready_job(kinds: &[&str], worker: &str, now: TimeUs) -> Query {
     let mut compose = Compose::new("SELECT job_id FROM job WHERE");
-    push_ready(&mut compose, kinds, now);
+    push_ready(&mut compose, kinds, worker, now);
     compose.finish()
 }
 
 fn take_job(kinds: &[&str], worker: &str, now: TimeUs, for_secs: i64) -> Query {
-    let mut compose =
-        Compose::new("UPDATE job SET state = 'leased', attempts = attempts + 1, lease = lease + 1");
-    compose.push(
-        ", leased_by = ?, lease_until_us = ?, updated_us = ?",
-        [worker.into(), Value::Int(now.plus_secs(for_secs).micros()), Value::Int(now.micros())],
-    );
+    let mut compose = taking(worker, now, for_secs);
     compose.text(" WHERE job_id = (SELECT job_id FROM job WHERE");
-    push_ready(&mut compose, kinds, now);
+    push_ready(&mut compose, kinds, worker, now);
     // Said twice: the second hub to take a job looks again once the first has committed.
     compose.text(") AND");
     compose.push(READY, [now.micros(), now.micros()]);
@@ -266,10 +289,40 @@ fn take_job(kinds: &[&str], worker: &str, now: TimeUs, for_secs: i64) -> Query {
     compose.finish()
 }
 
-fn push_ready(compose: &mut Compose, kinds: &[&str], now: TimeUs) {
+fn taking(worker: &str, now: TimeUs, for_secs: i64) -> Compose {
+    let mut compose =
+        Compose::new("UPDATE job SET state = 'leased', attempts = attempts + 1, lease = lease + 1");
+    compose.push(
+        ", leased_by = ?, lease_until_us = ?, updated_us = ?",
+        [worker.into(), Value::Int(now.plus_secs(for_secs).micros()), Value::Int(now.micros())],
+    );
+    compose
+}
+
+fn push_ready(compose: &mut Compose, kinds: &[&str], worker: &str, now: TimeUs) {
     compose.push(READY, [now.micros(), now.micros()]);
     compose.push_list(" AND kind IN ", kinds.to_vec());
+    compose.push(
+        " AND (NOT EXISTS (SELECT 1 FROM job_worker WHERE job_worker.job_id = job.job_id)
+           OR EXISTS (SELECT 1 FROM job_worker WHERE job_worker.job_id = job.job_id AND job_worker.worker = ?))",
+        [worker],
+    );
     compose.text(" ORDER BY created_us, job_id LIMIT 1");
+}
+
+pub(crate) fn insert_job(id: JobId, org: OrgId, new: &NewJob, now: TimeUs) -> Query {
+    query(
+        "INSERT INTO job (job_id, org_id, kind, dedupe, payload, state, attempts, attempts_max, not_before_us, lease, created_us, updated_us)
+         VALUES ($1, $2, $3, $4, $5, 'queued', 0, $6, $7, 0, $8, $8) ON CONFLICT (org_id, kind, dedupe) DO NOTHING",
+    )
+    .bind(id.to_string())
+    .bind(org.to_string())
+    .bind(new.kind.clone())
+    .bind(new.dedupe.clone())
+    .bind(new.payload.to_string())
+    .bind(new.attempts_max.max(1))
+    .bind(new.not_before.micros())
+    .bind(now.micros())
 }
 
 fn lease_lost(changed: u64, held: &Job) -> Result<()> {
@@ -282,7 +335,7 @@ fn lease_lost(changed: u64, held: &Job) -> Result<()> {
     )))
 }
 
-fn job(row: &AnyRow) -> Result<Job> {
+pub(crate) fn job(row: &AnyRow) -> Result<Job> {
     let maybe_json = |column: &str| match row.maybe_text(column)? {
         Some(_) => row.json(column).map(Some),
         None => Ok(None),

@@ -1,5 +1,5 @@
 //! Casework: what people decide and are told. Organisations and people, mandates, surveys, jobs,
-//! providers, assets, findings, cases, notices, figures and the audit trail, in SQL.
+//! sensors and their batches, providers, assets, findings, cases, notices, figures and the audit trail, in SQL.
 //!
 //! The main type is [`Casework`], a handle to an SQLite file or a PostgreSQL database; both get the
 //! same migrations and the same queries. Cases are kept as an append-only trail of
@@ -34,6 +34,7 @@
 mod assessment;
 mod assets;
 mod audit;
+mod batches;
 mod cases;
 mod error;
 pub mod escape;
@@ -45,9 +46,12 @@ mod jobs;
 mod mandates;
 mod notices;
 pub mod openpgp;
+mod opt_outs;
 mod page;
 mod people;
 pub mod providers;
+mod sensors;
+mod shards;
 pub mod state;
 mod store;
 mod suppressions;
@@ -58,6 +62,7 @@ mod viewer;
 pub use assessment::{Assessment, AssessmentSummary};
 pub use assets::{Asset, AssetSeen, LinkRecord};
 pub use audit::AuditEntry;
+pub use batches::{BatchState, Receipt};
 pub use cases::CaseFilter;
 pub use error::{CaseworkError, ErrorKind, Result};
 pub use experiment::{Arm, ArmDesign, Experiment};
@@ -73,9 +78,12 @@ pub use notices::{
     Attachment, DeliveryEntry, DeliverySummary, Letterhead, Notice, NoticeContent, NoticeFilter, NoticeState,
     QueueSummary, ReportKind,
 };
+pub use opt_outs::{NewOptOut, OptOutRequest, OptOutState};
 pub use page::{PAGE_MAX, Page, PageRequest};
 pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
 pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
+pub use sensors::{NewSensor, SensorRecord};
+pub use shards::{NewShard, Shard};
 pub use state::{
     Actor, CaseChange, CaseEvent, CaseState, CloseReason, Judgement, Refusal, ReopenCause, Stage,
 };

@@ -18,7 +18,10 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row};
 use crate::error::{CaseworkError, Result};
 
 /// Migrations in order. One text serves both databases; an applied one never changes.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_ground.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_ground.sql")),
+    (2, include_str!("../migrations/0002_sensors.sql")),
+];
 
 /// Connections held at most; a hub that needs more is better served by a second hub.
 const CONNECTIONS_MAX: u32 = 8;

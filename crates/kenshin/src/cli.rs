@@ -68,8 +68,16 @@ pub(crate) enum Command {
     Doctor,
     /// Serve the dashboard and the API, and work off jobs.
     Serve(Serve),
-    /// Work off jobs as a sensor, without dashboard.
+    /// Work as a sensor: for the hub of this machine, or apart from it through HTTPS.
+    #[command(
+        long_about = "Work as a sensor: for the hub of this machine, or apart from it through HTTPS.\n\n\
+        Without a command it works: for the hub that kenshin.toml names under [hub], or else on the jobs of this home. \
+        On the hub, `token` makes what a new sensor needs; on the sensor's own machine, `enrol` spends it."
+    )]
     Sensor(Sensor),
+    /// Requests of people who want to be left alone: list and decide.
+    #[command(subcommand)]
+    OptOut(OptOut),
     /// Write, sign, check, list and revoke mandates.
     #[command(subcommand)]
     Mandate(Mandate),
@@ -152,13 +160,95 @@ pub(crate) struct Serve {
     /// Only serve; leave jobs to sensors.
     #[arg(long)]
     pub(crate) no_jobs: bool,
+    /// Address of the listener for sensors instead of that in the settings.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) sensors_listen: Option<SocketAddr>,
+    /// Certificate (PEM) with which people and sensors are served through TLS. Without one, people are
+    /// served without TLS and sensors with a certificate that is made for them.
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of the certificate.
+    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Sensor {
+    #[command(subcommand)]
+    pub(crate) command: Option<SensorCommand>,
+    #[command(flatten)]
+    pub(crate) run: SensorRun,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SensorRun {
     /// End when no job is left, instead of waiting for the next.
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SensorCommand {
+    /// Work off jobs; the same as `kenshin sensor` alone.
+    Run(SensorRun),
+    /// On the hub: make a token with which one sensor can enrol within a day.
+    Token {
+        /// What the sensor will be called.
+        #[arg(long)]
+        name: String,
+        /// Certificate (PEM) that `serve --tls-cert` shows, when it is not the hub's own.
+        #[arg(long, value_name = "FILE")]
+        tls_cert: Option<PathBuf>,
+    },
+    /// On the sensor's machine: make its key, and make it known to the hub.
+    Enrol(Enrol),
+    /// On the hub: list sensors.
+    List,
+    /// On the hub: from now on a sensor's key does not count.
+    Retire {
+        /// Its id.
+        id: kenshin_observation::SensorId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enrol {
+    /// Address of the hub, `https://host:port`.
+    #[arg(long, value_name = "URL")]
+    pub(crate) hub: String,
+    /// Token from `kenshin sensor token` on the hub; better than on the command line: KENSHIN_TOKEN.
+    #[arg(long, env = "KENSHIN_TOKEN", hide_env_values = true)]
+    pub(crate) token: String,
+    /// PEM file of the authority that signed the hub's certificate; default: those of the system.
+    #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
+    pub(crate) ca: Option<PathBuf>,
+    /// SHA-256 of the hub's certificate, as `kenshin sensor token` prints it.
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) fingerprint: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OptOut {
+    /// List requests about prefixes that wait for a decision.
+    List {
+        /// Also those that are decided.
+        #[arg(long)]
+        all: bool,
+    },
+    /// The requester has shown that the prefix is theirs: leave it alone from now on.
+    Accept {
+        /// Id of the request.
+        id: String,
+        /// Reference to what was shown.
+        #[arg(long)]
+        proof: String,
+    },
+    /// The requester has not shown that the prefix is theirs.
+    Decline {
+        /// Id of the request.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -250,12 +340,24 @@ pub(crate) struct SurveySpec {
     pub(crate) credential_attempts: Option<u32>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct SurveyRun {
+    #[command(flatten)]
+    pub(crate) spec: SurveySpec,
+    /// In how many parts; each is given to one sensor of the mandate at a time.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) shards: u32,
+    /// Hand it to the sensors and end, instead of working on it here.
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Survey {
     /// Say what a survey would do; sends nothing.
     Plan(SurveySpec),
     /// Run a survey, assess it, open cases. Stop with Ctrl-C or `survey stop`; resume later.
-    Run(SurveySpec),
+    Run(SurveyRun),
     /// Go on with a survey that was stopped or interrupted.
     Resume {
         /// Its id.

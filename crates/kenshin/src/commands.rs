@@ -6,8 +6,10 @@ mod doctor;
 mod finding;
 mod intel;
 mod mandate;
+mod opt_out;
 mod provider;
 mod report;
+mod sensor;
 mod serve;
 mod survey;
 mod town;
@@ -65,7 +67,8 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Init(options) => doctor::init(&context, options).await,
         Command::Doctor => doctor::doctor(&context).await,
         Command::Serve(options) => serve::serve(&context, options).await,
-        Command::Sensor(options) => serve::sensor(&context, options).await,
+        Command::Sensor(options) => sensor::run(&context, options).await,
+        Command::OptOut(command) => opt_out::run(&context, command).await,
         Command::Mandate(command) => mandate::run(&context, command).await,
         Command::Survey(command) => survey::run(&context, command).await,
         Command::Intel(command) => intel::run(&context, command).await,

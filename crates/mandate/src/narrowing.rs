@@ -11,6 +11,12 @@ use crate::problem::{Invalid, Report};
 use crate::revocation::RevokedText;
 use crate::{AddressSet, Revocation, RevocationDraft, Revoked, VerifiedMandate};
 
+/// Version of the format.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Reason of an exclusion that the user of the address asked for.
+const OPT_OUT: &str = "opt-out";
+
 /// What is taken away from mandates. It has only methods that take away more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Narrowing {
@@ -65,11 +71,11 @@ impl Narrowing {
                 return Err(report.finish().expect_err("a problem was just added"));
             }
         };
-        if *document.schema_version.get_ref() != 1 {
+        if *document.schema_version.get_ref() != SCHEMA_VERSION {
             report.add(
                 document.schema_version.span(),
                 "this version of the narrowing list format is not known",
-                "this program reads schema_version = 1",
+                format!("this program reads schema_version = {SCHEMA_VERSION}"),
             );
         }
         let mut narrowing = Self::none();
@@ -121,7 +127,7 @@ impl Narrowing {
 
     /// Leaves one address out at the request of its user.
     pub fn opt_out(&mut self, addr: IpAddr) {
-        self.exclude(Prefix::host(addr).into(), "opt-out");
+        self.exclude(Prefix::host(addr).into(), OPT_OUT);
     }
 
     /// Leaves a prefix out at the request of its holder, who has proved to be that.
@@ -147,6 +153,44 @@ impl Narrowing {
         self.exclusions.extend(other.exclusions);
         self.revoked.extend(other.revoked);
         self
+    }
+
+    /// What this list takes away and `known` does not. A list that was fetched is kept by what it
+    /// adds, so that one that has become shorter gives nothing back.
+    pub fn beyond(&self, known: &Self) -> Self {
+        let taken: AddressSet = known.exclusions.iter().map(|exclusion| &exclusion.addresses).collect();
+        let more = |exclusion: &&Exclusion| !exclusion.addresses.minus(&taken).is_empty();
+        let new = |entry: &&Revocation| !known.revoked.iter().any(|held| held.what == entry.what);
+        Self {
+            exclusions: self.exclusions.iter().filter(more).cloned().collect(),
+            revoked: self.revoked.iter().filter(new).cloned().collect(),
+        }
+    }
+
+    /// True when it takes nothing away.
+    pub fn is_empty(&self) -> bool {
+        self.exclusions.is_empty() && self.revoked.is_empty()
+    }
+
+    /// Single addresses that are left out at the request of their users.
+    pub fn opt_outs(&self) -> AddressSet {
+        self.exclusions.iter().filter(|exclusion| exclusion.reason == OPT_OUT).map(|e| &e.addresses).collect()
+    }
+
+    /// The list as [`Narrowing::parse`] reads it.
+    pub fn to_text(&self) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut text = format!("schema_version = {SCHEMA_VERSION}\n");
+        for Exclusion { addresses, reason } in &self.exclusions {
+            let prefixes: Vec<String> = addresses.prefixes().map(|prefix| format!("\"{prefix}\"")).collect();
+            text.push_str(&format!(
+                "\n[[exclusion]]\nprefixes = [{}]\nreason = {}\n",
+                prefixes.join(", "),
+                quoted(reason)
+            ));
+        }
+        self.revoked.iter().for_each(|entry| text.push_str(&entry.to_text()));
+        text
     }
 
     /// Addresses left out, each group with its reason.

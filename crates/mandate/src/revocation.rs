@@ -1,7 +1,5 @@
 //! Revocation lists: numbered, signed by the authority, and fresh or nothing is sent.
 
-use std::fmt::Write;
-
 use kenshin_observation::TimeUs;
 use toml::Spanned;
 use toml::value::Datetime;
@@ -43,6 +41,18 @@ pub struct Revocation {
     pub what: Revoked,
     /// Why.
     pub reason: String,
+}
+
+impl Revocation {
+    /// The entry as lists hold it.
+    pub(crate) fn to_text(&self) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let (key, value) = match &self.what {
+            Revoked::Mandate(id) => ("mandate", id),
+            Revoked::Digest(digest) => ("sha256", digest),
+        };
+        format!("\n[[revoked]]\n{key} = {}\nreason = {}\n", quoted(value), quoted(&self.reason))
+    }
 }
 
 /// The contents of a revocation list, signed or not yet.
@@ -220,14 +230,7 @@ impl RevocationDraft {
             self.number,
             self.issued_at
         );
-        for Revocation { what, reason } in &self.revoked {
-            let (key, value) = match what {
-                Revoked::Mandate(id) => ("mandate", id),
-                Revoked::Digest(digest) => ("sha256", digest),
-            };
-            write!(text, "\n[[revoked]]\n{key} = {}\nreason = {}\n", quoted(value), quoted(reason))
-                .expect("writing to a string does not fail");
-        }
+        self.revoked.iter().for_each(|entry| text.push_str(&entry.to_text()));
         text
     }
 }

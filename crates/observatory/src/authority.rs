@@ -3,23 +3,31 @@
 //! Trust roots are installed by hand in `mandates/allowed_signers` and by nobody else. A mandate
 //! lies in `mandates/ID.toml` with its signatures beside it. The revocation list lies where the
 //! mandate says, relative to `mandates/`. `mandates/narrowing.toml` is unsigned: it can only take
-//! away.
+//! away. On a sensor apart from its hub the same files lie in the same places; [`papers`] says how
+//! they come there.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kenshin_mandate::signature::{MANDATE_NAMESPACE, REVOCATION_NAMESPACE, sidecar_names};
 use kenshin_mandate::{
-    Gate, GateStart, Narrowing, Revocation, RevocationDraft, RevocationList, Revoked, SignerKey, TrustRoots,
-    VerifiedMandate, verify,
+    AddressSet, Gate, GateStart, Mandate, Narrowing, Revocation, RevocationDraft, RevocationList, Revoked,
+    SignerKey, TrustRoots, VerifiedMandate, verify,
 };
-use kenshin_observation::{SensorId, TimeUs};
+use kenshin_observation::{Prefix, SensorId, TimeUs};
 
 use crate::error::ActError;
 use crate::home::Home;
 
+mod papers;
+
 /// Longest mandate, list or signature file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Files of `mandates/` that are no mandates.
+const RESERVED: [&str; 3] = ["narrowing", "narrowing-hub", "revocations"];
+/// Up to how many bytes of the narrowing list strangers may fill: the rest is the operator's.
+const OPT_OUT_BYTES_MAX: u64 = 1 << 20;
 
 /// A signed text with the signature files beside it.
 #[derive(Debug, Clone)]
@@ -116,12 +124,7 @@ impl Authority {
     /// Takes a mandate into the home, after it was verified against the trust roots.
     pub fn add(&self, signed: &SignedText, now: TimeUs) -> Result<VerifiedMandate, ActError> {
         let verified = Self::verify(signed, &self.roots()?, now)?;
-        let path = self.path_of(&verified.id)?;
-        // Signatures first: a mandate without them authorises nothing, the reverse would be worse.
-        for (name, signature) in sidecar_names(&path.display().to_string()).iter().zip(&signed.signatures) {
-            write_whole(Path::new(name), signature)?;
-        }
-        write_whole(&path, &signed.text)?;
+        write_signed(&self.path_of(&verified.id)?, signed)?;
         Ok(verified)
     }
 
@@ -132,7 +135,7 @@ impl Authority {
         let mut ids: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
-            .filter(|id| !["narrowing", "revocations"].contains(&id.as_str()))
+            .filter(|id| !RESERVED.contains(&id.as_str()))
             .collect();
         ids.sort();
         Ok(ids)
@@ -145,7 +148,7 @@ impl Authority {
         roots: &TrustRoots,
         now: TimeUs,
     ) -> Result<Option<RevocationList>, ActError> {
-        let path = self.home.mandates().join(&mandate.revocation.list);
+        let path = self.revocation_path(mandate);
         let signed = match SignedText::read(&path) {
             Ok(signed) => signed,
             Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -158,18 +161,15 @@ impl Authority {
             .map_err(|error| ActError::input(error.to_string()).with_hint(error.hint()))
     }
 
-    /// The unsigned narrowing list; one that cannot be read stops everything, because nobody may
-    /// believe that it applied.
+    /// Where the revocation list lies that a mandate names.
+    fn revocation_path(&self, mandate: &Mandate) -> PathBuf {
+        self.home.mandates().join(&mandate.revocation.list)
+    }
+
+    /// The unsigned narrowing lists, this home's and its hub's; one that cannot be read stops
+    /// everything, because nobody may believe that it applied.
     pub fn narrowing(&self) -> Result<Narrowing, ActError> {
-        let path = self.home.narrowing();
-        match read_limited(&path) {
-            Ok(text) => Narrowing::parse(&path.display().to_string(), &text)
-                .map_err(|invalid| ActError::input(invalid.to_string()).with_hint(invalid.hint())),
-            Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Narrowing::none())
-            }
-            Err(error) => Err(error),
-        }
+        Ok(read_narrowing(&self.home.narrowing())?.and(read_narrowing(&self.home.narrowing_of_hub())?))
     }
 
     /// A gate for a sensor under a mandate, from the lists as they are now.
@@ -195,13 +195,39 @@ impl Authority {
         ))
     }
 
-    /// Leaves an address out from now on, because its holder asked.
-    pub fn opt_out(&self, addr: std::net::IpAddr) -> Result<(), ActError> {
-        self.add_to_narrowing(&format!("\n[[opt_out]]\naddress = \"{addr}\"\n"))
+    /// Leaves an address out from now on, because its holder asked. False when it was already.
+    pub fn opt_out(&self, addr: IpAddr) -> Result<bool, ActError> {
+        self.leave_out(Prefix::host(addr), format!("\n[[opt_out]]\naddress = \"{addr}\"\n"))
+    }
+
+    /// Leaves a prefix out from now on, because its holder asked and proved to be that. False when
+    /// it was already.
+    pub fn opt_out_prefix(&self, prefix: Prefix, proof: &str) -> Result<bool, ActError> {
+        let proof = toml::Value::String(proof.to_owned());
+        self.leave_out(prefix, format!("\n[[opt_out]]\nprefix = \"{prefix}\"\nproof = {proof}\n"))
+    }
+
+    fn leave_out(&self, prefix: Prefix, entry: String) -> Result<bool, ActError> {
+        let left_out: AddressSet = self.narrowing()?.exclusions().iter().map(|e| &e.addresses).collect();
+        if AddressSet::from(prefix).minus(&left_out).is_empty() {
+            return Ok(false);
+        }
+        let size = std::fs::metadata(self.home.narrowing()).map_or(0, |metadata| metadata.len());
+        if size > OPT_OUT_BYTES_MAX {
+            return Err(ActError::no("the list of those who are left alone is full")
+                .with_hint("ask the contact of the mandate: a person makes room"));
+        }
+        self.add_to_narrowing(&entry)?;
+        Ok(true)
     }
 
     fn add_to_narrowing(&self, entry: &str) -> Result<(), ActError> {
         let path = self.home.narrowing();
+        // One writer at a time, whichever process it is in: of two additions none is lost.
+        let lock = path.with_extension("lock");
+        let failed = |source| ActError::io("lock", &lock, source);
+        let held = std::fs::File::create(&lock).map_err(failed)?;
+        held.lock().map_err(failed)?;
         let mut text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -268,11 +294,22 @@ impl Authority {
 
     fn path_of(&self, id: &str) -> Result<PathBuf, ActError> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if id.is_empty() || !id.chars().all(plain) {
+        if id.is_empty() || !id.chars().all(plain) || RESERVED.contains(&id) {
             return Err(ActError::input(format!("`{id}` is not the id of a mandate"))
                 .with_hint("ids are lower-case letters, digits and hyphens"));
         }
         Ok(self.home.mandates().join(format!("{id}.toml")))
+    }
+}
+
+fn read_narrowing(path: &Path) -> Result<Narrowing, ActError> {
+    match read_limited(path) {
+        Ok(text) => Narrowing::parse(&path.display().to_string(), &text)
+            .map_err(|invalid| ActError::input(invalid.to_string()).with_hint(invalid.hint())),
+        Err(ActError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Narrowing::none())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -284,6 +321,22 @@ pub fn read_key(path: &Path, passphrase: Option<&str>) -> Result<SignerKey, ActE
 
 fn sign(key: &SignerKey, text: &str, namespace: &str) -> Result<String, ActError> {
     key.sign(text, namespace).map_err(|error| ActError::input(error.to_string()).with_hint(error.hint()))
+}
+
+/// Writes a signed text: signatures first, because a text without them counts for nothing, and the
+/// reverse would be worse.
+fn write_signed(path: &Path, signed: &SignedText) -> Result<(), ActError> {
+    for (number, name) in sidecar_names(&path.display().to_string()).iter().enumerate() {
+        match (signed.signatures.get(number), std::fs::remove_file(name)) {
+            (Some(signature), _) => write_whole(Path::new(name), signature)?,
+            (None, Err(source)) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ActError::io("remove", Path::new(name), source));
+            }
+            // A second signature of an older text would count for nothing, and against the new one.
+            (None, _) => {}
+        }
+    }
+    write_whole(path, &signed.text)
 }
 
 /// Reads a text file of bounded size.

@@ -52,6 +52,14 @@ pub enum ActError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The hub did not answer, or said that it cannot at the moment: it is asked again.
+    #[error("the hub at {hub} does not answer: {why}")]
+    Away {
+        /// Its address.
+        hub: String,
+        /// What was seen.
+        why: String,
+    },
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] kenshin_lake::LakeError),
@@ -84,6 +92,11 @@ impl ActError {
         Self::Outside { context: context.into(), source: Box::new(source) }
     }
 
+    /// True when the hub did not answer: asking again later is the way out.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
@@ -107,7 +120,7 @@ impl ActError {
                 ErrorKind::Input => Blame::Input,
                 _ => Blame::Outside,
             },
-            Self::Io { .. } | Self::Outside { .. } | Self::Lake(_) => Blame::Outside,
+            Self::Io { .. } | Self::Outside { .. } | Self::Away { .. } | Self::Lake(_) => Blame::Outside,
         }
     }
 

@@ -19,8 +19,7 @@ impl Home {
 
     /// Makes the folders that are missing, readable by their owner alone.
     pub fn create(&self) -> Result<(), ActError> {
-        use std::os::unix::fs::DirBuilderExt;
-        for folder in [
+        create(&[
             self.root.clone(),
             self.lake(),
             self.intel(),
@@ -28,14 +27,7 @@ impl Home {
             self.mandates(),
             self.outbox(),
             self.spool(),
-        ] {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)
-                .map_err(|source| ActError::io("create the folder", &folder, source))?;
-        }
-        Ok(())
+        ])
     }
 
     /// The folder itself.
@@ -83,6 +75,26 @@ impl Home {
         self.mandates().join("narrowing.toml")
     }
 
+    /// `mandates/narrowing-hub.toml`: what a sensor's hub ever told it to leave out.
+    pub fn narrowing_of_hub(&self) -> PathBuf {
+        self.mandates().join("narrowing-hub.toml")
+    }
+
+    /// `requests/`: what people asked at a sensor's courtesy page and its hub has not heard yet.
+    pub fn requests(&self) -> PathBuf {
+        self.root.join("requests")
+    }
+
+    /// `tls/`: the certificate that a hub made for itself, and its key.
+    pub fn tls(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
+    /// Makes the folders of a sensor's home, readable by their owner alone.
+    pub fn create_for_sensor(&self) -> Result<(), ActError> {
+        create(&[self.root.clone(), self.mandates(), self.spool(), self.requests()])
+    }
+
     /// `outbox/`: the maildir that notices go to by default.
     pub fn outbox(&self) -> PathBuf {
         self.root.join("outbox")
@@ -97,4 +109,16 @@ impl Home {
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.root.join(path)
     }
+}
+
+fn create(folders: &[PathBuf]) -> Result<(), ActError> {
+    use std::os::unix::fs::DirBuilderExt;
+    for folder in folders {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|source| ActError::io("create the folder", folder, source))?;
+    }
+    Ok(())
 }

@@ -23,15 +23,21 @@
 mod ask;
 mod assess;
 mod authority;
+mod courtesy;
 pub mod demo;
 mod edge;
 mod error;
 mod home;
+pub mod hub;
 mod intelligence;
 mod notify;
 mod plan;
+mod receipt;
 mod recheck;
+mod sensors;
 mod settings;
+mod shards;
+pub mod signed;
 mod worker;
 
 use std::sync::Arc;
@@ -44,13 +50,16 @@ use kenshin_observation::{Messages, OrgId, TimeUs};
 use tokio::sync::OnceCell;
 
 pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
+pub use courtesy::{Courtesy, ShownMandate};
 pub use edge::Edge;
 pub use error::{ActError, Blame};
 pub use home::Home;
 pub use intelligence::{Imported, IntelligenceStatus};
 pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};
-pub use settings::{Mail, Settings, Web};
+pub use sensors::TOKEN_S;
+pub use settings::{HubAddress, Mail, Sensors, Settings, Web};
+pub use shards::SHARDS_MAX;
 pub use worker::{SurveyEnd, Worker};
 
 /// A home, opened. Cheap to clone.

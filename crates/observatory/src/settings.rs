@@ -1,5 +1,6 @@
 //! `kenshin.toml`: one file, unknown keys refused.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,52 @@ pub struct Settings {
     /// The web server.
     #[serde(default)]
     pub web: Web,
+    /// What this hub tells its sensors.
+    #[serde(default)]
+    pub sensors: Sensors,
+    /// The hub that this home's sensor works for; without one, this home is the hub itself.
+    #[serde(default)]
+    pub hub: Option<HubAddress>,
+    /// Address of the sensor's courtesy page, for those who are measured; `None` for no page.
+    #[serde(default)]
+    pub courtesy_listen: Option<SocketAddr>,
+}
+
+/// What a hub tells its sensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sensors {
+    /// Address of the listener for sensors, with TLS; `None` for none.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Seconds for which a sensor holds a part of a survey without being heard. Longer than the
+    /// freshness of revocation lists, so that a sensor that is cut off stops sending by its list
+    /// before another one begins.
+    #[serde(default = "default_lease_s")]
+    pub lease_s: u32,
+    /// Seconds until a part of a survey that failed is given out again.
+    #[serde(default = "default_retry_s")]
+    pub retry_s: u32,
+}
+
+/// Where a sensor's hub is, and how it is recognised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubAddress {
+    /// `https://host:port`.
+    pub url: String,
+    /// PEM file of the authority that signed the hub's certificate; `None` for those of the system.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// SHA-256 of the hub's certificate, hexadecimal; takes the place of any authority.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// Milliseconds between two reports to the hub: how quickly a stop or a revocation arrives.
+    #[serde(default = "default_pulse_ms")]
+    pub pulse_ms: u32,
+    /// Longest pause, in seconds, before a hub that did not answer is asked again.
+    #[serde(default = "default_pause_max_s")]
+    pub pause_max_s: u32,
 }
 
 /// How notices leave.
@@ -71,6 +118,18 @@ fn default_database() -> String {
 fn default_lake() -> String {
     "lake".into()
 }
+fn default_lease_s() -> u32 {
+    1_200
+}
+fn default_retry_s() -> u32 {
+    30
+}
+fn default_pulse_ms() -> u32 {
+    1_000
+}
+fn default_pause_max_s() -> u32 {
+    60
+}
 fn default_transport() -> String {
     "maildir".into()
 }
@@ -96,6 +155,25 @@ impl Default for Web {
     }
 }
 
+impl Default for Sensors {
+    fn default() -> Self {
+        Self { listen: None, lease_s: default_lease_s(), retry_s: default_retry_s() }
+    }
+}
+
+impl HubAddress {
+    /// A hub by its address alone, recognised by the authorities of the system.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            ca: None,
+            fingerprint: None,
+            pulse_ms: default_pulse_ms(),
+            pause_max_s: default_pause_max_s(),
+        }
+    }
+}
+
 impl Settings {
     /// Settings of a new home.
     pub fn new(organisation: &str) -> Self {
@@ -108,6 +186,9 @@ impl Settings {
             fingerprints: Vec::new(),
             mail: Mail::default(),
             web: Web::default(),
+            sensors: Sensors::default(),
+            hub: None,
+            courtesy_listen: None,
         }
     }
 
@@ -152,7 +233,56 @@ impl Settings {
             ))
             .with_hint("use `maildir` or `smtp`"));
         }
+        settings.check_sensors(file)?;
         Ok(settings)
+    }
+
+    fn check_sensors(&self, file: &str) -> Result<(), ActError> {
+        let mut numbers = vec![
+            ("sensors.lease_s", self.sensors.lease_s, 2, 7 * 86_400),
+            ("sensors.retry_s", self.sensors.retry_s, 0, 86_400),
+        ];
+        if let Some(hub) = &self.hub {
+            if !hub.url.starts_with("https://") {
+                return Err(ActError::input(format!(
+                    "{file}: hub.url `{}` is not an https:// address",
+                    hub.url
+                ))
+                .with_hint("a sensor speaks to its hub through TLS only"));
+            }
+            numbers.push(("hub.pulse_ms", hub.pulse_ms, 50, 60_000));
+            numbers.push(("hub.pause_max_s", hub.pause_max_s, 1, 3_600));
+        }
+        match numbers.into_iter().find(|(_, value, least, most)| value < least || value > most) {
+            Some((key, value, least, most)) => {
+                Err(ActError::input(format!("{file}: {key} is {value}, and must be from {least} to {most}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The file that `kenshin sensor enrol` writes.
+    pub fn sensor_template(organisation: &str, hub: &HubAddress) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let recognised = match (&hub.fingerprint, &hub.ca) {
+            (Some(fingerprint), _) => format!("fingerprint = {}\n", quoted(fingerprint)),
+            (None, Some(ca)) => format!("ca = {}\n", quoted(&ca.display().to_string())),
+            (None, None) => String::new(),
+        };
+        format!(
+            "# Settings of a sensor. Unknown keys are refused; `kenshin doctor` prints the effective result.\n\
+             schema_version = 1\n\n\
+             # Who runs the observatory that this sensor works for.\n\
+             organisation = {}\n\n\
+             # A page for those who are measured, on the address they see; it takes opt-outs.\n\
+             # courtesy_listen = \"0.0.0.0:80\"\n\n\
+             # Pairs of factory credentials to check, when a mandate with two signers grants it. None ships.\n\
+             # dictionary = \"dictionary.toml\"\n\n\
+             [hub]\n\
+             url = {}\n{recognised}",
+            quoted(organisation),
+            quoted(&hub.url),
+        )
     }
 
     /// The commented file that `kenshin init` writes.
@@ -178,7 +308,12 @@ impl Settings {
              # relay = \"smtp://relay.example:25\"\n\n\
              [web]\n\
              listen = \"127.0.0.1:8480\"\n\
-             base_url = \"http://127.0.0.1:8480\"\n"
+             base_url = \"http://127.0.0.1:8480\"\n\n\
+             [sensors]\n\
+             # Where sensors apart from this machine report, through TLS: `kenshin sensor token` enrols one.\n\
+             # listen = \"0.0.0.0:8481\"\n\
+             # Seconds for which a sensor holds a part of a survey without being heard.\n\
+             lease_s = 1200\n"
         )
     }
 
@@ -208,6 +343,24 @@ mod tests {
     fn the_template_parses_to_the_defaults() {
         let text = Settings::template("検診 \"Example\"");
         assert_eq!(Settings::parse("kenshin.toml", &text).unwrap(), Settings::new("検診 \"Example\""));
+    }
+
+    #[test]
+    fn a_sensors_settings_name_its_hub_and_how_it_is_known() {
+        let mut hub = HubAddress::at("https://hub.example:8481");
+        let settings = Settings::parse("kenshin.toml", &Settings::sensor_template("検診", &hub)).unwrap();
+        assert_eq!(settings, Settings { hub: Some(hub.clone()), ..Settings::new("検診") });
+        hub.ca = Some("hub \"ca\".pem".into());
+        let settings = Settings::parse("kenshin.toml", &Settings::sensor_template("x", &hub)).unwrap();
+        assert_eq!(settings.hub, Some(hub.clone()));
+        let bad = |hub: &HubAddress| {
+            Settings::parse("kenshin.toml", &Settings::sensor_template("x", hub)).unwrap_err().to_string()
+        };
+        assert!(bad(&HubAddress::at("http://hub.example")).contains("hub.url"));
+        let text = Settings::sensor_template("x", &hub) + "pulse_ms = 1\n";
+        assert!(
+            Settings::parse("kenshin.toml", &text).unwrap_err().to_string().contains("hub.pulse_ms is 1")
+        );
     }
 
     #[test]

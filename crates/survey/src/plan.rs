@@ -161,7 +161,7 @@ pub struct PlanRequest {
     pub org_id: OrgId,
     /// Who may see its rows.
     pub tlp: Tlp,
-    /// The sensor that will do it; `None` when the mandate names exactly one.
+    /// The sensor that will do it; `None` for all that the mandate names, side by side.
     pub sensor_id: Option<SensorId>,
     /// Addresses; `None` for all the mandate's targets.
     pub targets: Option<AddressSet>,
@@ -250,7 +250,7 @@ pub enum PlanError {
     Sensor {
         /// The mandate.
         mandate: String,
-        /// The sensor, or `(none stated)`.
+        /// The sensor.
         sensor: String,
     },
     /// The mandate is another one than the plan was made for.
@@ -493,15 +493,14 @@ fn grantable(mandate: &Mandate, dictionary: bool) -> BTreeSet<Check> {
     mandate.checks.iter().copied().filter(made).collect()
 }
 
-/// The sensor's share of every rate, in percent.
+/// The share of every rate of those who will do it, in percent.
 fn share(mandate: &Mandate, sensor: Option<SensorId>) -> Result<u8, PlanError> {
-    let found = match sensor {
-        Some(id) => mandate.sensor(id),
-        None if mandate.sensors.len() == 1 => mandate.sensors.first(),
-        None => None,
+    let Some(id) = sensor else {
+        // Shares never sum above the whole.
+        return Ok(mandate.sensors.iter().map(|sensor| sensor.share_percent).sum());
     };
-    found.map(|sensor| sensor.share_percent).ok_or_else(|| PlanError::Sensor {
+    mandate.sensor(id).map(|sensor| sensor.share_percent).ok_or_else(|| PlanError::Sensor {
         mandate: mandate.id.clone(),
-        sensor: sensor.map_or_else(|| "(none stated)".to_owned(), |id| id.to_string()),
+        sensor: id.to_string(),
     })
 }

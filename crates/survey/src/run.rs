@@ -31,6 +31,7 @@ use crate::journal::{Journal, JournalError};
 use crate::logbook::LogError;
 use crate::plan::{PlanError, SurveyPlan};
 use crate::progress::Progress;
+use crate::slices::SliceSet;
 use crate::space::Shard;
 use crate::spool::{Spool, SpoolError};
 use crate::sweep::{ConnectSettings, ConnectSweep, Sweep, check_sources, descriptors};
@@ -71,6 +72,8 @@ pub struct Settings {
     pub seed: [u8; 32],
     /// Which part of the slices.
     pub shard: Shard,
+    /// Slices whose outcomes others have committed already: they are passed over.
+    pub done: SliceSet,
     /// Reads revocation and narrowing again; `None` when the caller's gate cannot change.
     pub refresh: Option<Refresh>,
     /// How often; at most [`REFRESH_EVERY_MAX`].

@@ -2,6 +2,7 @@
 //! millions of slices needs a handful of runs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A set of slice numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,13 +30,34 @@ impl SliceSet {
         true
     }
 
+    /// Adds the slices of a run.
+    pub fn insert_run(&mut self, run: Range<u64>) {
+        let Range { start: mut first, mut end } = run;
+        if first >= end {
+            return;
+        }
+        // What it touches or overlaps becomes one run with it.
+        if let Some((&before, &to)) = self.runs.range(..first).next_back()
+            && to >= first
+        {
+            self.runs.remove(&before);
+            (first, end) = (before, end.max(to));
+        }
+        while let Some((&within, &to)) = self.runs.range(first..=end).next() {
+            self.runs.remove(&within);
+            end = end.max(to);
+        }
+        self.runs.insert(first, end);
+    }
+
     /// Adds every slice of `other`.
     pub fn extend(&mut self, other: &Self) {
-        for (first, end) in &other.runs {
-            (*first..*end).for_each(|slice| {
-                self.insert(slice);
-            });
-        }
+        other.runs().for_each(|run| self.insert_run(run));
+    }
+
+    /// The runs, in order.
+    pub fn runs(&self) -> impl Iterator<Item = Range<u64>> {
+        self.runs.iter().map(|(first, end)| *first..*end)
     }
 
     /// True when the slice is in the set.
@@ -89,6 +111,21 @@ mod tests {
                 prop_assert!(set.runs.iter().all(|(_, end)| !set.runs.contains_key(end)));
             }
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn runs_are_sets_of_slices(runs in prop::collection::vec((0u64..60, 0u64..9), 0..20)) {
+            let mut set = SliceSet::default();
+            let mut model = BTreeSet::new();
+            for (first, length) in runs {
+                set.insert_run(first..first + length);
+                model.extend(first..first + length);
+                prop_assert!(set.runs.iter().all(|(_, end)| !set.runs.contains_key(end)));
+            }
+            prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+            let mut again = SliceSet::default();
+            again.extend(&set);
+            prop_assert_eq!(again, set);
         }
     }
 }

@@ -368,6 +368,19 @@ impl Spool {
         self.state().pending.keys().copied().collect()
     }
 
+    /// Sequences of the next batches to hand over together: at most `count` of them and, unless the
+    /// first is larger by itself, at most `bytes`.
+    pub fn next_shipment(&self, count: usize, bytes: u64) -> Vec<i64> {
+        let mut sum = 0;
+        let state = self.state();
+        let fits = |(_, size): &(&i64, &u64)| {
+            let first = sum == 0;
+            sum += **size;
+            first || sum <= bytes
+        };
+        state.pending.iter().take(count).take_while(fits).map(|(sequence, _)| *sequence).collect()
+    }
+
     /// The batches that wait for the lake, in sequence, each read when asked for.
     pub fn pending(&self) -> impl Iterator<Item = Result<Batch, SpoolError>> {
         let spool = self.clone();

@@ -7,9 +7,12 @@ pub mod health;
 mod instant;
 pub mod mandates;
 pub mod notices;
+pub mod opt_outs;
 pub mod overview;
 pub mod providers;
 mod query;
+pub mod sensor;
+pub mod sensors;
 pub mod session;
 pub mod surveys;
 mod words;
@@ -38,7 +41,10 @@ pub use instant::Instant;
         (name = "notices", description = "Notices as they were sent"),
         (name = "providers", description = "The provider directory"),
         (name = "mandates", description = "Mandates in plain words"),
-        (name = "audit", description = "Who did what")
+        (name = "audit", description = "Who did what"),
+        (name = "sensors", description = "The registry of sensors, for administrators"),
+        (name = "opt-outs", description = "Requests to leave a prefix alone"),
+        (name = "sensor", description = "What sensors say to their hub, signed with their own keys (RFC 9421)")
     )
 )]
 struct Description;
@@ -67,6 +73,12 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(mandates::list))
         .routes(routes!(mandates::show))
         .routes(routes!(audit::list))
+        .routes(routes!(sensors::list))
+        .routes(routes!(sensors::token))
+        .routes(routes!(sensors::retire))
+        .routes(routes!(opt_outs::list))
+        .routes(routes!(opt_outs::decide))
+        .merge(sensor::router())
 }
 
 /// Counts by name.

@@ -8,12 +8,16 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kenshin_casework::{Actor, CaseworkError, ErrorKind, Session, Viewer};
+use kenshin_casework::{Actor, CaseworkError, ErrorKind, SensorRecord, Session, Viewer};
 use kenshin_observation::UserId;
 use kenshin_observatory::{ActError, Blame};
 
 use crate::policy::{self, Action, Decision, Reach};
 use crate::{Problem, Web};
+
+mod sensor;
+
+pub(crate) use sensor::{SIGNATURE_INPUT, claim_of, proven};
 
 /// Name of the session cookie.
 pub(crate) const COOKIE: &str = "kenshin_session";
@@ -27,6 +31,8 @@ pub(crate) struct Caller {
     pub(crate) session: Option<Session>,
     /// The token of that session, for signing out.
     pub(crate) token: Option<String>,
+    /// The sensor that signed; absent on every other route.
+    pub(crate) sensor: Option<SensorRecord>,
     /// Where the request came from.
     pub(crate) addr: IpAddr,
     reach: Reach,
@@ -40,6 +46,11 @@ impl Caller {
             viewer.role = kenshin_casework::Role::Provider;
         }
         Ok(viewer)
+    }
+
+    /// The sensor that signed the request.
+    pub(crate) fn sensor(&self) -> Result<&SensorRecord, Problem> {
+        self.sensor.as_ref().ok_or_else(Problem::unsigned)
     }
 
     /// Who acts.
@@ -72,6 +83,20 @@ pub(crate) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
 
+    if policy::action_of(&method, &route) == Some(Action::SensorWork)
+        && request.headers().contains_key(SIGNATURE_INPUT)
+    {
+        // What sensors do is no person's act: it leaves its traces where it changes something.
+        let response = match sensor::admit(&web, &route, request, addr).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => {
+                tracing::warn!(%object, from = %addr, why = %problem.title, "a sensor's request was refused");
+                problem.into_response()
+            }
+        };
+        web.inner.metrics.request(method.as_str(), &route, response.status().as_u16(), begun.elapsed());
+        return response;
+    }
     let (actor, response) = match admit(&web, &method, request.headers(), &route, addr).await {
         Ok(caller) => {
             let actor = caller.session.as_ref().map(|session| session.user.user_id);
@@ -134,7 +159,7 @@ async fn admit(
             return Err((who, Problem::forged()));
         }
     }
-    Ok(Caller { session, token, addr, reach })
+    Ok(Caller { session, token, sensor: None, addr, reach })
 }
 
 /// The session's token from the cookie header.

@@ -20,15 +20,21 @@
 //! above 64 KiB; to show a row that the viewer's role and providers do not reach; to publish a
 //! small count. It holds no privilege, opens no socket of its own and reads no clock but the
 //! observatory's.
+//!
+//! Beside it stand two smaller doors: [`serve_sensors`] for sensors apart from the hub, and
+//! [`courtesy`] for those who are measured.
 
 pub mod api;
 mod assets;
+pub mod courtesy;
+mod door;
 mod guard;
 mod headers;
 mod limiter;
 mod metrics;
 pub mod policy;
 mod problem;
+pub mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -52,6 +58,12 @@ pub use problem::Problem;
 
 /// Bytes of a request's body at most.
 const BODY_MAX: usize = 64 * 1024;
+/// Shipments of batches taken at once at most: each may have to be held in memory.
+const SHIPMENTS_MAX: usize = 4;
+/// Connections of sensors at once at most.
+const SENSOR_CONNECTIONS_MAX: usize = 512;
+/// Connections of people at once at most, when this process speaks TLS itself.
+const CONNECTIONS_MAX: usize = 1_024;
 /// Progress streams open at once at most.
 const STREAMS_MAX: usize = 64;
 /// Passwords hashed at once at most: each takes 19 MiB and tens of milliseconds.
@@ -69,6 +81,7 @@ struct Inner {
     secure: bool,
     limiter: Mutex<limiter::Limiter>,
     sign_ins: Semaphore,
+    shipments: Semaphore,
     streams: Arc<Semaphore>,
     metrics: metrics::Metrics,
     random: Mutex<ChaCha20Rng>,
@@ -87,6 +100,7 @@ impl Web {
                 secure,
                 limiter: Mutex::default(),
                 sign_ins: Semaphore::new(SIGN_INS_MAX),
+                shipments: Semaphore::new(SHIPMENTS_MAX),
                 streams: Arc::new(Semaphore::new(STREAMS_MAX)),
                 metrics: metrics::Metrics::default(),
                 random: Mutex::new(random),
@@ -109,6 +123,15 @@ impl Web {
             .layer(from_fn_with_state(self.clone(), headers::secure))
             .layer(CompressionLayer::new().gzip(true))
             .layer(DefaultBodyLimit::max(BODY_MAX))
+            .with_state(self.clone())
+    }
+
+    /// What sensors may reach, and nothing else.
+    pub fn sensor_router(&self) -> Router {
+        let (api, _) = api::sensor::router().split_for_parts();
+        api.route("/healthz", get(alive))
+            .route_layer(from_fn_with_state(self.clone(), guard::guard))
+            .layer(from_fn_with_state(self.clone(), headers::secure))
             .with_state(self.clone())
     }
 
@@ -146,21 +169,39 @@ pub fn document() -> utoipa::openapi::OpenApi {
     api::router().into_openapi()
 }
 
-/// Serves until `stop` resolves; requests under way are finished.
+/// Serves people until `stop` resolves, through TLS when there is a certificate; requests under way
+/// are finished.
 pub async fn serve(
     listener: TcpListener,
-    observatory: Observatory,
+    certificate: Option<&tls::Certificate>,
+    web: &Web,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let web = Web::new(observatory);
     let router = web.router().layer(from_fn(headers::time_limit));
+    let stopped = web.clone();
     let stopping = async move {
         stop.await;
-        web.stop();
+        stopped.stop();
     };
+    if certificate.is_some() {
+        let limits = door::Limits { connections: CONNECTIONS_MAX, life: None };
+        door::serve(listener, certificate, router, limits, stopping).await;
+        return Ok(());
+    }
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stopping)
         .await
+}
+
+/// Serves sensors until `stop` resolves, through TLS.
+pub async fn serve_sensors(
+    listener: TcpListener,
+    certificate: &tls::Certificate,
+    web: &Web,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let limits = door::Limits { connections: SENSOR_CONNECTIONS_MAX, life: None };
+    door::serve(listener, Some(certificate), web.sensor_router(), limits, stop).await;
 }
 
 /// The process lives and answers. Says nothing about what it knows.

@@ -30,6 +30,16 @@ pub enum Action {
     SeeMandates,
     /// Read who did what.
     SeeAudit,
+    /// Read which sensors there are.
+    SeeSensors,
+    /// Make an enrolment token, or retire a sensor.
+    ManageSensors,
+    /// Read who asked to be left alone.
+    SeeOptOuts,
+    /// Decide on a request to leave a prefix alone.
+    DecideOptOut,
+    /// What sensors do, each known by its signature; no person may.
+    SensorWork,
     /// Say that a case is being worked on.
     AcknowledgeCase,
     /// Say that a case is wrong.
@@ -69,6 +79,18 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/mandates", Action::SeeMandates),
     ("GET", "/api/v1/mandates/{id}", Action::SeeMandates),
     ("GET", "/api/v1/audit", Action::SeeAudit),
+    ("GET", "/api/v1/sensors", Action::SeeSensors),
+    ("POST", "/api/v1/sensors/tokens", Action::ManageSensors),
+    ("POST", "/api/v1/sensors/{id}/retire", Action::ManageSensors),
+    ("GET", "/api/v1/opt-outs", Action::SeeOptOuts),
+    ("POST", "/api/v1/opt-outs/{id}/decide", Action::DecideOptOut),
+    ("POST", "/api/v1/sensor/enrol", Action::Public),
+    ("POST", "/api/v1/sensor/lease", Action::SensorWork),
+    ("POST", "/api/v1/sensor/jobs/{id}/pulse", Action::SensorWork),
+    ("POST", "/api/v1/sensor/jobs/{id}/end", Action::SensorWork),
+    ("POST", "/api/v1/sensor/batches", Action::SensorWork),
+    ("GET", "/api/v1/sensor/papers/{id}", Action::SensorWork),
+    ("POST", "/api/v1/sensor/leave-alone", Action::SensorWork),
 ];
 
 /// The action of a route; `None` for one that the table does not name.
@@ -111,6 +133,11 @@ impl Action {
         Self::SeeProviders,
         Self::SeeMandates,
         Self::SeeAudit,
+        Self::SeeSensors,
+        Self::ManageSensors,
+        Self::SeeOptOuts,
+        Self::DecideOptOut,
+        Self::SensorWork,
         Self::AcknowledgeCase,
         Self::DisputeCase,
         Self::CloseCase,
@@ -130,6 +157,11 @@ impl Action {
             Self::SeeProviders => "see-providers",
             Self::SeeMandates => "see-mandates",
             Self::SeeAudit => "see-audit",
+            Self::SeeSensors => "see-sensors",
+            Self::ManageSensors => "manage-sensors",
+            Self::SeeOptOuts => "see-opt-outs",
+            Self::DecideOptOut => "decide-opt-out",
+            Self::SensorWork => "sensor-work",
             Self::AcknowledgeCase => "acknowledge-case",
             Self::DisputeCase => "dispute-case",
             Self::CloseCase => "close-case",
@@ -167,6 +199,11 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeProviders => b"OOOP-O",
         A::SeeMandates => b"OOOOOO",
         A::SeeAudit => b"OO---O",
+        A::SeeSensors => b"OOO--O",
+        A::ManageSensors => b"O-----",
+        A::SeeOptOuts => b"OOO--O",
+        A::DecideOptOut => b"OO----",
+        A::SensorWork => b"------",
         A::AcknowledgeCase => b"OOOP--",
         A::DisputeCase => b"OOOP--",
         A::CloseCase => b"OO----",

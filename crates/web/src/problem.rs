@@ -73,6 +73,23 @@ impl Problem {
         )
     }
 
+    /// 401: not signed by a sensor that is known.
+    pub fn unsigned() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unsigned", "only a sensor may do this, by its signature")
+            .hint("`kenshin sensor enrol` makes a sensor known to its hub")
+    }
+
+    /// 401: the signature of a sensor's request does not count.
+    pub fn bad_signature(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, "the signature does not count").detail(detail)
+    }
+
+    /// 413: more bytes than are read.
+    pub fn too_large(bytes_max: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the request is too large")
+            .detail(format!("at most {bytes_max} bytes are read"))
+    }
+
     /// 403: signed in, and the answer is no.
     pub fn refused(role: impl std::fmt::Display, action: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::FORBIDDEN, "refused", "your role does not allow this")

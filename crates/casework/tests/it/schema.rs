@@ -50,7 +50,10 @@ fn only_known_urls_open_and_no_password_is_shown() {
 
 #[test]
 fn every_table_carries_the_organisation() {
-    let text = include_str!("../../migrations/0001_ground.sql");
+    let text = concat!(
+        include_str!("../../migrations/0001_ground.sql"),
+        include_str!("../../migrations/0002_sensors.sql")
+    );
     let mut tables = 0;
     for statement in text.split("CREATE TABLE ").skip(1) {
         let name = statement.split_whitespace().next().unwrap();

@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
                 "re-check {}: {} addresses × {} ports",
                 stored.survey_id, planned.summary.addresses, planned.summary.ports
             ));
-            survey::execute(context, &observatory, stored.survey_id).await
+            survey::execute(context, &observatory, stored.survey_id, None).await
         }
     }
 }

@@ -59,7 +59,8 @@ pub(crate) async fn run(context: &Context<'_>, options: &Demo) -> anyhow::Result
         demo.password
     ));
     let stop = stop_token();
-    kenshin_web::serve(listener, demo.observatory, stop.cancelled_owned()).await?;
+    let web = kenshin_web::Web::new(demo.observatory);
+    kenshin_web::serve(listener, None, &web, stop.cancelled_owned()).await?;
     demo.town.stop().await;
     Ok(Exit::Done)
 }

@@ -1,62 +1,79 @@
-//! `serve` and `sensor`: the processes that stay.
+//! `serve`: the process that stays on the hub, and what the other one that stays shares with it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use kenshin_observatory::{ActError, Observatory, Worker};
+use kenshin_observatory::{ActError, Courtesy, Observatory, Worker};
 use kenshin_survey::progress::Progress;
+use kenshin_web::Web;
+use kenshin_web::tls::{Certificate, TlsError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
-use crate::cli::{Sensor, Serve};
+use crate::cli::Serve;
 use crate::exit::Exit;
 
 /// How long a worker without a job waits before it looks again.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long a worker may take to stop in good order.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
-    let listen = match options.listen {
-        Some(address) => address.to_string(),
-        None => observatory.settings().web.listen.clone(),
+    let settings = observatory.settings();
+    let given = match (&options.tls_cert, &options.tls_key) {
+        (Some(cert), Some(key)) => Some(Certificate::read(cert, key).map_err(certificate)?),
+        _ => None,
     };
-    let listener = TcpListener::bind(&listen)
-        .await
-        .map_err(|source| ActError::outside(format!("failed to listen on {listen}"), source))?;
+    let listen = options.listen.map_or_else(|| settings.web.listen.clone(), |address| address.to_string());
+    let listener = bind(&listen).await?;
     let stop = stop_token();
-    let worker = if options.no_jobs {
-        None
-    } else {
+    let web = Web::new(observatory.clone());
+    let mut tasks: Vec<JoinHandle<anyhow::Result<()>>> = Vec::new();
+    if !options.no_jobs {
         let worker = Worker::open(&observatory)?;
-        Some(tokio::spawn(work(observatory.clone(), worker, stop.clone(), false)))
-    };
-    context.say(&format!("serving on http://{}  (Ctrl-C to end)", listener.local_addr()?));
-    let ended = kenshin_web::serve(listener, observatory, stop.clone().cancelled_owned()).await;
+        let courtesy = Courtesy::of(&worker, &settings.organisation);
+        if let Some(page) = courtesy_page(context, settings.courtesy_listen, courtesy, &stop).await? {
+            tasks.push(tokio::spawn(async move { Ok(page.await?) }));
+        }
+        tasks.push(tokio::spawn(work(worker, stop.clone(), false)));
+    }
+    tasks.push(tokio::spawn(assess(observatory.clone(), stop.clone())));
+    if let Some(address) = options.sensors_listen.or(settings.sensors.listen) {
+        let certificate = match &given {
+            Some(given) => given.clone(),
+            None => Certificate::own(&context.home.tls()).map_err(certificate)?,
+        };
+        let listener = bind(&address.to_string()).await?;
+        context.say(&format!(
+            "sensors on https://{}  (certificate {})",
+            listener.local_addr()?,
+            certificate.fingerprint()
+        ));
+        let (web, stop) = (web.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move {
+            kenshin_web::serve_sensors(listener, &certificate, &web, stop.cancelled_owned()).await;
+            Ok(())
+        }));
+    }
+    let scheme = if given.is_some() { "https" } else { "http" };
+    context.say(&format!("serving on {scheme}://{}  (Ctrl-C to end)", listener.local_addr()?));
+    let ended = kenshin_web::serve(listener, given.as_ref(), &web, stop.clone().cancelled_owned()).await;
     stop.cancel();
-    if let Some(worker) = worker {
-        worker.await??;
+    for task in tasks {
+        task.await??;
     }
     ended?;
     Ok(Exit::Done)
 }
 
-pub(crate) async fn sensor(context: &Context<'_>, options: &Sensor) -> anyhow::Result<Exit> {
-    let observatory = context.open().await?;
-    let worker = Worker::open(&observatory)?;
-    context.say(&format!("sensor {} at work  (Ctrl-C to end)", worker.spool().sensor().id));
-    work(observatory, worker, stop_token(), options.once).await?;
-    Ok(Exit::Done)
-}
-
 /// Works off jobs until `stop`, or until none is left when `once`. One survey that fails is
-/// reported and does not end the worker.
-async fn work(
-    _observatory: Observatory,
-    mut worker: Worker,
-    stop: CancellationToken,
-    once: bool,
-) -> anyhow::Result<()> {
+/// reported and does not end the worker; a hub that does not answer is asked again, less and less
+/// often.
+pub(crate) async fn work(mut worker: Worker, stop: CancellationToken, once: bool) -> anyhow::Result<()> {
     let (report, _reported) = watch::channel(Progress::default());
     let (stop_now, stopped) = watch::channel(false);
     let watcher = tokio::spawn({
@@ -68,17 +85,27 @@ async fn work(
             std::future::pending::<()>().await;
         }
     });
+    let mut pace = worker.pace();
     while !stop.is_cancelled() {
-        match worker.work_once(&report, &stopped).await {
+        let worked = tokio::select! {
+            worked = worker.work_once(&report, &stopped) => worked,
+            // A worker that is busy stops by itself; one that waits for its hub does not.
+            () = overdue(&stop) => break,
+        };
+        let pause = match worked {
             Ok(Some(end)) => {
-                tracing::info!(survey = %end.survey_id, ending = ?end.run.ending, "survey ended")
+                tracing::info!(survey = %end.survey_id, ending = ?end.run.ending, "part of a survey ended");
+                pace.reset();
+                continue;
             }
             Ok(None) if once => break,
             Ok(None) => {
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = tokio::time::sleep(IDLE) => {}
-                }
+                pace.reset();
+                IDLE
+            }
+            Err(error) if error.is_away() && !once => {
+                tracing::warn!(%error, "it is asked again");
+                pace.next()
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a job failed");
@@ -86,12 +113,63 @@ async fn work(
                     watcher.abort();
                     return Err(error.into());
                 }
-                tokio::time::sleep(IDLE).await;
+                IDLE
             }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
         }
     }
     watcher.abort();
     Ok(())
+}
+
+/// Some seconds after the word to stop.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(FAREWELL).await;
+}
+
+/// Assesses surveys whose last batch came from a sensor far away, until `stop`.
+async fn assess(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        if let Err(error) = observatory.assess_finished().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "an assessment failed");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(IDLE) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The courtesy page, when the settings give it an address.
+pub(crate) async fn courtesy_page(
+    context: &Context<'_>,
+    listen: Option<SocketAddr>,
+    courtesy: Courtesy,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let Some(address) = listen else { return Ok(None) };
+    let listener = bind(&address.to_string()).await?;
+    context.say(&format!("courtesy page on http://{}", listener.local_addr()?));
+    let messages = kenshin_observation::Messages::builtin();
+    let stop = stop.clone().cancelled_owned();
+    Ok(Some(tokio::spawn(kenshin_web::courtesy::serve(listener, courtesy, messages, stop))))
+}
+
+async fn bind(address: &str) -> Result<TcpListener, ActError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ActError::outside(format!("failed to listen on {address}"), source))
+}
+
+/// A certificate that cannot be used is the operator's to mend.
+pub(crate) fn certificate(error: TlsError) -> ActError {
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    ActError::input(format!("{error}{cause}"))
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

@@ -24,8 +24,8 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
             print_plan(context, &planned)?;
             Ok(Exit::Done)
         }
-        Survey::Run(spec) => {
-            let planned = observatory.plan(&request(spec))?;
+        Survey::Run(options) => {
+            let planned = observatory.plan(&request(&options.spec))?;
             let survey = observatory.store_plan(&planned, SurveyKind::Survey).await?;
             context.say(&format!(
                 "survey {}: {} addresses × {} ports, about {} at the mandate's rate",
@@ -34,9 +34,12 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
                 planned.summary.ports,
                 duration(planned.summary.duration_s)
             ));
-            execute(context, &observatory, survey.survey_id).await
+            if options.detach {
+                return detach(context, &observatory, survey.survey_id, options.shards).await;
+            }
+            execute(context, &observatory, survey.survey_id, Some(options.shards)).await
         }
-        Survey::Resume { id } => execute(context, &observatory, *id).await,
+        Survey::Resume { id } => execute(context, &observatory, *id, None).await,
         Survey::Stop { id } => {
             observatory.stop_survey(*id).await?;
             context.say(&format!("survey {id} stops within a second; `kenshin survey resume {id}` goes on"));
@@ -65,11 +68,32 @@ pub(crate) fn request(spec: &SurveySpec) -> SurveyRequest {
     }
 }
 
-/// Hands a survey to the sensor of this machine and works until it has ended.
+/// Hands a survey to the sensors of its mandate, and leaves it to them.
+async fn detach(
+    context: &Context<'_>,
+    observatory: &Observatory,
+    id: SurveyId,
+    shards: u32,
+) -> anyhow::Result<Exit> {
+    observatory.enqueue_shards(id, shards).await?;
+    context.say(&format!(
+        "it waits for the sensors of its mandate; `kenshin survey show {id}` tells how far it is"
+    ));
+    if context.format() == Format::Json {
+        print_json(&observatory.casework().survey(observatory.org(), id).await?)?;
+    } else {
+        print_text(&format!("survey {id}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Hands a survey to the sensors of its mandate and works on it here, until it has ended or the rest
+/// is with others. `shards`: in how many parts; as in its last run when not stated.
 pub(crate) async fn execute(
     context: &Context<'_>,
     observatory: &Observatory,
     id: SurveyId,
+    shards: Option<u32>,
 ) -> anyhow::Result<Exit> {
     let mut worker = Worker::open(observatory)?;
     let survey = observatory.casework().survey(observatory.org(), id).await?;
@@ -79,7 +103,7 @@ pub(crate) async fn execute(
     }
     if survey.state == kenshin_casework::SurveyState::Finished {
         // A crash between the last slice and the assessment.
-        worker.ingest().await?;
+        worker.ship().await?;
         let assessment = observatory.assess(id).await?;
         context.say(&format!("survey {id} was finished; assessed now"));
         if context.format() == Format::Json {
@@ -87,19 +111,29 @@ pub(crate) async fn execute(
         }
         return Ok(Exit::Done);
     }
-    observatory.enqueue_survey(id).await?;
+    match shards {
+        Some(shards) => drop(observatory.enqueue_shards(id, shards).await?),
+        None => drop(observatory.enqueue_survey(id).await?),
+    }
     let (report, mut reported) = watch::channel(Progress::default());
     let (stop, stopped) = watch::channel(false);
     let interrupt = stop_token();
     let line = Line::new(context.cli.quiet);
     let end = {
         let work = async {
-            // Older jobs of the queue come first.
+            // Older jobs of the queue come first, and the last part that is done here is told.
+            let mut last = None;
             loop {
                 match worker.work_once(&report, &stopped).await? {
-                    Some(end) if end.survey_id == id => break Ok(Some(end)),
+                    Some(end) if end.survey_id == id => {
+                        let over = end.assessment.is_some() || end.run.ending != Ending::Finished;
+                        last = Some(end);
+                        if over {
+                            break Ok(last);
+                        }
+                    }
                     Some(_) => {}
-                    None => break Ok::<_, kenshin_observatory::ActError>(None),
+                    None => break Ok::<_, kenshin_observatory::ActError>(last),
                 }
             }
         };
@@ -118,10 +152,19 @@ pub(crate) async fn execute(
     line.done();
     match end? {
         None => {
-            context.say(&format!("survey {id} was taken by another sensor"));
+            context.say(&format!(
+                "survey {id} is with other sensors; `kenshin survey show {id}` tells how far it is"
+            ));
             Ok(Exit::No)
         }
-        Some(end) => finish(context, &end),
+        Some(end) => {
+            if end.run.ending == Ending::Finished && end.assessment.is_none() {
+                context.say(&format!(
+                    "the rest is with other sensors; `kenshin survey show {id}` tells how far it is"
+                ));
+            }
+            finish(context, &end)
+        }
     }
 }
 

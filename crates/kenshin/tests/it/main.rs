@@ -4,4 +4,5 @@ mod browser;
 mod demo;
 mod house;
 mod process;
+mod sensors;
 mod usage;

@@ -6,6 +6,7 @@ mod forever;
 mod gate;
 mod gate_properties;
 mod interop;
+mod narrowing;
 mod revocation;
 mod signatures;
 mod statement;

@@ -132,6 +132,7 @@ impl<S: Sweep> Engine<S> {
         };
         let mut sealed = journal.sealed().clone();
         sealed.extend(&spool.sealed(plan.survey_id));
+        sealed.extend(&settings.done);
         let context = Context {
             org_id: plan.org_id,
             mandate_id: plan.mandate_id.clone(),

@@ -18,6 +18,7 @@ use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, Silence, SurveyPl
 use kenshin_survey::progress::Progress;
 use kenshin_survey::run::front::miss::MissTerms;
 use kenshin_survey::run::{Ending, Run, RunError, RunSummary, Settings, SharedGate};
+use kenshin_survey::slices::SliceSet;
 use kenshin_survey::space::Shard;
 use kenshin_survey::spool::Spool;
 use tokio::sync::watch;
@@ -199,6 +200,7 @@ pub(crate) fn make_run(plan: &SurveyPlan, gate: &SharedGate, spool: &Spool, cloc
         settings: Settings {
             seed: [3; 32],
             shard: Shard::WHOLE,
+            done: SliceSet::default(),
             refresh: None,
             refresh_every: Duration::from_millis(200),
             patience: Duration::from_secs(20),

@@ -68,6 +68,11 @@ pub(super) fn survey_state() -> Object {
     list(casework::SurveyState::ALL.iter().map(|word| word.as_str()))
 }
 
+/// Where a request to leave a prefix alone stands.
+pub(super) fn opt_out_state() -> Object {
+    list(casework::OptOutState::ALL.iter().map(|word| word.as_str()))
+}
+
 /// What the caller may do with a case.
 pub(super) fn case_actions() -> Array {
     Array::new(list(["ack", "dispute", "close", "recheck"].into_iter()))
