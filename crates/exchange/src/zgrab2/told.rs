@@ -1,0 +1,147 @@
+//! Our records as results of zgrab2's modules.
+
+use std::net::IpAddr;
+
+use kenshin_observation::protocol::{Http, Records, Smtp, Ssh, Telnet};
+use kenshin_observation::{Endpoint, Observation};
+use serde_json::{Map, Value, json};
+
+use super::{compact, telnet, tls};
+use crate::speech;
+
+/// zgrab2's headers by name of ours: it joins their words by `_`.
+const HEADERS: &[(&str, &str)] = &[
+    ("Server", "server"),
+    ("X-Powered-By", "x_powered_by"),
+    ("WWW-Authenticate", "www_authenticate"),
+    ("Location", "location"),
+    ("Content-Type", "content_type"),
+    ("Set-Cookie", "set_cookie"),
+];
+
+/// The result of a row; `Null` when it learned nothing.
+pub(super) fn result(row: &Observation) -> Value {
+    let records = &row.records;
+    let session = records.tls.as_ref().map(|session| tls::told(session));
+    if let Some(http) = &records.http {
+        return compact(json!({ "response": response(http, row.subject, session) }));
+    }
+    if row.protocol.as_deref() == Some("tls") {
+        return compact(session.unwrap_or_default());
+    }
+    let mut result = said(records, row.protocol.as_deref().unwrap_or_default());
+    if let Some(session) = session {
+        if !result.is_object() {
+            result = Map::new().into();
+        }
+        result["tls"] = session;
+    }
+    compact(result)
+}
+
+fn said(records: &Records, protocol: &str) -> Value {
+    let greeting = |banner: &str| format!("{banner}\r\n");
+    if let Some(ssh) = &records.ssh {
+        return key_exchange(ssh);
+    }
+    if let Some(telnet) = &records.telnet {
+        return options(telnet);
+    }
+    if let Some(ftp) = &records.ftp {
+        return json!({ "banner": greeting(&ftp.banner) });
+    }
+    if let Some(smtp) = &records.smtp {
+        return json!({ "banner": greeting(&smtp.banner), "ehlo": extensions(smtp) });
+    }
+    if let Some(mqtt) = &records.mqtt {
+        return json!({ "connect_return_code": mqtt.connack_code });
+    }
+    if let Some(unknown) = &records.unknown {
+        return json!({ "banner": unknown.banner, "length": unknown.bytes });
+    }
+    // zgrab2 has no module: the record as it is.
+    match serde_json::to_value(records) {
+        Ok(Value::Object(mut all)) => all.remove(protocol).unwrap_or_default(),
+        _ => Value::Null,
+    }
+}
+
+fn response(http: &Http, subject: Endpoint, session: Option<Value>) -> Value {
+    let mut headers: Map<String, Value> = Map::new();
+    for (name, value) in speech::http_headers(http) {
+        if let Some((_, key)) = HEADERS.iter().find(|(ours, _)| *ours == name) {
+            let values = headers.entry(*key).or_insert_with(|| Value::Array(Vec::new()));
+            values.as_array_mut().expect("made as a list just above").push(value.into());
+        }
+    }
+    let host = match subject.addr {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    let (scheme, usual) = if session.is_some() { ("https", 443) } else { ("http", 80) };
+    let host = if subject.port == usual { host } else { format!("{host}:{}", subject.port) };
+    json!({
+        "status_code": http.status,
+        "headers": headers,
+        "body_sha256": http.body_sha256,
+        "body_length": (http.body_bytes > 0).then_some(http.body_bytes),
+        "request": {
+            "url": { "scheme": scheme, "host": host, "path": "/" },
+            "method": "GET",
+            "host": host,
+            "tls_log": session,
+        },
+    })
+}
+
+fn key_exchange(ssh: &Ssh) -> Value {
+    // SSH-protoversion-softwareversion SP comments (RFC 4253 §4.2).
+    let mut parts = ssh.banner.splitn(3, '-').skip(1);
+    let (version, rest) = (parts.next(), parts.next().unwrap_or_default());
+    let (software, comment) = rest.split_once(' ').unwrap_or((rest, ""));
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let mut key = json!({ "algorithm": ssh.host_key_algorithm, "fingerprint_sha256": ssh.host_key_sha256 });
+    let algorithm = ssh.host_key_algorithm.as_deref().unwrap_or_default();
+    let member = match algorithm {
+        "ssh-dss" => Some("dsa_public_key"),
+        _ if algorithm.contains("rsa") => Some("rsa_public_key"),
+        _ if algorithm.starts_with("ecdsa") => Some("ecdsa_public_key"),
+        _ => None,
+    };
+    if let Some(member) = member {
+        key[member] = json!({ "length": ssh.host_key_bits });
+    }
+    json!({
+        "server_id": {
+            "raw": text(&ssh.banner), "version": version, "software": text(software), "comment": text(comment),
+        },
+        "server_key_exchange": {
+            "kex_algorithms": ssh.kex,
+            "host_key_algorithms": ssh.host_key_algorithms,
+            "client_to_server_ciphers": ssh.ciphers_client_to_server,
+            "server_to_client_ciphers": ssh.ciphers_server_to_client,
+            "client_to_server_macs": ssh.macs_client_to_server,
+            "server_to_client_macs": ssh.macs_server_to_client,
+            "client_to_server_compression": ssh.compression_client_to_server,
+            "server_to_client_compression": ssh.compression_server_to_client,
+        },
+        "algorithm_selection": { "host_key_algorithm": ssh.host_key_algorithm },
+        "key_exchange": { "server_host_key": key },
+    })
+}
+
+fn options(record: &Telnet) -> Value {
+    let mut result = json!({ "banner": record.text });
+    for (verb, key) in telnet::VERBS {
+        result[*key] = telnet::told(&record.options, verb).into();
+    }
+    result
+}
+
+/// The answer to EHLO as it was sent (RFC 5321 §4.2.1).
+fn extensions(smtp: &Smtp) -> Option<String> {
+    let (last, others) = smtp.ehlo.split_last()?;
+    let mut out: String = others.iter().map(|line| format!("250-{line}\r\n")).collect();
+    out.push_str(&format!("250 {last}\r\n"));
+    Some(out)
+}

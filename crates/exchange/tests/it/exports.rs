@@ -1,0 +1,1 @@
+//! What we write, as text: read by eye once, and held.
