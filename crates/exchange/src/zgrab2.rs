@@ -70,6 +70,11 @@ fn module_of(protocol: &str) -> &str {
     MODULES.iter().find(|(_, ours, ..)| *ours == protocol).map_or(protocol, |(module, ..)| module)
 }
 
+/// The transport of a module when none is stated.
+fn usual_transport(name: &str) -> Transport {
+    module(name).map_or(Transport::Tcp, |(.., transport)| *transport)
+}
+
 /// Walks down by keys; `Null` where one is missing.
 fn at<'a>(value: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(value, |value, key| &value[*key])

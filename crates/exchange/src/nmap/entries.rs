@@ -130,7 +130,6 @@ impl<R: BufRead> Entries<R> {
                 }
                 Some(Ok(Markup::Open(element))) => self.opened(element),
                 Some(Ok(Markup::Close)) => Ok(self.closed()),
-                Some(Ok(Markup::Text(_))) => Ok(None),
             };
             match found {
                 Ok(None) => {}

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::io::BufRead;
 use std::net::IpAddr;
 
-use kenshin_observation::{Check, Endpoint, Observation, Outcome, TimeUs, Transport};
+use kenshin_observation::{Check, Endpoint, Observation, Outcome, TimeUs};
 use serde_json::Value;
 
-use super::{heard, module};
+use super::{heard, module, usual_transport};
 use crate::import::{Imported, Scribe, Source};
 use crate::objects::{Object, Objects};
 use crate::problem::{Place, Problem, ReadError, quoted};
@@ -77,8 +77,9 @@ fn row(scribe: &Scribe, addr: IpAddr, name: &str, grab: &Value) -> Result<Import
     let protocol = known.map_or(spoken, |(_, ours, ..)| ours);
     let heard = heard::result(scribe, protocol, &grab["result"]);
     let stated = grab["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-    let usual = known.map(|(.., port, transport)| (*port, *transport));
-    let transport = usual.map_or(Transport::Tcp, |(_, transport)| transport);
+    let transport = grab["transport"].as_str().and_then(|word| word.parse().ok());
+    let transport = transport.unwrap_or_else(|| usual_transport(spoken));
+    let usual = known.map(|(_, _, port, _)| (*port, transport));
     let port = stated.or(heard.port).map(|port| (port, transport)).or(scribe.terms.port).or(usual);
     let (port, transport) = port.ok_or_else(|| {
         let hint = "say which port was asked, with `--port`; zgrab2 writes it from 2024 on";

@@ -22,48 +22,54 @@ const HEADERS: &[(&str, &str)] = &[
 /// The result of a row; `Null` when it learned nothing.
 pub(super) fn result(row: &Observation) -> Value {
     let records = &row.records;
-    let session = records.tls.as_ref().map(|session| tls::told(session));
+    let session = records.tls.as_ref().map(|session| compact(tls::told(session)));
     if let Some(http) = &records.http {
         return compact(json!({ "response": response(http, row.subject, session) }));
     }
     if row.protocol.as_deref() == Some("tls") {
-        return compact(session.unwrap_or_default());
+        return session.unwrap_or_default();
     }
-    let mut result = said(records, row.protocol.as_deref().unwrap_or_default());
+    let protocol = row.protocol.as_deref().unwrap_or_default();
+    let mut result = match said(records) {
+        Some(result) => compact(result),
+        None => as_it_is(records, protocol),
+    };
     if let Some(session) = session {
         if !result.is_object() {
             result = Map::new().into();
         }
         result["tls"] = session;
     }
-    compact(result)
+    result
 }
 
-fn said(records: &Records, protocol: &str) -> Value {
-    let greeting = |banner: &str| format!("{banner}\r\n");
-    if let Some(ssh) = &records.ssh {
-        return key_exchange(ssh);
-    }
-    if let Some(telnet) = &records.telnet {
-        return options(telnet);
-    }
-    if let Some(ftp) = &records.ftp {
-        return json!({ "banner": greeting(&ftp.banner) });
-    }
-    if let Some(smtp) = &records.smtp {
-        return json!({ "banner": greeting(&smtp.banner), "ehlo": extensions(smtp) });
-    }
-    if let Some(mqtt) = &records.mqtt {
-        return json!({ "connect_return_code": mqtt.connack_code });
-    }
-    if let Some(unknown) = &records.unknown {
-        return json!({ "banner": unknown.banner, "length": unknown.bytes });
-    }
-    // zgrab2 has no module: the record as it is.
+/// The record of a protocol that zgrab2 has no module for.
+fn as_it_is(records: &Records, protocol: &str) -> Value {
     match serde_json::to_value(records) {
         Ok(Value::Object(mut all)) => all.remove(protocol).unwrap_or_default(),
         _ => Value::Null,
     }
+}
+
+/// The result of a module that zgrab2 has; `None` when it has none for what was learned.
+fn said(records: &Records) -> Option<Value> {
+    let greeting = |banner: &str| format!("{banner}\r\n");
+    if let Some(ssh) = &records.ssh {
+        return Some(key_exchange(ssh));
+    }
+    if let Some(telnet) = &records.telnet {
+        return Some(options(telnet));
+    }
+    if let Some(ftp) = &records.ftp {
+        return Some(json!({ "banner": greeting(&ftp.banner) }));
+    }
+    if let Some(smtp) = &records.smtp {
+        return Some(json!({ "banner": greeting(&smtp.banner), "ehlo": extensions(smtp) }));
+    }
+    if let Some(mqtt) = &records.mqtt {
+        return Some(json!({ "connect_return_code": mqtt.connack_code }));
+    }
+    records.unknown.as_ref().map(|unknown| json!({ "banner": unknown.banner, "length": unknown.bytes }))
 }
 
 fn response(http: &Http, subject: Endpoint, session: Option<Value>) -> Value {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use kenshin_observation::{Check, Endpoint, Observation, Outcome, TimeUs};
 use serde_json::{Map, Value, json};
 
-use super::{compact, grab, module_of, told};
+use super::{compact, grab, module_of, told, usual_transport};
 use crate::export::Rows;
 
 /// Most results of a host that are held; at one more the host is written and begun again.
@@ -89,14 +89,21 @@ impl<W: Write> Rows for Writer<W> {
 
 fn scan(row: &Observation) -> Value {
     let (status, error) = grab::status(row);
-    let result = if row.outcome == Outcome::Answered { told::result(row) } else { Value::Null };
-    compact(json!({
+    let module = module_of(row.protocol.as_deref().unwrap_or("unknown"));
+    let transport = row.subject.transport;
+    let mut scan = compact(json!({
         "status": status,
-        "protocol": module_of(row.protocol.as_deref().unwrap_or("unknown")),
+        "protocol": module,
         "port": row.subject.port,
-        "result": result,
+        // zgrab2 knows the transport by the module; a key of ours says where that would be wrong.
+        "transport": (transport != usual_transport(module)).then(|| transport.as_str()),
         // zgrab2 states whole seconds.
         "timestamp": TimeUs::from_secs(row.time.micros().div_euclid(1_000_000)).to_string(),
         "error": error,
-    }))
+    }));
+    let result = told::result(row);
+    if row.outcome == Outcome::Answered && !result.is_null() {
+        scan["result"] = result;
+    }
+    scan
 }

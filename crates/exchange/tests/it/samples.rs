@@ -157,7 +157,7 @@ fn nmap_states_ports_and_what_its_scripts_saw() {
     assert_eq!(web.records.http.as_ref().unwrap().server.as_deref(), Some("nginx/1.22.1"));
     let origin = Origin::of(web).unwrap();
     assert_eq!((origin.tool(), origin.version()), (Tool::Nmap, Some("7.93")));
-    assert_eq!(web.time, TimeUs::from_secs(1_795_660_404), "when the scan of the host ended");
+    assert_eq!(web.time, TimeUs::from_secs(1_795_660_414), "when the scan of the host ended");
 }
 
 #[test]
