@@ -107,6 +107,11 @@ impl Worker {
         Ok(Self { observatory: observatory.clone(), spool, name, gates: HashMap::new() })
     }
 
+    /// The home that it works for.
+    pub(crate) fn observatory(&self) -> &Observatory {
+        &self.observatory
+    }
+
     /// The spool, for those who look at it.
     pub fn spool(&self) -> &Spool {
         &self.spool
