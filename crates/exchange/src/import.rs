@@ -177,6 +177,7 @@ impl Scribe {
             protocol: None,
             records: Records::default(),
             blobs: Vec::new(),
+            labels: Vec::new(),
         }
     }
 

@@ -14,12 +14,25 @@ impl Software {
     pub(crate) fn of(row: &Observation) -> Self {
         let records = &row.records;
         let server = (records.http.as_ref().and_then(|http| http.server.as_ref()))
-            .or(records.rtsp.as_ref().and_then(|rtsp| rtsp.server.as_ref()));
+            .or(records.rtsp.as_ref().and_then(|rtsp| rtsp.server.as_ref()))
+            .or(records.sip.as_ref().and_then(|sip| sip.server.as_ref().or(sip.user_agent.as_ref())));
         match (server, &records.ssh) {
             (Some(server), _) => Self::of_server(server),
             (None, Some(ssh)) => Self::of_ssh(&ssh.banner),
-            (None, None) => Self::default(),
+            (None, None) => Self::of_store(row).unwrap_or_default(),
         }
+    }
+
+    /// A store of data, which states its version by itself.
+    fn of_store(row: &Observation) -> Option<Self> {
+        let records = &row.records;
+        let version = (records.redis.as_ref().map(|redis| &redis.version))
+            .or(records.memcached.as_ref().map(|memcached| &memcached.version))
+            .or(records.mongodb.as_ref().map(|mongodb| &mongodb.version))
+            .or(records.elasticsearch.as_ref().map(|elasticsearch| &elasticsearch.version))?;
+        let distribution =
+            records.elasticsearch.as_ref().and_then(|elasticsearch| elasticsearch.distribution.clone());
+        Some(Self { product: distribution.or(row.protocol.clone()), version: version.clone(), extra: None })
     }
 
     /// `name/version comment` (RFC 9110 §10.2.4).

@@ -2,15 +2,16 @@
 //!
 //! Written keys have the names, places and types that zgrab2 gives them; what it keeps and a record
 //! of ours does not (random numbers, whole bodies, headers we drop) is left out. What zgrab2 has no
-//! module for (RTSP, SSDP …) stands under its own name with our record as the result. Read results
-//! become the same records; of what else they hold nothing is kept, and of TLS key material and
-//! cookies least of all.
+//! module for (RTSP, SSDP …) stands under its own name, and what it has no place for under the key
+//! `kenshin` of the result. Read results become the same records; of what else they hold nothing is
+//! kept, and of TLS key material and cookies least of all.
 
 mod certificate;
 mod ciphers;
 mod grab;
 mod heard;
 mod name;
+mod plain;
 mod telnet;
 mod tls;
 mod told;

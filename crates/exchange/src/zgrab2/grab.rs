@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::BufRead;
 use std::net::IpAddr;
 
+use kenshin_observation::protocol::Records;
 use kenshin_observation::{Check, Endpoint, Observation, Outcome, TimeUs};
 use serde_json::Value;
 
@@ -87,7 +88,7 @@ fn row(scribe: &Scribe, addr: IpAddr, name: &str, grab: &Value) -> Result<Import
     })?;
     let (outcome, reason) = outcome(grab);
     let time = grab["timestamp"].as_str().and_then(|text| text.parse::<TimeUs>().ok());
-    let check = if protocol == "unknown" { Check::Banner } else { Check::Handshake };
+    let check = check(protocol, &heard.records);
     let mut row = scribe.row(Endpoint::new(addr, port, transport), time, check, outcome);
     row.reason = reason;
     row.protocol = (outcome == Outcome::Answered).then(|| scribe.said(protocol.as_bytes()));
@@ -95,6 +96,17 @@ fn row(scribe: &Scribe, addr: IpAddr, name: &str, grab: &Value) -> Result<Import
         row.records = heard.records;
     }
     Ok(Imported::with_certificate(row, heard.certificate))
+}
+
+/// The class of exchange that a module's conversation is (DESIGN.md §6).
+fn check(protocol: &str, records: &Records) -> Check {
+    match protocol {
+        "unknown" => Check::Banner,
+        "bacnet" | "dnp3" | "fox" | "modbus" | "s7" => Check::IcsIdentity,
+        "mongodb" | "mqtt" | "redis" | "snmp" => Check::AnonymousLogin,
+        "ntp" if records.ntp.as_ref().is_some_and(|ntp| ntp.private_answers.is_some()) => Check::Reflector,
+        _ => Check::Handshake,
+    }
 }
 
 /// zgrab2's status in our words. Our own files state the outcome in `error`.

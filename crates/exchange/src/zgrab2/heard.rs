@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use kenshin_observation::protocol::{Ftp, Http, LIST_MAX, Mqtt, Records, Smtp, Ssh};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{at, telnet, tls};
+use super::told::OURS;
+use super::{at, plain, telnet, tls};
 use crate::import::Scribe;
 use crate::speech;
 
@@ -44,7 +45,10 @@ pub(super) fn result(scribe: &Scribe, protocol: &str, result: &Value) -> Heard {
             heard.records.telnet = Some(Box::new(record));
         }
         "mqtt" => heard.records.mqtt = Some(Box::new(mqtt(result))),
-        other => heard.records = reader.other(other, result),
+        other => {
+            let plain = plain::heard(other, &reader.clean(result));
+            heard.records = reader.ours(result).or(plain).unwrap_or_else(|| reader.other(result));
+        }
     }
     if let Some((record, certificate)) = tls::heard(scribe, session) {
         heard.records.tls = Some(Box::new(record));
@@ -89,6 +93,7 @@ impl Reader<'_> {
             password_form: (self.scribe.terms.look.password_form)(body),
             body_bytes: response["body_length"].as_i64().unwrap_or(body.len() as i64),
             body_sha256: self.text(&response["body_sha256"]),
+            ..Http::default()
         }
     }
 
@@ -117,6 +122,7 @@ impl Reader<'_> {
                 None => self.text(&key["fingerprint_sha256"]),
             },
             host_key_bits: bits.or(ed25519.then_some(256)),
+            ..Ssh::default()
         }
     }
 
@@ -130,16 +136,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A protocol without a mapping of its own: our record where the file has one of ours, else
-    /// what the service said first.
-    fn other(&self, protocol: &str, result: &Value) -> Records {
-        let ours: Map<String, Value> = [(protocol.to_owned(), self.clean(result))].into_iter().collect();
-        if let Ok(records) = serde_json::from_value::<Records>(ours.into())
-            && records != Records::default()
-            && records.credential.is_none()
-        {
-            return records;
-        }
+    /// A protocol without a shape of its own here: what the service said first.
+    fn other(&self, result: &Value) -> Records {
         let packet = result["raw_packets"][0].as_str();
         let packet = packet.and_then(|packet| base64::engine::general_purpose::STANDARD.decode(packet).ok());
         let said =
@@ -149,6 +147,13 @@ impl Reader<'_> {
             unknown.bytes = length;
         }
         Records { unknown, ..Records::default() }
+    }
+
+    /// Our own records, from a file that we wrote.
+    fn ours(&self, result: &Value) -> Option<Records> {
+        let ours = &result[OURS];
+        let records = serde_json::from_value::<Records>(self.clean(ours)).ok()?;
+        (ours.is_object() && records.credential.is_none()).then_some(records)
     }
 
     /// The same with texts redacted and cut, and lists cut.

@@ -6,7 +6,7 @@ use kenshin_observation::protocol::{Http, Records, Smtp, Ssh, Telnet};
 use kenshin_observation::{Endpoint, Observation};
 use serde_json::{Map, Value, json};
 
-use super::{compact, telnet, tls};
+use super::{compact, is_nothing, plain, telnet, tls};
 use crate::speech;
 
 /// zgrab2's headers by name of ours: it joins their words by `_`.
@@ -19,36 +19,39 @@ const HEADERS: &[(&str, &str)] = &[
     ("Set-Cookie", "set_cookie"),
 ];
 
+/// The key for what zgrab2 has no place for.
+pub(super) const OURS: &str = "kenshin";
+
+/// Records whose module holds all that is worth keeping.
+const WHOLE: &[&str] =
+    &["http", "tls", "ssh", "telnet", "ftp", "smtp", "mqtt", "unknown", "memcached", "credential"];
+
 /// The result of a row; `Null` when it learned nothing.
 pub(super) fn result(row: &Observation) -> Value {
-    let records = &row.records;
-    let session = records.tls.as_ref().map(|session| compact(tls::told(session)));
-    if let Some(http) = &records.http {
-        return compact(json!({ "response": response(http, row.subject, session) }));
-    }
-    if row.protocol.as_deref() == Some("tls") {
-        return session.unwrap_or_default();
-    }
     let protocol = row.protocol.as_deref().unwrap_or_default();
-    let mut result = match said(records) {
-        Some(result) => compact(result),
-        None => as_it_is(records, protocol),
+    let session = row.records.tls.as_ref().map(|session| compact(tls::told(session)));
+    let mut ours = match serde_json::to_value(&row.records) {
+        Ok(Value::Object(records)) => records,
+        _ => Map::new(),
     };
-    if let Some(session) = session {
-        if !result.is_object() {
-            result = Map::new().into();
+    let mut result = match (&row.records.http, protocol) {
+        (Some(http), _) => compact(json!({ "response": response(http, row.subject, session) })),
+        (None, "tls") => session.unwrap_or_default(),
+        (None, _) => {
+            let record = ours.get(protocol).unwrap_or(&Value::Null);
+            let told = said(&row.records).or_else(|| plain::told(protocol, record));
+            let mut told = compact(told.unwrap_or_else(|| Map::new().into()));
+            if let Some(session) = session {
+                told["tls"] = session;
+            }
+            told
         }
-        result["tls"] = session;
+    };
+    ours.retain(|name, record| !record.is_null() && !WHOLE.contains(&name.as_str()));
+    if !ours.is_empty() {
+        result[OURS] = ours.into();
     }
-    result
-}
-
-/// The record of a protocol that zgrab2 has no module for.
-fn as_it_is(records: &Records, protocol: &str) -> Value {
-    match serde_json::to_value(records) {
-        Ok(Value::Object(mut all)) => all.remove(protocol).unwrap_or_default(),
-        _ => Value::Null,
-    }
+    if is_nothing(&result) { Value::Null } else { result }
 }
 
 /// The result of a module that zgrab2 has; `None` when it has none for what was learned.

@@ -150,6 +150,44 @@ fn zgrab2() {
 }
 
 #[test]
+fn plain_modules_have_the_names_of_zgrab2() {
+    let record = |protocol: &str, json: &str| Observation {
+        protocol: Some(protocol.to_owned()),
+        records: serde_json::from_str(&format!("{{\"{protocol}\":{json}}}")).unwrap(),
+        ..row(tcp("192.0.2.1", 1), Check::Handshake, Outcome::Answered)
+    };
+    for (protocol, json, expected) in [
+        (
+            "redis",
+            r#"{"version":"7.0","mode":"cluster","authentication_required":true}"#,
+            r#"{"kenshin":{"redis":{"authentication_required":true,"mode":"cluster","version":"7.0"}},"mode":"cluster","version":"7.0"}"#,
+        ),
+        ("memcached", r#"{"version":"1.6.0"}"#, r#"{"version":"1.6.0"}"#),
+        (
+            "mongodb",
+            r#"{"version":"4.4","wire_version":9}"#,
+            r#"{"build_info":{"version":"4.4"},"is_master":{"max_wire_version":9},"kenshin":{"mongodb":{"authentication_required":null,"version":"4.4","wire_version":9}}}"#,
+        ),
+        (
+            "modbus",
+            r#"{"vendor":"V","exception":1}"#,
+            r#"{"exception_response":{"exception_type":1},"kenshin":{"modbus":{"exception":1,"product_code":null,"revision":null,"vendor":"V"}},"mei_response":{"objects":{"vendor":"V"}}}"#,
+        ),
+        (
+            "bacnet",
+            r#"{"vendor_id":5}"#,
+            r#"{"is_bacnet":true,"kenshin":{"bacnet":{"firmware":null,"instance":null,"model":null,"object_name":null,"vendor":null,"vendor_id":5}},"vendor_id":5}"#,
+        ),
+    ] {
+        let text = write(Format::Zgrab2, &[record(protocol, json)], "*");
+        let host: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(host["data"][protocol]["result"].to_string(), expected);
+    }
+    let s7 = write(Format::Zgrab2, &[record("s7", r#"{"module":"6ES7"}"#)], "*");
+    assert!(s7.contains(r#""data":{"siemens":"#) && s7.contains(r#""module_id":"6ES7""#), "{s7}");
+}
+
+#[test]
 fn two_services_of_a_kind_stand_in_one_host() {
     let two = [22, 2222].map(|port| {
         let ssh = Ssh { banner: "SSH-2.0-x".to_owned(), ..Ssh::default() };

@@ -1,7 +1,9 @@
 //! Out and in again: the same endpoints, outcomes and protocols, as far as each format has words.
 
 use kenshin_exchange::{Format, Origin};
-use kenshin_observation::protocol::{Ftp, Http, Mqtt, Records, Rtsp, Smtp, Ssh, Telnet, Tls, Unknown};
+use kenshin_observation::protocol::{
+    Ftp, Http, Mqtt, Ntp, Records, Reflector, Rtsp, S7, Smtp, Ssdp, Ssh, Telnet, Tls, Unknown,
+};
 use kenshin_observation::{Check, Endpoint, Observation, Outcome, TimeUs, Transport};
 use proptest::prelude::*;
 
@@ -91,8 +93,24 @@ fn service(text: BoxedStrategy<String>) -> impl Strategy<Value = (&'static str, 
         let unknown = Unknown { banner, first_bytes, bytes };
         ("unknown", Records { unknown: Some(unknown.into()), ..Records::default() })
     });
+    // Those that zgrab2 has no place for come back whole all the same.
+    let ssdp = Just(Ssdp { server: Some("Linux UPnP/1.0".to_owned()), ..Ssdp::default() })
+        .prop_map(|ssdp| ("ssdp", Records { ssdp: Some(ssdp.into()), ..Records::default() }));
+    let ntp = (0i32..16, any::<bool>()).prop_map(|(stratum, answers)| {
+        let ntp = Ntp {
+            version: Some(4),
+            stratum: Some(stratum),
+            private_answers: Some(answers),
+            ..Ntp::default()
+        };
+        let reflector =
+            Reflector { request_bytes: 8, answer_bytes: 800, answer_packets: 2, factor_milli: 100_000 };
+        ("ntp", Records { ntp: Some(ntp.into()), reflector: Some(reflector.into()), ..Records::default() })
+    });
+    let s7 = Just(S7 { module: Some("6ES7 315".to_owned()), plant: Some("P".to_owned()), ..S7::default() })
+        .prop_map(|s7| ("s7", Records { s7: Some(s7.into()), ..Records::default() }));
     let tls = tls().prop_map(|tls| ("tls", Records { tls: Some(tls.into()), ..Records::default() }));
-    prop_oneof![ssh, http, telnet, ftp, smtp, rtsp, mqtt, unknown, tls]
+    prop_oneof![ssh, http, telnet, ftp, smtp, rtsp, mqtt, unknown, tls, ssdp, ntp, s7]
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -44,7 +44,12 @@ fn every_file_is_read() {
         let row = &read.rows[0];
         let module = name.split('-').next().unwrap().split('.').next().unwrap();
         assert_eq!(row.protocol.as_deref(), Some(module), "{name}");
-        assert_eq!((row.outcome, row.check), (Outcome::Answered, Check::Handshake), "{name}");
+        let check = match module {
+            "redis" => Check::AnonymousLogin,
+            "ntp" if name.contains("REQ_MON") || name.contains("monlist") => Check::Reflector,
+            _ => Check::Handshake,
+        };
+        assert_eq!((row.outcome, row.check), (Outcome::Answered, check), "{name}");
         let kept = serde_json::to_string(row).unwrap();
         for secret in ["master_secret", "key_material", "password!"] {
             assert!(!kept.contains(secret), "{name} keeps {secret}");
@@ -111,6 +116,19 @@ fn what_servers_said_is_in_the_records() {
     let ftp = one(&files, "ftp-authtls.json").rows.remove(0);
     assert_eq!(ftp.records.ftp.unwrap().banner, "220 (vsFTPd 3.0.3)");
     assert!(ftp.records.tls.is_some(), "AUTH TLS");
+    let redis = one(&files, "redis-default-normal.json").rows.remove(0).records.redis.unwrap();
+    assert_eq!((redis.version.as_deref(), redis.mode.as_deref()), (Some("5.0.4"), Some("standalone")));
+    assert_eq!(redis.authentication_required, Some(false));
+    let closed = one(&files, "redis-password-normal.json").rows.remove(0).records.redis.unwrap();
+    assert_eq!((closed.version, closed.authentication_required), (None, Some(true)));
+    let memcached = one(&files, "memcached-1.6.38.json").rows.remove(0).records.memcached.unwrap();
+    assert_eq!(memcached.version.as_deref(), Some("1.6.38"));
+    let ntp = one(&files, "ntp-4.2.6_normal.json").rows.remove(0);
+    assert_eq!(show(&ntp), "172.17.0.4:123/udp answered ntp");
+    let ntp = ntp.records.ntp.unwrap();
+    assert_eq!((ntp.version, ntp.stratum, ntp.reference_id.as_deref()), (Some(3), Some(0), Some("INIT")));
+    let monlist = one(&files, "ntp-4.2.6_monlist.json").rows.remove(0).records.ntp.unwrap();
+    assert_eq!(monlist.private_answers, Some(true));
     let mysql = one(&files, "mysql-5.5.json").rows.remove(0);
     assert_eq!(show(&mysql), "172.17.0.3:3306/tcp answered mysql");
     assert!(mysql.records.unknown.unwrap().banner.contains("5.5.58"));
@@ -136,6 +154,7 @@ fn what_we_write_has_the_shape_of_what_zgrab2_writes() {
     // Keys of zgrab2 that these files, made in 2018, are too old or too plain to hold.
     let newer = [".port number", ".body_length number"];
     for name in [
+        "memcached-1.6.38.json",
         "http-http.json",
         "http-https.json",
         "ssh-ssh.json",
