@@ -33,6 +33,7 @@ mod notify;
 mod plan;
 mod recheck;
 mod settings;
+mod targets;
 mod worker;
 
 use std::sync::Arc;
@@ -47,12 +48,13 @@ use tokio::sync::OnceCell;
 pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
 pub use edge::Edge;
 pub use error::{ActError, Blame};
-pub use exchange::{ImportRequest, ImportedFile, TargetList};
+pub use exchange::{ImportRequest, ImportedFile};
 pub use home::Home;
 pub use intelligence::{Imported, IntelligenceStatus};
 pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};
 pub use settings::{Mail, Settings, Web};
+pub use targets::TargetList;
 pub use worker::{SurveyEnd, Worker};
 
 /// A home, opened. Cheap to clone.
