@@ -320,6 +320,13 @@ pub(crate) struct SurveySpec {
     /// Narrow to these prefixes (inside the mandate's targets).
     #[arg(long, value_name = "PREFIX")]
     pub(crate) target: Vec<kenshin_observation::Prefix>,
+    /// Narrow to the targets of this file: addresses, prefixes, ranges, address:port; or the file of
+    /// another scanner.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) targets_file: Option<PathBuf>,
+    /// Format of that file: list, zmap-list, masscan, zmap-csv, nmap-xml. Default: told by the file.
+    #[arg(long, value_name = "FORMAT", requires = "targets_file")]
+    pub(crate) targets_format: Option<kenshin_exchange::TargetFormat>,
     /// Narrow to these ports.
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(crate) port: Vec<u16>,
@@ -375,6 +382,58 @@ pub(crate) enum Survey {
         /// Its id.
         id: kenshin_observation::SurveyId,
     },
+    /// Write what a survey saw in the format of another scanner.
+    Export(SurveyExport),
+    /// Take results of another scanner into the lake, marked as theirs; the same file twice counts once.
+    Import(SurveyImport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SurveyExport {
+    /// Its id; that of an import too.
+    pub(crate) id: kenshin_observation::SurveyId,
+    /// Format: zmap-csv, zmap-json, zgrab2, masscan-json, masscan-list, nmap-xml.
+    #[arg(long = "as", value_name = "FORMAT")]
+    pub(crate) format: kenshin_exchange::Format,
+    /// File to write instead of standard output; complete or not there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Fields of ZMap's formats, such as saddr,sport,classification; `*` for all.
+    #[arg(long, value_name = "FIELDS", default_value = "saddr")]
+    pub(crate) fields: kenshin_exchange::Fields,
+    /// Refusals and ICMP messages too in ZMap's formats, not only successes.
+    #[arg(long)]
+    pub(crate) failures: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SurveyImport {
+    /// Format: zmap-csv, zmap-json, zgrab2, masscan-json, masscan-list, nmap-xml.
+    #[arg(long = "as", value_name = "FORMAT")]
+    pub(crate) format: kenshin_exchange::Format,
+    /// Port that was scanned, such as 80 or 53/udp, where the files state none.
+    #[arg(long, value_name = "PORT", value_parser = scanned_port)]
+    pub(crate) port: Option<(u16, kenshin_observation::Transport)>,
+    /// Address of a host that the files call by name alone; names are never resolved.
+    #[arg(long, value_name = "NAME=ADDRESS", value_parser = named_host)]
+    pub(crate) host: Vec<(String, std::net::IpAddr)>,
+    /// Files, also gzip.
+    #[arg(required = true)]
+    pub(crate) file: Vec<PathBuf>,
+}
+
+fn scanned_port(text: &str) -> Result<(u16, kenshin_observation::Transport), String> {
+    let (port, transport) = text.split_once('/').unwrap_or((text, "tcp"));
+    let transport = transport.parse().map_err(|error: kenshin_observation::UnknownWord| error.to_string())?;
+    match port.parse() {
+        Ok(port @ 1..) => Ok((port, transport)),
+        _ => Err(format!("`{port}` is not a port from 1 to 65535")),
+    }
+}
+
+fn named_host(text: &str) -> Result<(String, std::net::IpAddr), String> {
+    let parts = text.split_once('=').and_then(|(name, addr)| Some((name.to_owned(), addr.parse().ok()?)));
+    parts.ok_or_else(|| "write NAME=ADDRESS, such as router=192.0.2.1".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

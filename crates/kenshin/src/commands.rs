@@ -3,6 +3,7 @@
 mod case;
 mod demo;
 mod doctor;
+mod exchange;
 mod finding;
 mod intel;
 mod mandate;

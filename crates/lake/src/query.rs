@@ -14,7 +14,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::DeltaTable;
-use futures::StreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::functions;
 use crate::store::{Lake, LakeError};
@@ -139,10 +139,20 @@ impl Lake {
 
     /// Rows of a query written by us over the bare tables.
     pub(crate) async fn select(&self, table: &'static str, sql: &str) -> Result<Vec<RecordBatch>, LakeError> {
+        self.stream(table, sql).await?.try_collect().await
+    }
+
+    /// The same, batch by batch as they come.
+    pub(crate) async fn stream(
+        &self,
+        table: &'static str,
+        sql: &str,
+    ) -> Result<impl Stream<Item = Result<RecordBatch, LakeError>> + Unpin + use<>, LakeError> {
         let context = self.context(Limits::default()).await?;
-        let read = |source: DataFusionError| LakeError::Read { table, source: source.into() };
+        let read = move |source: DataFusionError| LakeError::Read { table, source: source.into() };
         let sql = sql.replace(&format!(" FROM {table} "), &format!(" FROM stored.{table} "));
-        context.sql(&sql).await.map_err(read)?.collect().await.map_err(read)
+        let rows = context.sql(&sql).await.map_err(read)?.execute_stream().await.map_err(read)?;
+        Ok(rows.map_err(read))
     }
 
     async fn context(&self, limits: Limits) -> Result<SessionContext, LakeError> {

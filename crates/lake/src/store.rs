@@ -1,6 +1,7 @@
 //! Tables on disk: open, commit, read back.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use arrow_array::RecordBatch;
 use deltalake::kernel::StructType;
@@ -10,6 +11,7 @@ use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::write::SchemaMode;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
+use futures::StreamExt;
 use kenshin_observation::schema::{
     BatchRow, BlobRow, CoverageRow, ObservationRow, Rows, SaltRow, SchemaError, Table,
 };
@@ -89,6 +91,31 @@ pub struct Selection {
     pub endpoint: Option<Endpoint>,
     /// Only those that carry a protocol record or a credential result.
     pub spoken_only: bool,
+}
+
+impl Selection {
+    /// The query for it over the bare table.
+    fn sql(&self) -> String {
+        let mut conditions = vec!["true".to_owned()];
+        if let Some(survey) = self.survey {
+            conditions.push(format!("survey_id = '{survey}'"));
+        }
+        if let Some(endpoint) = self.endpoint {
+            let (hi, lo) = addr_to_hi_lo(endpoint.addr);
+            conditions.push(format!(
+                "subject_addr_hi = {hi} AND subject_addr_lo = {lo} AND subject_port = {} AND transport = '{}'",
+                endpoint.port, endpoint.transport
+            ));
+        }
+        if self.spoken_only {
+            conditions.push("(protocol IS NOT NULL OR credential IS NOT NULL)".to_owned());
+        }
+        format!(
+            "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo, subject_port, \"check\", t_us",
+            ObservationRow::NAME,
+            conditions.join(" AND ")
+        )
+    }
 }
 
 /// The columnar store of observations: five Delta tables in one folder or bucket.
@@ -185,27 +212,31 @@ impl Lake {
     /// Observations that fit the selection, in (endpoint, check, time) order, which does not depend
     /// on how fast each host answered.
     pub async fn observations(&self, selection: &Selection) -> Result<Vec<Observation>, LakeError> {
-        let mut conditions = vec!["true".to_owned()];
-        if let Some(survey) = selection.survey {
-            conditions.push(format!("survey_id = '{survey}'"));
+        let mut observations = Vec::new();
+        self.each_observation(selection, |observation| {
+            observations.push(observation);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(observations)
+    }
+
+    /// The same observations handed to `each`, one after the other, until it breaks: however many
+    /// there are, one batch of them is held.
+    pub async fn each_observation(
+        &self,
+        selection: &Selection,
+        mut each: impl FnMut(Observation) -> ControlFlow<()>,
+    ) -> Result<(), LakeError> {
+        let mut batches = self.stream(ObservationRow::NAME, &selection.sql()).await?;
+        while let Some(batch) = batches.next().await {
+            for row in ObservationRow::from_arrow(&batch?)? {
+                if each(row.to_observation()?).is_break() {
+                    return Ok(());
+                }
+            }
         }
-        if let Some(endpoint) = selection.endpoint {
-            let (hi, lo) = addr_to_hi_lo(endpoint.addr);
-            conditions.push(format!(
-                "subject_addr_hi = {hi} AND subject_addr_lo = {lo} AND subject_port = {} AND transport = '{}'",
-                endpoint.port, endpoint.transport
-            ));
-        }
-        if selection.spoken_only {
-            conditions.push("(protocol IS NOT NULL OR credential IS NOT NULL)".to_owned());
-        }
-        let sql = format!(
-            "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo, subject_port, \"check\", t_us",
-            ObservationRow::NAME,
-            conditions.join(" AND ")
-        );
-        let rows: Vec<ObservationRow> = self.rows(&sql).await?;
-        rows.iter().map(|row| row.to_observation().map_err(LakeError::from)).collect()
+        Ok(())
     }
 
     /// The blob with this SHA-256 (hexadecimal), if the lake still holds it.

@@ -164,7 +164,7 @@ fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ActError> {
 }
 
 /// Opens a file, unpacked when its name ends in `.gz`, cut off at a stated size.
-fn open(path: &Path) -> Result<Box<dyn BufRead>, ActError> {
+pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, ActError> {
     let file = File::open(path).map_err(|source| ActError::io("read", path, source))?;
     Ok(if path.extension().is_some_and(|extension| extension == "gz") {
         Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(BufReader::new(file)).take(FILE_BYTES_MAX)))

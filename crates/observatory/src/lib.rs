@@ -27,6 +27,7 @@ mod courtesy;
 pub mod demo;
 mod edge;
 mod error;
+mod exchange;
 mod home;
 pub mod hub;
 mod intelligence;
@@ -38,6 +39,7 @@ mod sensors;
 mod settings;
 mod shards;
 pub mod signed;
+mod targets;
 mod worker;
 
 use std::sync::Arc;
@@ -53,6 +55,7 @@ pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
 pub use courtesy::{Courtesy, ShownMandate};
 pub use edge::Edge;
 pub use error::{ActError, Blame};
+pub use exchange::{ImportRequest, ImportedFile};
 pub use home::Home;
 pub use intelligence::{Imported, IntelligenceStatus};
 pub use notify::Notified;
@@ -60,6 +63,7 @@ pub use plan::{Planned, SurveyRequest};
 pub use sensors::TOKEN_S;
 pub use settings::{HubAddress, Mail, Sensors, Settings, Web};
 pub use shards::SHARDS_MAX;
+pub use targets::TargetList;
 pub use worker::{SurveyEnd, Worker};
 
 /// A home, opened. Cheap to clone.

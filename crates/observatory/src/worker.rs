@@ -147,6 +147,11 @@ impl Worker {
         })
     }
 
+    /// The home that it works for.
+    pub(crate) fn observatory(&self) -> &Observatory {
+        &self.observatory
+    }
+
     /// The spool, for those who look at it.
     pub fn spool(&self) -> &Spool {
         &self.spool

@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
             Ok(Exit::Done)
         }
         Case::Recheck { spec, id } => {
-            let planned = observatory.plan_recheck(&survey::request(spec), id).await?;
+            let planned = observatory.plan_recheck(&survey::request(spec)?, id).await?;
             let stored = observatory.store_plan(&planned, SurveyKind::Recheck).await?;
             context.say(&format!(
                 "re-check {}: {} addresses × {} ports",

@@ -1,8 +1,8 @@
-//! `survey`: plan, run, resume, stop, list, show.
+//! `survey`: plan, run, resume, stop, list, show; export and import in `exchange`.
 
 use kenshin_casework::{PageRequest, Survey as Stored, SurveyKind};
 use kenshin_observation::SurveyId;
-use kenshin_observatory::{Observatory, Planned, SurveyEnd, SurveyRequest, Worker};
+use kenshin_observatory::{ActError, Observatory, Planned, SurveyEnd, SurveyRequest, TargetList, Worker};
 use kenshin_survey::plan::Manner;
 use kenshin_survey::progress::Progress;
 use kenshin_survey::run::Ending;
@@ -20,12 +20,12 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
     let observatory = context.open().await?;
     match command {
         Survey::Plan(spec) => {
-            let planned = observatory.plan(&request(spec))?;
+            let planned = observatory.plan(&request(spec)?)?;
             print_plan(context, &planned)?;
             Ok(Exit::Done)
         }
         Survey::Run(options) => {
-            let planned = observatory.plan(&request(&options.spec))?;
+            let planned = observatory.plan(&request(&options.spec)?)?;
             let survey = observatory.store_plan(&planned, SurveyKind::Survey).await?;
             context.say(&format!(
                 "survey {}: {} addresses × {} ports, about {} at the mandate's rate",
@@ -47,25 +47,36 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
         }
         Survey::List => list(context, &observatory).await,
         Survey::Show { id } => show(context, &observatory, *id).await,
+        Survey::Export(export) => super::exchange::export(context, &observatory, export).await,
+        Survey::Import(import) => super::exchange::import(context, &observatory, import).await,
     }
 }
 
-/// A request as the arguments state it.
-pub(crate) fn request(spec: &SurveySpec) -> SurveyRequest {
+/// A request as the arguments, and the file that they name, state it.
+pub(crate) fn request(spec: &SurveySpec) -> Result<SurveyRequest, ActError> {
     let near = spec.near;
     let mut manner = if near { Manner::LOCAL } else { Manner::INTERNET };
     manner.connections_max = spec.concurrency;
     if let Some(attempts) = spec.credential_attempts {
         manner.credential_attempts_max = attempts;
     }
-    SurveyRequest {
+    let (mut targets, mut ports) = (spec.target.clone(), spec.port.clone());
+    if let Some(file) = &spec.targets_file {
+        let list = TargetList::read(file, spec.targets_format)?;
+        targets.extend(list.addresses.prefixes());
+        // Ports that are asked for by hand count for all addresses, whatever the list names.
+        if ports.is_empty() {
+            ports = list.ports;
+        }
+    }
+    Ok(SurveyRequest {
         mandate: spec.mandate.clone(),
-        targets: spec.target.clone(),
-        ports: spec.port.clone(),
+        targets,
+        ports,
         checks: spec.check.clone(),
         manner,
         seed: spec.seed,
-    }
+    })
 }
 
 /// Hands a survey to the sensors of its mandate, and leaves it to them.

@@ -73,9 +73,10 @@ fn rooms_depend_only_on_those_they_may() {
         ("lake", &["observation"]),
         ("insight", &["observation"]),
         ("casework", &["observation"]),
+        ("exchange", &["observation"]),
         (
             "observatory",
-            &["observation", "wire", "mandate", "survey", "stage", "lake", "insight", "casework"],
+            &["observation", "wire", "mandate", "survey", "stage", "lake", "insight", "casework", "exchange"],
         ),
         ("web", &["observatory", "observation", "casework", "lake", "mandate", "survey", "insight"]),
         (
@@ -89,6 +90,7 @@ fn rooms_depend_only_on_those_they_may() {
                 "lake",
                 "insight",
                 "casework",
+                "exchange",
                 "observatory",
                 "web",
             ],

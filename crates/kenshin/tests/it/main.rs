@@ -2,6 +2,7 @@
 
 mod browser;
 mod demo;
+mod exchange;
 mod house;
 mod process;
 mod sensors;

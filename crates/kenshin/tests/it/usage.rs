@@ -83,6 +83,20 @@ fn a_mandate_is_written_signed_checked_and_planned() {
         &["survey", "plan", "--mandate", "mine", "--target", "198.51.100.0/28", "--port", "23,80"],
     );
     assert!(plan.contains("nothing was sent") && plan.contains("exchanges   32"), "{plan}");
+    let list = folder.path().join("targets");
+    let planned = |text: &str, code: i32| {
+        std::fs::write(&list, text).unwrap();
+        let file = list.to_str().unwrap();
+        let args = ["survey", "plan", "--mandate", "mine", "--port", "23", "--targets-file", file];
+        if code == 0 { expect(&home, code, &args) } else { expect_error(&home, code, &args) }
+    };
+    let plan = planned("# the office\n198.51.100.0/30, 198.51.100.9-11\n", 0);
+    assert!(plan.contains("addresses   7") && plan.contains("exchanges   7"), "{plan}");
+    let mistake = planned("198.51.100.0/30\n198.51.100.9/30\n", 2);
+    assert!(
+        mistake.contains("targets:2:1: ") && mistake.contains("hint: write 198.51.100.8/30"),
+        "{mistake}"
+    );
     let outside =
         expect_error(&home, 1, &["survey", "plan", "--mandate", "mine", "--target", "192.0.2.0/24"]);
     assert!(outside.contains("outside the scope"), "{outside}");
