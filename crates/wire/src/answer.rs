@@ -46,11 +46,11 @@ pub(crate) fn begins(bytes: &[u8], magic: &[u8]) -> bool {
     bytes[..len] == magic[..len]
 }
 
-/// The first line without its end, once it has arrived; [`Answer::Other`] when it is longer than
-/// `max` bytes.
-pub(crate) fn line(bytes: &[u8], max: usize) -> Answer<&[u8]> {
+/// The first line without its end, once it has arrived, and how many bytes it took; [`Answer::Other`]
+/// when it is longer than `max` bytes.
+pub(crate) fn line(bytes: &[u8], max: usize) -> Answer<(&[u8], usize)> {
     match bytes.iter().take(max + 2).position(|&byte| byte == b'\n') {
-        Some(end) => Answer::Whole(bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end])),
+        Some(end) => Answer::Whole((bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]), end + 1)),
         None if bytes.len() > max + 1 => Answer::Other,
         None => Answer::More,
     }

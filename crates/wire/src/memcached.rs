@@ -25,7 +25,7 @@ pub fn answer(bytes: &[u8]) -> Answer<Versioned> {
     if !begins(bytes, b"VERSION ") && !begins(bytes, b"CLIENT_ERROR unauthenticated") {
         return Answer::Other;
     }
-    line(bytes, LINE_BYTES_MAX).read(|line| match line.strip_prefix(b"VERSION ") {
+    line(bytes, LINE_BYTES_MAX).read(|(line, _)| match line.strip_prefix(b"VERSION ") {
         Some(version) => Some(Versioned::Version(charset::field(version))).filter(|_| !version.is_empty()),
         None => (line == b"CLIENT_ERROR unauthenticated").then_some(Versioned::AuthenticationRequired),
     })

@@ -47,13 +47,13 @@ pub fn ping(bytes: &[u8]) -> Answer<(Access, usize)> {
     if !begins(bytes, b"+PONG") && !begins(bytes, b"-") {
         return Answer::Other;
     }
-    line(bytes, LINE_BYTES_MAX).read(|line| {
+    line(bytes, LINE_BYTES_MAX).read(|(line, consumed)| {
         let access = match line.split_first()? {
             (b'+', _) if line == b"+PONG" => Access::Open,
             (b'-', text) => ERRORS.iter().find(|(begin, _)| text.starts_with(begin.as_bytes()))?.1,
             _ => return None,
         };
-        Some((access, line.len() + 2))
+        Some((access, consumed))
     })
 }
 
@@ -78,7 +78,7 @@ pub fn info(bytes: &[u8]) -> Answer<Option<Info>> {
         Some(b'$') => {}
         Some(_) => return Answer::Other,
     }
-    let head = match line(bytes, 16) {
+    let (head, consumed) = match line(bytes, 16) {
         Answer::Whole(head) => head,
         Answer::More => return Answer::More,
         Answer::Other => return Answer::Other,
@@ -86,7 +86,7 @@ pub fn info(bytes: &[u8]) -> Answer<Option<Info>> {
     let len = std::str::from_utf8(&head[1..]).ok().and_then(|digits| digits.parse::<usize>().ok());
     match len {
         Some(len) if len <= BULK_BYTES_MAX => {
-            frame(&bytes[head.len() + 2..], len).read(|bulk| Some(Some(section(bulk)?)))
+            frame(&bytes[consumed..], len).read(|bulk| Some(Some(section(bulk)?)))
         }
         _ => Answer::Other,
     }

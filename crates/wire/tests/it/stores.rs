@@ -55,6 +55,9 @@ fn redis_by_its_errors_and_relatives() {
         other(bytes, redis::ping);
     }
     other(&[b'-'; 2000], redis::ping);
+    // Line ends of one byte: found by fuzzing.
+    assert_eq!(redis::ping(b"+PONG\n"), Answer::Whole((Access::Open, 6)));
+    assert_eq!(redis::info(b"$9\n"), Answer::More);
     let valkey = b"# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\nserver_mode:cluster\r\n";
     let bulk = [format!("${}\r\n", valkey.len()).as_bytes(), valkey].concat();
     let info = whole(&bulk, redis::info).unwrap();
