@@ -108,6 +108,9 @@ pub fn wire_version(hello: Document<'_>) -> Option<i64> {
     Some(hello.get("maxWireVersion").and_then(Value::integer).unwrap_or(0))
 }
 
+/// What a server writes to somebody who comes with HTTP.
+pub const HTTP_ANSWER: &str = "It looks like you are trying to access MongoDB over HTTP";
+
 /// The version in the answer to [`build_info`].
 pub fn version(build_info: Document<'_>) -> Option<String> {
     build_info.get("version").and_then(Value::text)

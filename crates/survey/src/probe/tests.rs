@@ -6,6 +6,7 @@ mod hostile;
 mod services;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kenshin_observation::Check;
 
@@ -23,6 +24,7 @@ pub(crate) fn settings(granted: &[Check]) -> ProbeSettings {
         granted: granted.iter().copied().collect::<BTreeSet<_>>(),
         listen_only: false,
         blob_bytes_max: 512,
+        orders: Arc::default(),
     }
 }
 

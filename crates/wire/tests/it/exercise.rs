@@ -53,6 +53,9 @@ pub(crate) fn http(bytes: &[u8], cuts: u64) {
     let text = response.text();
     assert!(page::title(&text).is_none_or(|title| title.len() <= 512));
     page::has_password_form(&text);
+    if let Some(icon) = page::icon(&text) {
+        reference(icon);
+    }
     response.head.headers.cookie_names();
     rtsp::methods(&response.head);
     elasticsearch::recognise(&response);

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use kenshin_wire::http::favicon;
 use kenshin_wire::http::reference::{Base, Target, resolve};
+use kenshin_wire::http::{favicon, page};
 use kenshin_wire::ssh::{HostKeyExchange, hassh_server};
 use kenshin_wire::{cwmp, tls};
 
@@ -71,6 +71,20 @@ fn icons_as_search_engines_hash_them() {
     assert_eq!(favicon::digests(b""), None);
     assert!(favicon::is_picture(b"\n<svg xmlns=\"http://www.w3.org/2000/svg\">"));
     assert!(!favicon::is_picture(b"<!doctype html><title>404</title>"));
+}
+
+#[test]
+fn pages_say_where_their_icon_is() {
+    for (text, expected) in [
+        ("<link rel=\"icon\" href=\"/img/F.png\">", Some("/img/F.png")),
+        ("<LINK REL='shortcut icon' HREF='fav.ico'>", Some("fav.ico")),
+        ("<link rel=stylesheet href=a.css><link href=x.ico rel=icon>", Some("x.ico")),
+        ("<link rel=apple-touch-icon href=a.png>", None),
+        ("<!-- <link rel=icon href=x.ico> -->", None),
+        ("<link rel=icon>", None),
+    ] {
+        assert_eq!(page::icon(text), expected, "{text}");
+    }
 }
 
 #[test]
