@@ -43,7 +43,10 @@ pub fn recognise(bytes: &[u8]) -> Recognised {
         _ if tls::recognise(bytes).is_some() => Recognised::Tls,
         _ if matches!(vnc::version(bytes), Answer::Whole(_)) => Recognised::Vnc,
         [b'-', ..] if refused_by_redis(bytes) => Recognised::Redis,
-        _ if bytes.starts_with(b"CLIENT_ERROR ") => Recognised::Memcached,
+        // One error a line: what was said had several.
+        _ if bytes.starts_with(b"CLIENT_ERROR ") || bytes.starts_with(b"ERROR\r\nERROR\r\n") => {
+            Recognised::Memcached
+        }
         _ if negotiates(bytes) => Recognised::Telnet,
         [a, b, c, b' ' | b'-', ..] if [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => greeting(bytes),
         [0x20, 2, 0 | 1, 0..=5] if matches!(mqtt::connack(bytes), mqtt::Connack::Code(_)) => Recognised::Mqtt,

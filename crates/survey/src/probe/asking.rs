@@ -29,6 +29,8 @@ pub(super) struct Asking<'a, 'b, C> {
     silence: &'static str,
     /// Questions in a row met by silence.
     silences: u32,
+    /// It hung up on a question without a word.
+    hung_up: bool,
     /// Checks of their own, in which questions of other classes are put.
     asides: Vec<Aside<'b, C>>,
 }
@@ -55,6 +57,7 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             fallback: None,
             silence: "silent",
             silences: 0,
+            hung_up: false,
             asides: Vec::new(),
         }
     }
@@ -128,12 +131,16 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
                 new
             });
         }
-        // Brokers hang up on what is not MQTT: after that sign it is asked next.
         if question.check() == Check::Handshake
             && matches!(self.silence, "closed" | "reset")
             && self.fallback.is_none()
         {
-            promote(Question::Mqtt, questions);
+            self.hung_up = true;
+            // So do brokers with what is not MQTT, and remote desktops with what is not RDP.
+            promote(Question::Rdp, Question::Rtsp, questions);
+            if let Some(&next) = questions.first() {
+                promote(Question::Mqtt, next, questions);
+            }
         }
     }
 
@@ -295,7 +302,9 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             }
             Recognised::Http if questions.contains(&Question::Http) => {
                 self.fallback = Some(result);
-                promote(Question::Http, questions);
+                if let Some(&next) = questions.first() {
+                    promote(Question::Http, next, questions);
+                }
                 None
             }
             Recognised::Redis => {
@@ -407,10 +416,12 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             Ok(established) => return Some(self.inside(Offer::All, established).await),
             Err(failure) => failure,
         };
-        // Old servers stumble over a new ClientHello: they send an alert or hang up.
+        // Old servers stumble over a new ClientHello: they send an alert or hang up. One that hung up
+        // on something else before has told nothing by that.
+        let stumbles = failure.first.is_empty() && failure.reason == "closed" && !self.hung_up;
         let speaks = |first: &[u8]| tls::recognise(first).is_some();
         if failure.reason != "time"
-            && (speaks(&failure.first) || failure.first.is_empty() && failure.reason == "closed")
+            && (speaks(&failure.first) || stumbles)
             && let Ok(session) = self.lines.open().await
         {
             match establish(session, Offer::Old, limits).await {
@@ -447,8 +458,12 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
     }
 }
 
-fn promote(question: Question, questions: &mut [Question]) {
-    if let Some(at) = questions.iter().position(|&other| other == question) {
-        questions[..=at].rotate_right(1);
+/// Moves `question` before `other`, when it stands behind it.
+fn promote(question: Question, other: Question, questions: &mut [Question]) {
+    let find = |wanted| questions.iter().position(|&question| question == wanted);
+    if let (Some(from), Some(to)) = (find(question), find(other))
+        && to < from
+    {
+        questions[to..=from].rotate_right(1);
     }
 }

@@ -3,7 +3,9 @@
 
 pub(crate) mod host;
 mod hostile;
+mod questions;
 mod services;
+mod sites;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -96,9 +96,12 @@ pub(crate) fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
                 let end = inner.find([quote, '\\']).unwrap_or(inner.len());
                 return Some(&inner[..end]);
             }
-            _ => value.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).unwrap_or(value.len()),
+            _ => value.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(value.len()),
         };
-        return Some(&value[..end]);
+        // `<input type=password/>`: the slash ends the tag.
+        let value_only = &value[..end];
+        let ends_tag = value[end..].starts_with('>');
+        return Some(value_only.strip_suffix('/').filter(|_| ends_tag).unwrap_or(value_only));
     }
 }
 

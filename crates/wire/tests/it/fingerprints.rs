@@ -82,6 +82,8 @@ fn pages_say_where_their_icon_is() {
         ("<link rel=apple-touch-icon href=a.png>", None),
         ("<!-- <link rel=icon href=x.ico> -->", None),
         ("<link rel=icon>", None),
+        ("<link rel=icon href=img/f.gif>", Some("img/f.gif")),
+        ("<link rel=icon href=img/f.gif/>", Some("img/f.gif")),
     ] {
         assert_eq!(page::icon(text), expected, "{text}");
     }

@@ -67,7 +67,8 @@ fn a_numbered_greeting_that_names_nothing_has_to_be_asked() {
 }
 
 #[test]
-fn errors_of_a_redis_that_was_asked_as_http() {
+fn errors_of_stores_that_were_asked_as_http() {
+    assert_eq!(recognise(b"ERROR\r\nERROR\r\nERROR\r\n"), Recognised::Memcached);
     assert_eq!(recognise(b"-ERR wrong number of arguments for 'get' command\r\n"), Recognised::Redis);
     assert_eq!(recognise(b"-DENIED Redis is running in protected mode\r\n"), Recognised::Redis);
 }
