@@ -97,7 +97,11 @@ pub async fn check_credentials(
     let mut result = match method {
         Method::Telnet => tries.at(TelnetDoor::new(lines, tls)).await,
         Method::Ftp => tries.at(FtpDoor::new(lines, tls)).await,
-        Method::HttpBasic | Method::HttpDigest => tries.at(HttpDoor::new(lines, tls, method)).await,
+        Method::HttpBasic | Method::HttpDigest => {
+            let redirected = handshake.records.http.as_ref().and_then(|http| http.redirected_to.clone());
+            let target = redirected.unwrap_or_else(|| "/".to_owned());
+            tries.at(HttpDoor::new(lines, tls, target, method)).await
+        }
         Method::Ssh => tries.at(SshDoor::new(lines)).await,
     };
     result.protocol.clone_from(&handshake.protocol);

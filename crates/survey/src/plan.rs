@@ -417,7 +417,7 @@ impl SurveyPlan {
             return Err(PlanError::Port { mandate: name(), port: *port });
         }
         for check in &self.checks {
-            if matches!(check, Check::Reflector | Check::IcsIdentity) {
+            if *check == Check::Reflector {
                 return Err(PlanError::NotMade(*check));
             }
             if !mandate.grants(*check) {
@@ -486,9 +486,9 @@ impl Manner {
 /// What the mandate grants and this version can do over TCP.
 fn grantable(mandate: &Mandate, dictionary: bool) -> BTreeSet<Check> {
     let made = |check: &Check| match check {
-        Check::Sweep | Check::Banner | Check::Handshake | Check::AnonymousLogin => true,
+        Check::Sweep | Check::Banner | Check::Handshake | Check::AnonymousLogin | Check::IcsIdentity => true,
         Check::CredentialCheck => dictionary,
-        Check::Reflector | Check::IcsIdentity => false,
+        Check::Reflector => false,
     };
     mandate.checks.iter().copied().filter(made).collect()
 }

@@ -10,23 +10,33 @@
 //! at most [`Limits`]. Dropping the future aborts the open connection with a reset at once.
 
 mod anonymous;
+mod asking;
 pub(crate) mod conversation;
+mod exchange;
 pub(crate) mod greeting;
+mod industrial;
 mod limits;
+mod order;
+mod page;
 mod record;
+mod remote;
 pub(crate) mod session;
+mod stores;
+mod tells;
 pub(crate) mod web;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use kenshin_observation::protocol::Records;
 use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome};
 use tokio::net::TcpStream;
 
 pub use limits::Limits;
+pub use order::Orders;
 
 /// Version of the probing method, for [`Observation::method_version`]; raised when the meaning
 /// of a record changes.
@@ -91,6 +101,8 @@ pub struct ProbeSettings {
     pub listen_only: bool,
     /// Longest banner or page blob, 512 unless the mandate grants more.
     pub blob_bytes_max: usize,
+    /// What other hosts answered to, shared by the conversations of a run.
+    pub orders: Arc<Orders>,
 }
 
 /// What one check learned at one endpoint: everything of an [`Observation`] that the conversation

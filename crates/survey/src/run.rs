@@ -41,6 +41,7 @@ mod dialer;
 mod engine;
 pub mod front;
 mod host;
+mod openness;
 mod queue;
 mod sealing;
 mod slice;

@@ -301,6 +301,11 @@ impl Slice {
         &self.addresses
     }
 
+    /// The ports asked at each of them.
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
     /// The target at a position inside the slice, with the place of its address in
     /// [`Slice::addresses`].
     ///

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use kenshin_observation::protocol::{LIST_MAX, TEXT_MAX, Tls, text};
 use kenshin_observation::{Blob, BlobClass};
+use kenshin_wire::tls::server_hello;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
@@ -73,7 +74,8 @@ pub(crate) async fn establish<S: Link>(
             Err(Failure { first, reason })
         }
         Ok(Ok(())) => {
-            let (record, certificate) = describe(stream.ssl());
+            let (mut record, certificate) = describe(stream.ssl());
+            record.server_fingerprint = server_hello(&first).map(|hello| hello.ja3s());
             let session = Session::new(stream, limits);
             Ok(Established { session, record, certificate })
         }

@@ -38,6 +38,16 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> String {
     }
 }
 
+/// Longest field decoded, in bytes.
+const FIELD_BYTES_MAX: usize = 1024;
+
+/// Text of a field of fixed or stated width: what comes before the first zero byte, white space
+/// around it removed, cut at 1 KiB.
+pub(crate) fn field(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    decode(bytes[..end.min(FIELD_BYTES_MAX)].trim_ascii(), None)
+}
+
 /// The label after `charset=` in a page's beginning or in a `Content-Type` value.
 pub fn declared(bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(DECLARATION_BYTES_MAX)];

@@ -3,8 +3,10 @@
 pub mod challenge;
 mod decoder;
 pub mod digest;
+pub mod favicon;
 mod head;
 pub mod page;
+pub mod reference;
 mod request;
 
 pub use decoder::{Progress, Response, ResponseDecoder};

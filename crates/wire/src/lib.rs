@@ -3,7 +3,10 @@
 //! The main idea is the *sans-I/O decoder*: bytes from a stranger go in by `push`, a decision comes
 //! out, and nothing here ever holds more than the limit it was made with. [`recognise`] tells which
 //! protocol a service speaks from what it said first; then each protocol has a module:
-//! [`http`], [`ssh`], [`telnet`], [`reply`] (FTP and SMTP), [`mqtt`], [`rtsp`], [`tls`].
+//! [`http`], [`ssh`], [`telnet`], [`reply`] (FTP and SMTP), [`mqtt`], [`rtsp`], [`tls`]; remote
+//! desktops and shares ([`rdp`], [`vnc`], [`smb`], [`adb`]), data stores ([`redis`], [`memcached`],
+//! [`mongodb`], [`elasticsearch`]), industrial controllers ([`modbus`], [`s7`], [`bacnet`]) and home
+//! gateways ([`cwmp`]). Their answers come as an [`Answer`]: whole, not yet, or something else.
 //! Below them, [`packet`] makes and reads the frames of a sweep over raw packets.
 //!
 //! What is asked over UDP comes whole: [`datagram::read`] names and reads one answer of [`snmp`],
@@ -31,33 +34,48 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adb;
 pub mod amplification;
+mod answer;
+pub mod bacnet;
 mod ber;
 pub mod charset;
 pub mod coap;
+pub mod cwmp;
 pub mod datagram;
 pub mod dns;
+pub mod elasticsearch;
 pub mod http;
 mod malformed;
 pub mod mdns;
+pub mod memcached;
+pub mod modbus;
+pub mod mongodb;
 pub mod mqtt;
 pub mod ntp;
 pub mod packet;
+pub mod rdp;
 mod reader;
 mod recognition;
 pub mod redaction;
+pub mod redis;
 pub mod referral;
 pub mod reply;
 pub mod rtsp;
+pub mod s7;
 pub mod sip;
+pub mod smb;
 pub mod snmp;
 pub mod ssdp;
 pub mod ssh;
 pub mod telnet;
 pub mod tls;
+mod tpkt;
 pub mod upnp;
+pub mod vnc;
 pub mod wsd;
 mod xml;
 
+pub use answer::Answer;
 pub use malformed::Malformed;
 pub use recognition::{Recognised, recognise};

@@ -1,6 +1,7 @@
 //! A cursor over bytes that never reads past their end.
 
-/// Reads big-endian numbers and slices; every method answers `None` when too few bytes are left.
+/// Reads numbers (big-endian unless the name says otherwise) and slices; every method answers
+/// `None` when too few bytes are left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -42,6 +43,14 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
+    }
+
+    pub(crate) fn u16_le(&mut self) -> Option<u16> {
+        self.u16().map(u16::swap_bytes)
+    }
+
+    pub(crate) fn u32_le(&mut self) -> Option<u32> {
+        self.u32().map(u32::swap_bytes)
     }
 
     /// An SSH string: four bytes of length, then as many bytes.

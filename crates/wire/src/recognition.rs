@@ -1,7 +1,7 @@
 //! Which protocol a service speaks, told by the first bytes it sent.
 
 use crate::telnet::{IAC, Prompt, prompt};
-use crate::{mqtt, tls};
+use crate::{Answer, mqtt, redis, tls, vnc};
 
 /// A protocol, recognised by behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub enum Recognised {
     Tls,
     /// An MQTT CONNACK.
     Mqtt,
+    /// `RFB` and a version.
+    Vnc,
+    /// An error that only a Redis or one of its descendants words so.
+    Redis,
+    /// An error that only a memcached words so.
+    Memcached,
     /// None of these, or too little yet.
     Unknown,
 }
@@ -35,6 +41,12 @@ pub fn recognise(bytes: &[u8]) -> Recognised {
         _ if bytes.starts_with(b"RTSP/") => Recognised::Rtsp,
         _ if bytes.starts_with(b"SSH-") || find(bytes, b"\nSSH-") => Recognised::Ssh,
         _ if tls::recognise(bytes).is_some() => Recognised::Tls,
+        _ if matches!(vnc::version(bytes), Answer::Whole(_)) => Recognised::Vnc,
+        [b'-', ..] if refused_by_redis(bytes) => Recognised::Redis,
+        // One error a line: what was said had several.
+        _ if bytes.starts_with(b"CLIENT_ERROR ") || bytes.starts_with(b"ERROR\r\nERROR\r\n") => {
+            Recognised::Memcached
+        }
         _ if negotiates(bytes) => Recognised::Telnet,
         [a, b, c, b' ' | b'-', ..] if [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => greeting(bytes),
         [0x20, 2, 0 | 1, 0..=5] if matches!(mqtt::connack(bytes), mqtt::Connack::Code(_)) => Recognised::Mqtt,
@@ -46,6 +58,13 @@ pub fn recognise(bytes: &[u8]) -> Recognised {
             _ => Recognised::Unknown,
         },
     }
+}
+
+/// What a Redis says to somebody who comes with another protocol, or without a password.
+fn refused_by_redis(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"-ERR wrong number of arguments for 'get' command")
+        || bytes.starts_with(b"-ERR unknown command `GET`")
+        || matches!(redis::ping(bytes), Answer::Whole(_))
 }
 
 fn greeting(bytes: &[u8]) -> Recognised {

@@ -6,10 +6,12 @@
 //! proven, by the server.
 
 mod exchange;
+mod fingerprint;
 mod key;
 mod packet;
 
 pub use exchange::{Exchanged, HostKeyExchange, Step};
+pub use fingerprint::hassh_server;
 pub use key::{HostKey, host_key};
 pub use packet::{KexInit, PACKET_BYTES_MAX, Packet, decode_packet, encode_packet};
 

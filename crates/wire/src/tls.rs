@@ -1,4 +1,7 @@
-//! TLS records (RFC 8446 §5.1), only so far as to tell that a port speaks TLS.
+//! TLS records (RFC 8446 §5.1) and the ServerHello in them (§4.1.3), only so far as to tell that a port
+//! speaks TLS, and how.
+
+use md5::{Digest, Md5};
 
 use crate::reader::Reader;
 
@@ -34,4 +37,90 @@ pub fn recognise(bytes: &[u8]) -> Option<Record> {
         22 => reader.u8().filter(|message| matches!(message, 1 | 2)).map(Record::Handshake),
         _ => None,
     }
+}
+
+/// Longest ServerHello read: those with a post-quantum key share have about 1.2 KiB.
+const HELLO_BYTES_MAX: usize = 4096;
+
+/// Most extensions read.
+const EXTENSIONS_MAX: usize = 64;
+
+/// What a server chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerHello {
+    /// The version field: 0x0303 also for TLS 1.3.
+    pub version: u16,
+    /// Number of the cipher suite.
+    pub cipher: u16,
+    /// Numbers of the extensions, in order.
+    pub extensions: Vec<u16>,
+}
+
+impl ServerHello {
+    /// JA3S (John Althouse, Jeff Atkinson and Josh Atkins at Salesforce, BSD-3-Clause): MD5,
+    /// hexadecimal, of `version,cipher,extensions`, numbers in decimal, extensions joined by `-`.
+    pub fn ja3s(&self) -> String {
+        let extensions: Vec<String> = self.extensions.iter().map(u16::to_string).collect();
+        let text = format!("{},{},{}", self.version, self.cipher, extensions.join("-"));
+        hex::encode(Md5::digest(text))
+    }
+}
+
+/// The first ServerHello in `bytes`, the beginning of what a server said; `None` when none has arrived
+/// whole. A HelloRetryRequest has the form of one and counts as one: it is the server's choice too.
+pub fn server_hello(bytes: &[u8]) -> Option<ServerHello> {
+    // A message may be cut into records.
+    let mut records = Reader::new(bytes);
+    let mut message = Vec::new();
+    loop {
+        let (kind, major, _minor, len) = (records.u8()?, records.u8()?, records.u8()?, records.u16()?);
+        if kind != 22 || major != 3 || len == 0 || len > RECORD_BYTES_MAX {
+            return None;
+        }
+        let len = usize::from(len);
+        let fragment = records.take(len.min(records.rest().len()))?;
+        let whole = fragment.len() == len;
+        message.extend_from_slice(fragment);
+        if message.first().is_some_and(|&kind| kind != 2)
+            || message.len() > HELLO_BYTES_MAX + usize::from(RECORD_BYTES_MAX)
+        {
+            return None;
+        }
+        if let Some(hello) = hello(&message) {
+            return hello;
+        }
+        if !whole {
+            return None;
+        }
+    }
+}
+
+/// The outer `None` when the message has not arrived whole.
+fn hello(message: &[u8]) -> Option<Option<ServerHello>> {
+    let len = usize::try_from(Reader::new(message).u32()? & 0x00ff_ffff).ok()?;
+    if len > HELLO_BYTES_MAX {
+        return Some(None);
+    }
+    let body = message.get(4..4 + len)?;
+    Some(chosen(body))
+}
+
+fn chosen(body: &[u8]) -> Option<ServerHello> {
+    let mut reader = Reader::new(body);
+    let version = reader.u16()?;
+    reader.take(32)?;
+    let session = reader.u8()?;
+    reader.take(session.into())?;
+    let (cipher, _compression) = (reader.u16()?, reader.u8()?);
+    let mut extensions = Vec::new();
+    // Old servers leave the whole block out.
+    if let Some(len) = reader.u16() {
+        let mut block = Reader::new(reader.take(len.into())?);
+        while !block.rest().is_empty() && extensions.len() < EXTENSIONS_MAX {
+            extensions.push(block.u16()?);
+            let len = block.u16()?;
+            block.take(len.into())?;
+        }
+    }
+    Some(ServerHello { version, cipher, extensions })
 }

@@ -34,6 +34,8 @@ struct Open {
 pub(super) struct HttpDoor<'a, C> {
     lines: Lines<'a, C>,
     tls: bool,
+    /// The page that asked for credentials: `/`, or where that redirected to.
+    target: String,
     method: Method,
     open: Option<Open>,
     /// Asked anew before every Digest attempt unless the last rejection brought one: many devices
@@ -42,14 +44,14 @@ pub(super) struct HttpDoor<'a, C> {
 }
 
 impl<'a, C: Connect> HttpDoor<'a, C> {
-    pub(super) fn new(lines: Lines<'a, C>, tls: bool, method: Method) -> Self {
-        Self { lines, tls, method, open: None, challenge: None }
+    pub(super) fn new(lines: Lines<'a, C>, tls: bool, target: String, method: Method) -> Self {
+        Self { lines, tls, target, method, open: None, challenge: None }
     }
 
     fn request(&self, authorization: Option<&str>) -> Vec<u8> {
         Request {
             method: "GET",
-            target: "/",
+            target: &self.target,
             host: &host(self.lines.endpoint, self.tls),
             user_agent: &self.lines.settings.introduction.user_agent,
             authorization,
@@ -125,7 +127,7 @@ impl<'a, C: Connect> HttpDoor<'a, C> {
             user: &entry.user,
             password: &entry.password,
             method: "GET",
-            target: "/",
+            target: &self.target,
             cnonce: CNONCE,
             count: 1,
         };

@@ -28,7 +28,7 @@ pub(super) async fn login(
     }
     let silent_inside = handshake.records.unknown.as_ref().is_some_and(|unknown| unknown.bytes == 0);
     if tls && silent_inside {
-        return Some(mqtt(endpoint, true, connect, settings).await);
+        return Some(mqtt_in_tls(endpoint, connect, settings).await);
     }
     None
 }
@@ -106,18 +106,12 @@ async fn converse<S: Link>(
     next_reply(session, replies, settings).await
 }
 
-/// Asks `endpoint` as an MQTT broker, inside TLS or not. The result has an MQTT record only when a
-/// CONNACK came.
-pub(super) async fn mqtt(
-    endpoint: Endpoint,
-    tls: bool,
-    connect: &impl Connect,
-    settings: &ProbeSettings,
-) -> ProbeResult {
+/// Asks `endpoint` as an MQTT broker inside TLS. The result has an MQTT record only when a CONNACK came.
+async fn mqtt_in_tls(endpoint: Endpoint, connect: &impl Connect, settings: &ProbeSettings) -> ProbeResult {
     let mut lines = Lines::new(endpoint, CHECK, None, connect, settings);
     let mut result = match lines.open().await {
         Err(none) => none.result(CHECK),
-        Ok(session) if tls => match establish(session, Offer::All, &settings.limits).await {
+        Ok(session) => match establish(session, Offer::All, &settings.limits).await {
             Ok(Established { session, record, certificate }) => {
                 let mut result = mqtt_session(session, settings).await;
                 attach(&mut result, record, certificate);
@@ -125,13 +119,13 @@ pub(super) async fn mqtt(
             }
             Err(_) => ProbeResult::new(CHECK, Outcome::Limited, Some("tls")),
         },
-        Ok(session) => mqtt_session(session, settings).await,
     };
     lines.sign(&mut result);
     result
 }
 
-async fn mqtt_session<S: Link>(mut session: Session<S>, settings: &ProbeSettings) -> ProbeResult {
+/// Asks as an MQTT broker.
+pub(super) async fn mqtt_session<S: Link>(mut session: Session<S>, settings: &ProbeSettings) -> ProbeResult {
     let none = |reason| ProbeResult::new(CHECK, Outcome::Limited, Some(reason));
     if let Err(ending) = session.say(&mqtt::connect(&settings.introduction.name)).await {
         return none(ending.reason());

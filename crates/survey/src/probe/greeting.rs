@@ -1,4 +1,4 @@
-//! Services that speak first: SSH, Telnet, FTP, SMTP, and what nobody knows.
+//! Services that speak first: SSH, Telnet, FTP, SMTP, VNC, and what nobody knows.
 
 use kenshin_observation::{Outcome, protocol};
 use kenshin_wire::reply::{Reply, ReplyDecoder};
@@ -7,7 +7,7 @@ use kenshin_wire::telnet::{Prompt, TelnetDecoder, prompt};
 use kenshin_wire::{Recognised, charset, recognise};
 
 use super::session::{Heard, Link, Session};
-use super::{ProbeResult, ProbeSettings, record};
+use super::{ProbeResult, ProbeSettings, record, remote, tells};
 use kenshin_observation::Check;
 
 /// Longest Telnet text kept while looking for a prompt.
@@ -38,13 +38,19 @@ pub(super) async fn greet<S: Link>(
     match recognised {
         Recognised::Ssh => ssh(session, heard, talk, settings, &mut result).await,
         Recognised::Telnet => telnet(session, heard, talk, settings, &mut result).await,
+        Recognised::Vnc => remote::vnc(session, &heard, talk, settings, &mut result).await,
         Recognised::Ftp | Recognised::Smtp | Recognised::Greeting => {
             numbered(session, heard, recognised, talk, settings, &mut result).await;
         }
         _ => {
             unknown(&heard, settings, &mut result);
             match ending {
-                Some(Heard::Limit(limit)) => limited(&mut result, limit),
+                Some(Heard::Limit(limit)) => {
+                    limited(&mut result, limit);
+                    if matches!(limit, "time" | "steps") {
+                        result.labels.push(tells::TARPIT.to_owned());
+                    }
+                }
                 _ => session.part(&[]).await,
             }
         }

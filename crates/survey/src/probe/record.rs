@@ -103,6 +103,7 @@ pub(super) fn ssh(learned: Exchanged) -> protocol::Ssh {
         compression_server_to_client: lists.compression_server_to_client,
         host_key_algorithm: key.as_ref().map(|key| key.algorithm.clone()),
         host_key_sha256: key.as_ref().map(|key| key.sha256.clone()),
+        hassh_server: learned.hassh_server,
         host_key_bits: key.and_then(|key| key.bits).and_then(|bits| i32::try_from(bits).ok()),
         ..protocol::Ssh::default()
     }

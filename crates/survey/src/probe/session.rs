@@ -176,8 +176,8 @@ pub(crate) struct Metered<S> {
     first: Vec<u8>,
 }
 
-/// How many first bytes are kept.
-const FIRST_BYTES: usize = 512;
+/// How many first bytes are kept: a ServerHello with a post-quantum key share fits.
+const FIRST_BYTES: usize = 2048;
 
 impl<S> Metered<S> {
     pub(crate) const fn new(inner: S, bytes_max: usize) -> Self {

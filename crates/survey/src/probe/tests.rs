@@ -3,9 +3,12 @@
 
 pub(crate) mod host;
 mod hostile;
+mod questions;
 mod services;
+mod sites;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kenshin_observation::Check;
 
@@ -23,6 +26,7 @@ pub(crate) fn settings(granted: &[Check]) -> ProbeSettings {
         granted: granted.iter().copied().collect::<BTreeSet<_>>(),
         listen_only: false,
         blob_bytes_max: 512,
+        orders: Arc::default(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Services that wait to be asked: HTTP and RTSP.
 
+use kenshin_observation::protocol::{self, Records};
 use kenshin_observation::{Check, Endpoint, Outcome};
 use kenshin_wire::http::{self, HttpError, Progress, Request, Response, ResponseDecoder, Version};
-use kenshin_wire::rtsp;
+use kenshin_wire::{cwmp, elasticsearch, rtsp};
 
 use super::greeting::{limited, unknown};
 use super::session::{Heard, Link, Session};
@@ -76,16 +77,17 @@ pub(crate) async fn ask<S: Link>(
     Answer::Other(heard, limit)
 }
 
-/// `GET /`.
+/// `GET path`.
 pub(crate) async fn get<S: Link>(
     session: &mut Session<S>,
     endpoint: Endpoint,
+    path: &str,
     tls: bool,
     settings: &ProbeSettings,
 ) -> Answer {
     let request = Request {
         method: "GET",
-        target: "/",
+        target: path,
         host: &host(endpoint, tls),
         user_agent: &settings.introduction.user_agent,
         authorization: None,
@@ -114,12 +116,30 @@ pub(super) fn response_result(
     } else {
         result.protocol = Some("http".to_owned());
         result.records.http = Some(Box::new(record::http(response)));
+        recognise_servers(response, &mut result.records);
         result.blobs = record::http_blobs(response, settings.blob_bytes_max);
     }
     if let Some(limit) = limit {
         limited(&mut result, limit);
     }
     result
+}
+
+/// Adds what the answer to `GET /` tells about servers that are more than a web server.
+pub(super) fn recognise_servers(response: &Response, records: &mut Records) {
+    let shown = |text: String| record::shown(text.as_bytes());
+    if let Some(engine) = elasticsearch::recognise(response) {
+        records.elasticsearch = Some(Box::new(protocol::Elasticsearch {
+            version: engine.version.map(shown),
+            cluster_name: engine.cluster_name.map(shown),
+            distribution: Some(engine.distribution.to_owned()),
+            authentication_required: Some(engine.authentication_required),
+        }));
+    }
+    if let Some(found) = cwmp::recognise(response) {
+        let record = protocol::Cwmp { server: found.server.map(shown), realm: found.realm.map(shown) };
+        records.cwmp = Some(Box::new(record));
+    }
 }
 
 /// The result of a check that got bytes of no protocol we know.

@@ -24,7 +24,7 @@ use crate::attempts::SurveyAttempts;
 use crate::credential::Dictionary;
 use crate::journal::{Entry, Journal};
 use crate::plan::SurveyPlan;
-use crate::probe::{Introduction, ProbeResult, ProbeSettings};
+use crate::probe::{Introduction, Orders, ProbeResult, ProbeSettings};
 use crate::progress::{Progress, Waiting};
 use crate::slices::SliceSet;
 use crate::space::Space;
@@ -63,6 +63,8 @@ pub(super) struct Engine<S> {
     dictionary: Option<Arc<Dictionary>>,
     sources: Arc<[IpAddr]>,
     introduction: Introduction,
+    /// What hosts of this run answered to.
+    orders: Arc<Orders>,
 
     sweep: S,
     talks: JoinSet<Vec<Talked>>,
@@ -184,6 +186,7 @@ impl<S: Sweep> Engine<S> {
             stop,
             dictionary,
             introduction,
+            orders: Arc::default(),
             sweep,
             sealed,
             meter,

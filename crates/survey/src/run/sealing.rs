@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use kenshin_observation::protocol::Records;
 use kenshin_observation::{
     BatchId, Blob, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome, SensorId, SurveyId,
-    TimeUs, Tlp,
+    TimeUs, Tlp, Transport,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use sha2::{Digest, Sha256};
 
+use super::openness;
 use super::slice::{End, Swept, Work};
 use crate::plan::Silence;
 use crate::spool::Draft;
@@ -86,6 +87,8 @@ pub(super) fn draft(mut work: Work, context: &Context, now: TimeUs) -> Draft {
     };
     let (talked, blobs) = talk_rows(&mut work, context);
     rows.extend(talked.into_iter().map(|(_, row)| row));
+    let tcp = work.slice.ports().iter().filter(|port| port.transport == Transport::Tcp);
+    openness::label(&mut rows, tcp.count());
     let ended_at = work.implied.as_ref().map(|implied| implied.at);
     let time_to = rows.iter().map(|row| row.time).chain(ended_at).max().unwrap_or(now);
     let index = |index: u64| i64::try_from(index).expect("plans number less than 2^63 targets");

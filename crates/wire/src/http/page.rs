@@ -35,6 +35,15 @@ pub fn has_password_form(page: &str) -> bool {
     })
 }
 
+/// Where the page says its icon is: `href` of the first `<link>` with `icon` among its `rel` words.
+pub fn icon(page: &str) -> Option<&str> {
+    tags(page).filter(|tag| tag.name.eq_ignore_ascii_case("link")).find_map(|tag| {
+        let mut words = attribute(tag.text, "rel")?.split_ascii_whitespace();
+        words.any(|word| word.eq_ignore_ascii_case("icon")).then_some(())?;
+        attribute(tag.text, "href").filter(|reference| !reference.is_empty())
+    })
+}
+
 /// A start tag.
 pub(crate) struct Tag<'a> {
     pub(crate) name: &'a str,
@@ -68,11 +77,12 @@ pub(crate) fn tags(page: &str) -> impl Iterator<Item = Tag<'_>> {
     })
 }
 
-/// Value of the attribute `name` in the text of a tag, quotes (also escaped ones) removed.
+/// Value of the attribute `name`, whatever its case, in the text of a tag, quotes (also escaped ones)
+/// removed.
 pub(crate) fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
     let mut from = 0;
     loop {
-        let at = from + tag[from..].find(name)?;
+        let at = from + find_ignoring_case(&tag[from..], name)?;
         from = at + name.len();
         let starts_word = tag[..at].ends_with(|c: char| c.is_whitespace() || c == '"' || c == '\'');
         let Some(value) = tag[from..].trim_start().strip_prefix('=') else { continue };
@@ -86,9 +96,12 @@ pub(crate) fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
                 let end = inner.find([quote, '\\']).unwrap_or(inner.len());
                 return Some(&inner[..end]);
             }
-            _ => value.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).unwrap_or(value.len()),
+            _ => value.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(value.len()),
         };
-        return Some(&value[..end]);
+        // `<input type=password/>`: the slash ends the tag.
+        let value_only = &value[..end];
+        let ends_tag = value[end..].starts_with('>');
+        return Some(value_only.strip_suffix('/').filter(|_| ends_tag).unwrap_or(value_only));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The conversation that ends with a host key.
 
 use super::packet::{KexInit, decode_packet, encode_packet};
-use super::{HostKey, SshError, host_key, identification};
+use super::{HostKey, SshError, hassh_server, host_key, identification};
 use crate::reader::Reader;
 
 /// Most bytes buffered: a prelude, an identification and two packets of the largest size.
@@ -38,6 +38,8 @@ pub struct Exchanged {
     pub identification: Option<Vec<u8>>,
     /// The server's algorithm lists.
     pub lists: Option<KexInit>,
+    /// HASSH of those lists.
+    pub hassh_server: Option<String>,
     /// The host key shown.
     pub host_key: Option<HostKey>,
 }
@@ -178,6 +180,7 @@ impl HostKeyExchange {
                 let guessed_right = lists.kex.first().map(String::as_str) == Some(METHODS[0].0)
                     && lists.host_key.first().map(String::as_str) == Some(HOST_KEYS[0]);
                 self.learned.lists = Some(lists);
+                self.learned.hassh_server = hassh_server(payload).ok();
                 let &(_, method) = chosen.ok_or(SshError::NoCommonMethod)?;
                 let dropping = follows && !guessed_right;
                 out.extend_from_slice(&encode_packet(&opening(method)));

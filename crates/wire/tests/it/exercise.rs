@@ -4,12 +4,16 @@
 
 use kenshin_wire::http::challenge::challenges;
 use kenshin_wire::http::digest::{Digest, Proof};
-use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, page};
+use kenshin_wire::http::reference::{Base, Target, resolve};
+use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, favicon, page};
 use kenshin_wire::packet::{Checksums, Seen, see};
 use kenshin_wire::reply::ReplyDecoder;
-use kenshin_wire::ssh::{HostKeyExchange, KexInit, Step, decode_packet, host_key};
+use kenshin_wire::ssh::{HostKeyExchange, KexInit, Step, decode_packet, hassh_server, host_key};
 use kenshin_wire::telnet::{TelnetDecoder, prompt, reply};
-use kenshin_wire::{charset, mqtt, recognise, redaction, rtsp, tls};
+use kenshin_wire::{
+    Answer, adb, bacnet, charset, cwmp, elasticsearch, memcached, modbus, mongodb, mqtt, rdp, recognise,
+    redaction, redis, rtsp, s7, smb, tls, vnc,
+};
 
 /// Cuts `bytes` into reads whose sizes `cuts` chooses.
 pub(crate) fn reads(bytes: &[u8], mut cuts: u64) -> Vec<&[u8]> {
@@ -49,14 +53,34 @@ pub(crate) fn http(bytes: &[u8], cuts: u64) {
     let text = response.text();
     assert!(page::title(&text).is_none_or(|title| title.len() <= 512));
     page::has_password_form(&text);
+    if let Some(icon) = page::icon(&text) {
+        reference(icon);
+    }
     response.head.headers.cookie_names();
     rtsp::methods(&response.head);
+    elasticsearch::recognise(&response);
+    cwmp::recognise(&response);
+    assert_eq!(favicon::digests(&response.body).is_none(), response.body.is_empty());
+    favicon::is_picture(&response.body);
+    if let Some(location) = response.head.headers.get("location") {
+        reference(location);
+    }
     for challenge in challenges(&response.head.headers) {
         challenge.shown();
         if let Some(digest) = Digest::from_challenge(&challenge) {
             let proof = Proof { user: "a", password: "b", method: "GET", target: "/", cnonce: "c", count: 1 };
             assert!(digest.answer(&proof).starts_with("Digest "));
         }
+    }
+}
+
+fn reference(location: &str) {
+    let addr = std::net::Ipv4Addr::new(192, 0, 2, 1).into();
+    let base = Base { tls: false, addr, port: 80, path: "/a/b?c" };
+    if let Target::Here { path, .. } = resolve(location, &base) {
+        assert!(path.starts_with('/') && path.len() <= 1024, "{path:?}");
+        let (steps, _query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        assert!(!path.contains(char::is_control) && !steps.split('/').any(|step| step == ".."), "{path:?}");
     }
 }
 
@@ -71,6 +95,7 @@ pub(crate) fn ssh(bytes: &[u8], cuts: u64) {
     let _ = decode_packet(bytes);
     let _ = KexInit::decode(bytes);
     let _ = host_key(bytes);
+    let _ = hassh_server(bytes);
 }
 
 pub(crate) fn telnet(bytes: &[u8], cuts: u64) {
@@ -120,10 +145,64 @@ pub(crate) fn packet(bytes: &[u8]) {
 pub(crate) fn rest(bytes: &[u8]) {
     recognise(bytes);
     tls::recognise(bytes);
+    if let Some(hello) = tls::server_hello(bytes) {
+        assert_eq!(hello.ja3s().len(), 32);
+    }
     mqtt::connack(bytes);
     charset::decode(bytes, charset::declared(bytes).as_deref());
     assert_eq!(redaction::text(bytes).len(), bytes.len());
     assert_eq!(redaction::head(bytes).len(), bytes.len());
+}
+
+/// Reads `bytes` as they arrive. What is whole stays as it is, and what is something else stays that.
+fn settles<T: std::fmt::Debug + PartialEq>(bytes: &[u8], read: impl Fn(&[u8]) -> Answer<T>) {
+    let end = read(bytes);
+    for cut in [bytes.len() / 4, bytes.len() / 2, bytes.len().saturating_sub(1)] {
+        let early = read(&bytes[..cut]);
+        assert!(early == Answer::More || early == end, "{early:?} after {cut} bytes, then {end:?}");
+    }
+}
+
+pub(crate) fn remote(bytes: &[u8]) {
+    settles(bytes, rdp::answer);
+    settles(bytes, smb::answer);
+    settles(bytes, adb::answer);
+    settles(bytes, vnc::version);
+    for minor in [3, 8] {
+        settles(bytes, |bytes| vnc::security(vnc::Version { major: 3, minor }, bytes));
+    }
+}
+
+pub(crate) fn stores(bytes: &[u8]) {
+    settles(bytes, redis::ping);
+    settles(bytes, redis::info);
+    settles(bytes, memcached::answer);
+    settles(bytes, |bytes| {
+        mongodb::reply(bytes).map(|(document, len)| {
+            assert!(len <= bytes.len());
+            let known = (mongodb::wire_version(document), mongodb::version(document));
+            (known, mongodb::authentication_required(document), len)
+        })
+    });
+}
+
+pub(crate) fn industrial(bytes: &[u8]) {
+    settles(bytes, modbus::answer);
+    settles(bytes, s7::connected);
+    settles(bytes, s7::set_up);
+    settles(bytes, |bytes| {
+        s7::list(bytes).map(|(list, len)| {
+            let mut identity = s7::Identity::default();
+            if let Some(list) = list {
+                identity.learn(&list);
+                assert!(list.records().count() <= 64);
+            }
+            (identity, len)
+        })
+    });
+    for property in bacnet::Property::ALL {
+        bacnet::reply(property, bytes);
+    }
 }
 
 pub(crate) fn everything(bytes: &[u8], cuts: u64) {
@@ -133,4 +212,7 @@ pub(crate) fn everything(bytes: &[u8], cuts: u64) {
     replies(bytes, cuts);
     packet(bytes);
     rest(bytes);
+    remote(bytes);
+    stores(bytes);
+    industrial(bytes);
 }

@@ -62,6 +62,13 @@ const PIECES: &[&[u8]] = &[
     b"<!DOCTYPE a [",
     b"SIP/2.0 200 OK\r\n",
     b"://",
+    b"\x03\x00\xff\xff",
+    b"\xfeSMB",
+    b"\x81\x0a",
+    b"$16384\r\n",
+    b"Location: //",
+    b"/../",
+    b"{\"version\":",
 ];
 
 fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {

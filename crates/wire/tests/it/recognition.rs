@@ -27,6 +27,9 @@ fn transcripts_are_recognised() {
         ("telnet-router-euc-jp", Recognised::Telnet),
         ("tls-alert-protocol-version", Recognised::Tls),
         ("tls-server-hello", Recognised::Tls),
+        ("memcached-1.6-password", Recognised::Memcached),
+        ("redis-7.0-password", Recognised::Redis),
+        ("vnc-tigervnc-1.12-open", Recognised::Vnc),
     ] {
         assert_eq!(recognise(&transcript(name)), expected, "{name}");
     }
@@ -37,10 +40,11 @@ fn what_is_not_known_is_not_guessed() {
     for bytes in [
         &b""[..],
         b"\x00\x00\x00\x00",
-        b"RFB 003.008\n",
         b"+OK POP3 ready\r\n",
         b"* OK IMAP4rev1 ready\r\n",
-        b"-ERR wrong number of arguments for 'get' command\r\n",
+        b"-ERR authentication failed\r\n",
+        b"ERROR\r\n",
+        b"RFB 3.8\n",
         b"J\x00\x00\x00\x0a5.7.21\x00",
         b"AMQP\x00\x00\x09\x01",
         b"Welcome to the weather station\r\n",
@@ -60,4 +64,11 @@ fn what_is_not_known_is_not_guessed() {
 fn a_numbered_greeting_that_names_nothing_has_to_be_asked() {
     assert_eq!(recognise(b"220 ready\r\n"), Recognised::Greeting);
     assert_eq!(recognise(b"220 ProFTPD Mail archive\r\n"), Recognised::Greeting);
+}
+
+#[test]
+fn errors_of_stores_that_were_asked_as_http() {
+    assert_eq!(recognise(b"ERROR\r\nERROR\r\nERROR\r\n"), Recognised::Memcached);
+    assert_eq!(recognise(b"-ERR wrong number of arguments for 'get' command\r\n"), Recognised::Redis);
+    assert_eq!(recognise(b"-DENIED Redis is running in protected mode\r\n"), Recognised::Redis);
 }

@@ -250,12 +250,12 @@ async fn a_greeting_that_comes_late_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_knows_is_kept_as_it_is() {
-    let host = Host::saying(b"RFB 003.008\n".to_vec()).await;
+    let host = Host::saying(b"ABC 003.008\n".to_vec()).await;
     let result = handshake(&host).await;
     assert_eq!((result.outcome, result.protocol.as_deref()), (Outcome::Answered, Some("unknown")));
     let unknown = result.records.unknown.unwrap();
-    assert_eq!((unknown.banner.as_str(), unknown.bytes), ("RFB 003.008\n", 12));
-    assert_eq!(unknown.first_bytes, "524642203030332e3030380a");
+    assert_eq!((unknown.banner.as_str(), unknown.bytes), ("ABC 003.008\n", 12));
+    assert_eq!(unknown.first_bytes, "414243203030332e3030380a");
 }
 
 #[tokio::test(start_paused = true)]

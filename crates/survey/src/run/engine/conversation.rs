@@ -152,6 +152,7 @@ impl<S: Sweep> Engine<S> {
             granted: self.plan.checks.clone(),
             listen_only: self.mandate.ports.listen_only(endpoint.port, Transport::Tcp),
             blob_bytes_max: usize::try_from(self.mandate.blob_bytes_max).unwrap_or(512),
+            orders: Arc::clone(&self.orders),
         }
     }
 
