@@ -181,8 +181,21 @@ pub(crate) struct Sensor {
     pub(crate) run: SensorRun,
 }
 
+impl Sensor {
+    /// How it sweeps, when it works at all.
+    pub(crate) fn sweep(&self) -> Option<&Sweep> {
+        match &self.command {
+            None => Some(&self.run.sweep),
+            Some(SensorCommand::Run(run)) => Some(&run.sweep),
+            Some(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct SensorRun {
+    #[command(flatten)]
+    pub(crate) sweep: Sweep,
     /// End when no job is left, instead of waiting for the next.
     #[arg(long)]
     pub(crate) once: bool,
@@ -345,12 +358,55 @@ pub(crate) struct SurveySpec {
     /// Most attempts of the dictionary at one device, ever (at most 10).
     #[arg(long, value_name = "N")]
     pub(crate) credential_attempts: Option<u32>,
+    /// UDP ports too. Without raw packets each is asked by a conversation.
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) udp_port: Vec<u16>,
+    /// An echo request to each address too; needs raw packets.
+    #[arg(long)]
+    pub(crate) echo: bool,
+    /// For millions of targets: large slices, and silent targets are told by coverage instead of a row
+    /// each.
+    #[arg(long, conflicts_with = "near")]
+    pub(crate) scale: bool,
+    /// A host inside the mandate that is known to be up, as address:port; asked again and again, it tells
+    /// what the network loses.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) canary: Vec<SocketAddr>,
+}
+
+/// How packets leave this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Raw packets where this process may send them, else connections.
+    Auto,
+    /// Ordinary connections: no privilege needed.
+    Connect,
+    /// Raw packets, by whatever a self-test finds fastest.
+    Raw,
+    /// Raw packets through AF_PACKET.
+    AfPacket,
+    /// Raw packets through AF_XDP.
+    AfXdp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    /// How packets leave this machine. Raw packets need CAP_NET_RAW and CAP_NET_ADMIN, which are given
+    /// up as soon as the sockets are open.
+    #[arg(long, value_enum, default_value_t = Engine::Auto)]
+    pub(crate) engine: Engine,
+    /// Send raw packets from this address; default: those that mandates of the home name and this machine
+    /// has.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) source: Vec<std::net::IpAddr>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SurveyRun {
     #[command(flatten)]
     pub(crate) spec: SurveySpec,
+    #[command(flatten)]
+    pub(crate) sweep: Sweep,
     /// In how many parts; each is given to one sensor of the mandate at a time.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) shards: u32,
@@ -369,6 +425,8 @@ pub(crate) enum Survey {
     Resume {
         /// Its id.
         id: kenshin_observation::SurveyId,
+        #[command(flatten)]
+        sweep: Sweep,
     },
     /// Stop a running survey within a second; it can be resumed.
     Stop {

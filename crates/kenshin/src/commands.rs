@@ -9,6 +9,7 @@ mod intel;
 mod mandate;
 mod opt_out;
 mod provider;
+pub(crate) mod raw;
 mod report;
 mod sensor;
 mod serve;
@@ -21,6 +22,7 @@ use clap::CommandFactory;
 use kenshin_lake::Limits;
 use kenshin_observation::Messages;
 use kenshin_observatory::{Edge, Home, Observatory};
+use kenshin_survey::raw::sweep::Sockets;
 
 use crate::cli::{Cli, Command, Format};
 use crate::exit::Exit;
@@ -29,6 +31,8 @@ use crate::output::print_text;
 /// What every command may need.
 pub(crate) struct Context<'a> {
     pub(crate) cli: &'a Cli,
+    /// Raw sockets, when the command may sweep with them.
+    pub(crate) sockets: Option<Sockets>,
     pub(crate) home: Home,
     pub(crate) edge: Edge,
 }
@@ -61,8 +65,8 @@ impl Context<'_> {
 }
 
 /// Runs the command.
-pub(crate) async fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let context = Context { cli, home: Home::at(&cli.home), edge: Edge::system() };
+pub(crate) async fn run(cli: &Cli, sockets: Option<Sockets>) -> anyhow::Result<Exit> {
+    let context = Context { cli, sockets, home: Home::at(&cli.home), edge: Edge::system() };
     match &cli.command {
         Command::Demo(options) => demo::run(&context, options).await,
         Command::Init(options) => doctor::init(&context, options).await,

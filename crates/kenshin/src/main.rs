@@ -24,11 +24,15 @@ fn main() -> ExitCode {
         }
     };
     log(cli.verbose);
+    let sockets = match commands::raw::open(&cli) {
+        Ok(sockets) => sockets,
+        Err(error) => return exit::report(&error).into(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::new(error).context("failed to start")).into(),
     };
-    let ended = runtime.block_on(commands::run(&cli));
+    let ended = runtime.block_on(commands::run(&cli, sockets));
     // Whatever still blocks (a file system, a name lookup) must not hold the program up.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {

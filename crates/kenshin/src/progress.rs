@@ -56,8 +56,11 @@ pub(crate) fn describe(progress: &Progress) -> String {
         Some(Waiting::Mandate { code }) => format!(", waiting: the mandate lets nothing be sent ({code})"),
         Some(Waiting::Refresh) => ", waiting for the lists that narrow".to_owned(),
     };
+    let slowed = progress.slowed.as_ref().map_or_else(String::new, |slowed| {
+        format!(", slowed to {:.0} % ({})", slowed.factor * 100.0, slowed.why)
+    });
     format!(
-        "{}/{} targets, {:.0}/s, {} answered [{}]{eta}{waiting}",
+        "{}/{} targets, {:.0}/s, {} answered [{}]{eta}{waiting}{slowed}",
         thousands(progress.targets_done),
         thousands(progress.targets_total),
         progress.rate_pps,

@@ -3,7 +3,7 @@
 use kenshin_casework::{PageRequest, SurveyKind, SurveyState, Viewer};
 use kenshin_mandate::Mandate;
 use kenshin_observation::{CaseId, JobId};
-use kenshin_survey::plan::Manner;
+use kenshin_survey::plan::{Manner, Silence};
 
 use crate::Observatory;
 use crate::error::ActError;
@@ -36,6 +36,10 @@ impl Observatory {
             checks: Vec::new(),
             manner: Manner::INTERNET,
             seed: None,
+            udp_ports: Vec::new(),
+            echo: false,
+            silence: Silence::Rows,
+            canaries: Vec::new(),
         };
         let planned = self.plan_recheck(&request, &[id]).await?;
         let stored = self.store_plan(&planned, SurveyKind::Recheck).await?;

@@ -145,7 +145,7 @@ impl Observatory {
         let services =
             observations.iter().filter(|o| o.check == Check::Sweep && o.outcome == Outcome::Answered).count();
         let excluded = self.plan_excluded(plan)?;
-        let (unaffected_before, unaffected_dark) = self.unaffected(survey, observations).await?;
+        let (unaffected_before, unaffected_dark) = self.unaffected(survey, observations, covered).await?;
         let large = |value: u128| i64::try_from(value).unwrap_or(i64::MAX);
         Ok(SurveyTotals {
             addresses_planned: large(space.addresses().count()),
@@ -181,6 +181,7 @@ impl Observatory {
         &self,
         survey: &Survey,
         observations: &[Observation],
+        covered: &AddressSet,
     ) -> Result<(i64, i64), ActError> {
         let page = kenshin_casework::PageRequest { after: Some(survey.survey_id.to_string()), limit: 1 };
         let before = self.casework().surveys(self.org(), Some(&survey.programme), &page).await?;
@@ -189,12 +190,11 @@ impl Observatory {
         let earlier = self.lake().await?.observations(&selection).await?;
         let affected = self.affected_addresses().await?;
         let answered = |o: &&Observation| o.check == Check::Sweep && o.outcome == Outcome::Answered;
-        let now_seen: BTreeSet<IpAddr> = observations.iter().map(|o| o.subject.addr).collect();
         let healthy: BTreeSet<IpAddr> = earlier
             .iter()
             .filter(answered)
             .map(|o| o.subject.addr)
-            .filter(|addr| !affected.contains(addr) && now_seen.contains(addr))
+            .filter(|addr| !affected.contains(addr) && covered.contains(*addr))
             .collect();
         let alive: BTreeSet<IpAddr> =
             observations.iter().filter(|o| o.outcome != Outcome::Dark).map(|o| o.subject.addr).collect();

@@ -15,7 +15,7 @@ use kenshin_insight::intelligence::{Importer, IntelligenceKind};
 use kenshin_mandate::{AddressRate, PrefixRate, Rate, SignerKey, TemplateOptions, TemplateSensor, template};
 use kenshin_observation::{Check, Prefix, SurveyId};
 use kenshin_stage::{RunningTown, Town, TownConfig};
-use kenshin_survey::plan::Manner;
+use kenshin_survey::plan::{Manner, Silence};
 use kenshin_survey::progress::Progress;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -157,6 +157,10 @@ pub async fn run(home: &Home, options: &DemoOptions, mut watch: impl FnMut(Step)
         // Four services of a device with six entries each.
         manner: Manner { credential_attempts_max: 24, ..Manner::LOCAL },
         seed: Some(options.seed),
+        udp_ports: Vec::new(),
+        echo: false,
+        silence: Silence::Rows,
+        canaries: Vec::new(),
     };
     let planned = observatory.plan(&request)?;
     watch(Step::Act(

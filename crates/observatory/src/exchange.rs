@@ -65,8 +65,12 @@ impl Worker {
     /// else: sealed by this machine's sensor, committed once. The rows say that they are another's
     /// ([`Origin`]). A file that is there already changes nothing, and one that was interrupted is
     /// completed.
-    pub async fn import(&self, request: &ImportRequest, path: &Path) -> Result<ImportedFile, ActError> {
-        let observatory = self.observatory();
+    pub async fn import(
+        &self,
+        observatory: &Observatory,
+        request: &ImportRequest,
+        path: &Path,
+    ) -> Result<ImportedFile, ActError> {
         let sha256 = digest(path)?;
         let origin = Origin::new(request.format.tool(), sha256);
         let survey_id = origin.survey_id(observatory.org());
@@ -111,7 +115,7 @@ impl Worker {
                 .map_err(|error| ActError::outside(format!("failed to read `{}`", path.display()), error))?;
             reading = back;
             let more = more?;
-            self.ingest().await?;
+            self.ship().await?;
             if !more {
                 break;
             }

@@ -60,6 +60,7 @@ pub use home::Home;
 pub use intelligence::{Imported, IntelligenceStatus};
 pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};
+pub use receipt::Shipper;
 pub use sensors::TOKEN_S;
 pub use settings::{HubAddress, Mail, Sensors, Settings, Web};
 pub use shards::SHARDS_MAX;

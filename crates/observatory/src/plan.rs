@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kenshin_casework::{CaseFilter, CaseState, CloseReason, NewSurvey, PageRequest, Survey, SurveyKind};
 use kenshin_mandate::{AddressSet, VerifiedMandate};
-use kenshin_observation::{CaseId, Check, Prefix, SurveyId, Tlp};
+use kenshin_observation::{CaseId, Check, Endpoint, Prefix, SurveyId, Tlp};
 use kenshin_survey::credential::Dictionary;
 use kenshin_survey::permutation::PermutationKey;
 use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, PlanSummary, Silence, SurveyPlan};
@@ -30,6 +30,14 @@ pub struct SurveyRequest {
     pub manner: Manner,
     /// Seed of the order; `None` draws one.
     pub seed: Option<u64>,
+    /// UDP ports; only those that are listed here.
+    pub udp_ports: Vec<u16>,
+    /// An echo request to each address too.
+    pub echo: bool,
+    /// What becomes of targets that say nothing.
+    pub silence: Silence,
+    /// Hosts that are known to be up.
+    pub canaries: Vec<Endpoint>,
 }
 
 /// A plan with what it comes to.
@@ -73,7 +81,9 @@ impl Observatory {
                 request.mandate
             )));
         }
-        self.plan_over(request, &mandate, Some(targets))
+        // What became of a case is judged by rows: its silence has one, whatever was asked for.
+        let request = SurveyRequest { silence: Silence::Rows, ..request.clone() };
+        self.plan_over(&request, &mandate, Some(targets))
     }
 
     /// Cases that a re-check looks at: those named, or all that are not closed, and those that
@@ -149,9 +159,10 @@ impl Observatory {
             sensor_id: None,
             targets,
             ports: (!request.ports.is_empty()).then(|| request.ports.clone()),
-            udp_ports: vec![],
-            echo: false,
-            silence: Silence::Rows,
+            udp_ports: request.udp_ports.clone(),
+            echo: request.echo,
+            silence: request.silence,
+            canaries: request.canaries.clone(),
             checks,
             permutation_key: PermutationKey(key),
             manner: request.manner.clone(),

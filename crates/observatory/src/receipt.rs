@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use kenshin_casework::{BatchState, Receipt};
-use kenshin_observation::{Batch, SensorId, SurveyId};
+use kenshin_exchange::Origin;
+use kenshin_observation::{Batch, Observation, OrgId, SensorId, SurveyId};
 use kenshin_survey::plan::SurveyPlan;
 use kenshin_survey::space::Space;
 
@@ -11,29 +12,49 @@ use crate::Observatory;
 use crate::error::ActError;
 use crate::signed::VerifyingKey;
 
-/// A plan with its target space.
-struct Planned {
-    plan: SurveyPlan,
-    space: Space,
+/// What the batches of a survey are held against.
+enum Held {
+    /// A plan, with its target space.
+    Planned(Box<(SurveyPlan, Space)>),
+    /// Results of another scanner, which nobody planned here.
+    Imported,
+}
+
+/// Where batches come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shipper {
+    /// This machine's own sensor, through which files of other scanners come in too.
+    Own,
+    /// A sensor apart: it measures, and imports nothing.
+    Apart,
 }
 
 impl Observatory {
     /// Takes batches that a sensor signed, in the order of its chain. When this returns, the lake has
     /// the one outcome of every slice of them, and knows each batch at most once.
-    pub async fn receive(&self, key: VerifyingKey, batches: Vec<Batch>) -> Result<(), ActError> {
+    pub async fn receive(
+        &self,
+        key: VerifyingKey,
+        shipper: Shipper,
+        batches: Vec<Batch>,
+    ) -> Result<(), ActError> {
         let (casework, org) = (self.casework(), self.org());
         let Some(sensor) = batches.first().map(|batch| batch.header.sensor_id) else { return Ok(()) };
-        let mut plans: HashMap<SurveyId, Planned> = HashMap::new();
+        let mut plans: HashMap<SurveyId, Held> = HashMap::new();
         for batch in &batches {
             let survey_id = batch.header.survey_id;
             if let std::collections::hash_map::Entry::Vacant(vacant) = plans.entry(survey_id) {
+                if shipper == Shipper::Own && batch.observations.first().and_then(Origin::of).is_some() {
+                    vacant.insert(Held::Imported);
+                    continue;
+                }
                 let (_, plan) = self.stored_plan(survey_id).await?;
                 let space = plan.space().map_err(|e| ActError::outside("the plan has no target space", e))?;
-                vacant.insert(Planned { plan, space });
+                vacant.insert(Held::Planned(Box::new((plan, space))));
             }
         }
         let checking = tokio::task::spawn_blocking(move || {
-            batches.iter().try_for_each(|batch| check(batch, sensor, &key, &plans)).map(|()| batches)
+            batches.iter().try_for_each(|batch| check(batch, sensor, org, &key, &plans)).map(|()| batches)
         });
         let batches =
             checking.await.map_err(|error| ActError::outside("failed to check batches", error))??;
@@ -72,8 +93,9 @@ fn receipt(batch: &Batch) -> Result<Receipt, ActError> {
 fn check(
     batch: &Batch,
     sensor: SensorId,
+    org: OrgId,
     key: &VerifyingKey,
-    plans: &HashMap<SurveyId, Planned>,
+    plans: &HashMap<SurveyId, Held>,
 ) -> Result<(), ActError> {
     let header = &batch.header;
     let refused = |why: String| {
@@ -83,7 +105,23 @@ fn check(
         return Err(refused(format!("it came among those of sensor {sensor}")));
     }
     batch.verify(key.inner()).map_err(|error| refused(error.to_string()))?;
-    let Planned { plan, space } = &plans[&header.survey_id];
+    let (plan, space) = match &plans[&header.survey_id] {
+        Held::Planned(planned) => &**planned,
+        Held::Imported => {
+            let of_file = |row: &Observation| {
+                Origin::of(row).is_some_and(|origin| {
+                    let ids = (origin.survey_id(org), origin.sensor_id(org), org);
+                    origin.sha256() == header.mandate_digest
+                        && ids == (row.survey_id, row.sensor_id, row.org_id)
+                        && row.survey_id == header.survey_id
+                })
+            };
+            return match batch.observations.iter().all(of_file) && batch.coverage.is_empty() {
+                true => Ok(()),
+                false => Err(refused("its rows are not those of one imported file".to_owned())),
+            };
+        }
+    };
     if header.mandate_digest != plan.mandate_digest {
         return Err(refused("it was measured under another mandate than its survey".to_owned()));
     }

@@ -22,7 +22,9 @@ use kenshin_survey::credential::Dictionary;
 use kenshin_survey::logbook::LogError;
 use kenshin_survey::plan::SurveyPlan;
 use kenshin_survey::progress::Progress;
-use kenshin_survey::run::{Refresh, Run, RunError, RunSummary, Settings as RunSettings, SharedGate, run};
+use kenshin_survey::raw::sweep::Sockets;
+use kenshin_survey::run::front::miss::MissTerms;
+use kenshin_survey::run::{Refresh, Run, RunError, RunSummary, Settings as RunSettings, SharedGate};
 use kenshin_survey::spool::{Spool, SpoolError};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -92,6 +94,8 @@ pub struct Worker {
     manner: Manner,
     /// One gate a mandate, however many surveys run under it: rates are counted there.
     gates: HashMap<String, SharedGate>,
+    /// To sweep with, when the mandate names their addresses; else it connects.
+    sockets: Option<Sockets>,
 }
 
 /// What differs between the two hubs.
@@ -118,7 +122,7 @@ impl Worker {
             goes_on: false,
             dictionary: None,
         };
-        Ok(Self { home, edge, spool, hub, manner, gates: HashMap::new() })
+        Ok(Self { home, edge, spool, hub, manner, gates: HashMap::new(), sockets: None })
     }
 
     /// A sensor apart from the hub that its settings name.
@@ -144,12 +148,30 @@ impl Worker {
             hub: Arc::new(hub),
             manner,
             gates: HashMap::new(),
+            sockets: None,
         })
     }
 
-    /// The home that it works for.
-    pub(crate) fn observatory(&self) -> &Observatory {
-        &self.observatory
+    /// Sweeps over raw packets from now on, wherever a mandate names the addresses of these sockets.
+    #[must_use]
+    pub fn with_sockets(self, sockets: Option<Sockets>) -> Self {
+        Self { sockets, ..self }
+    }
+
+    /// Runs a survey on whatever this sensor may send with.
+    async fn sweep(&self, run: Run) -> Result<RunSummary, RunError> {
+        if let Some(sockets) = &self.sockets {
+            let sources =
+                run.gate.lock().unwrap_or_else(PoisonError::into_inner).sensor().source_addresses.clone();
+            if sockets.send_from(&sources) {
+                return kenshin_survey::raw::sweep::run(run, sockets).await;
+            }
+            tracing::warn!(
+                ?sources,
+                "the raw sockets are of other addresses than the mandate names; connecting"
+            );
+        }
+        kenshin_survey::run::run(run).await
     }
 
     /// The spool, for those who look at it.
@@ -229,8 +251,9 @@ impl Worker {
             patience: self.manner.patience,
             clock_error_us: None,
             dictionary: self.dictionary(&lease.plan)?,
+            miss: MissTerms::of(&lease.plan),
         };
-        let mut engine = std::pin::pin!(run(Run {
+        let mut engine = std::pin::pin!(self.sweep(Run {
             plan: lease.plan.clone(),
             gate,
             spool: self.spool.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kenshin_mandate::{AddressSet, Mandate, Narrowing, NotEnumerable, VerifiedMandate};
-use kenshin_observation::{Check, OrgId, Prefix, SensorId, SurveyId, TimeUs, Tlp};
+use kenshin_observation::{Check, Endpoint, OrgId, Prefix, SensorId, SurveyId, TimeUs, Tlp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -25,6 +25,9 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: u32 = 2;
 
 /// Most targets of a slice: it is held in memory and sealed as one batch.
 pub const SLICE_TARGETS_MAX: u64 = 1 << 22;
+
+/// Most canaries of a survey.
+pub const CANARIES_MAX: usize = 256;
 
 /// Most targets of a survey: at ten million a second, 29,000 years.
 pub const TARGETS_MAX: u64 = i64::MAX as u64;
@@ -61,6 +64,10 @@ pub struct SurveyPlan {
     /// What becomes of targets that say nothing.
     #[serde(default, skip_serializing_if = "Silence::is_rows")]
     pub silence: Silence,
+    /// Hosts inside the mandate that the operator knows to be up: asked again and again, they tell what
+    /// the network loses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Endpoint>,
     /// Checks that will be made; `sweep` is always one.
     pub checks: BTreeSet<Check>,
     /// Selects the order.
@@ -173,6 +180,8 @@ pub struct PlanRequest {
     pub echo: bool,
     /// What becomes of targets that say nothing.
     pub silence: Silence,
+    /// Hosts that are known to be up.
+    pub canaries: Vec<Endpoint>,
     /// Checks; `None` for all the mandate grants that can be made over TCP.
     pub checks: Option<BTreeSet<Check>>,
     /// Selects the order; drawn at the edge.
@@ -375,6 +384,7 @@ impl SurveyPlan {
             udp_ports: BTreeSet::from_iter(request.udp_ports).into_iter().collect(),
             echo: request.echo,
             silence: request.silence,
+            canaries: request.canaries,
             checks,
             permutation_key: request.permutation_key,
             manner: request.manner,
@@ -423,6 +433,13 @@ impl SurveyPlan {
             if !mandate.grants(*check) {
                 return Err(PlanError::Check { mandate: name(), check: *check });
             }
+        }
+        if let Some(canary) = self.canaries.iter().find(|canary| !mandate.scope.contains(canary.addr)) {
+            return Err(PlanError::OutsideScope { mandate: name(), count: 1, first: canary.addr });
+        }
+        if self.canaries.len() > CANARIES_MAX {
+            let (what, value) = ("canaries", self.canaries.len() as u64);
+            return Err(PlanError::Limit { what, value, min: 0, max: CANARIES_MAX as u64 });
         }
         if !self.checks.contains(&Check::Sweep) {
             return Err(PlanError::NoSweep);
@@ -499,8 +516,8 @@ fn share(mandate: &Mandate, sensor: Option<SensorId>) -> Result<u8, PlanError> {
         // Shares never sum above the whole.
         return Ok(mandate.sensors.iter().map(|sensor| sensor.share_percent).sum());
     };
-    mandate.sensor(id).map(|sensor| sensor.share_percent).ok_or_else(|| PlanError::Sensor {
-        mandate: mandate.id.clone(),
-        sensor: id.to_string(),
-    })
+    mandate
+        .sensor(id)
+        .map(|sensor| sensor.share_percent)
+        .ok_or_else(|| PlanError::Sensor { mandate: mandate.id.clone(), sensor: id.to_string() })
 }

@@ -66,7 +66,7 @@ pub(crate) async fn import(
     let worker = Worker::open(observatory)?;
     let mut imported = Vec::new();
     for path in &command.file {
-        let file = worker.import(&request, path).await?;
+        let file = worker.import(observatory, &request, path).await?;
         for problem in file.problems.iter().take(PROBLEMS_SHOWN) {
             eprintln!("not used: {problem}");
         }

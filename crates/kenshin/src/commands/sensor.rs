@@ -30,7 +30,8 @@ async fn at_work(context: &Context<'_>, options: &SensorRun) -> anyhow::Result<E
     let worker = match &settings.hub {
         Some(_) => Worker::apart(&context.home, &settings, &context.edge)?,
         None => Worker::open(&context.open().await?)?,
-    };
+    }
+    .with_sockets(context.sockets.clone());
     let stop = stop_token();
     let courtesy = Courtesy::of(&worker, &settings.organisation);
     let page = courtesy_page(context, settings.courtesy_listen, courtesy, &stop).await?;

@@ -1,11 +1,12 @@
 //! `survey`: plan, run, resume, stop, list, show; export and import in `exchange`.
 
 use kenshin_casework::{PageRequest, Survey as Stored, SurveyKind};
-use kenshin_observation::SurveyId;
+use kenshin_observation::{Endpoint, SurveyId};
 use kenshin_observatory::{ActError, Observatory, Planned, SurveyEnd, SurveyRequest, TargetList, Worker};
-use kenshin_survey::plan::Manner;
+use kenshin_survey::plan::{Manner, Silence};
 use kenshin_survey::progress::Progress;
 use kenshin_survey::run::Ending;
+use kenshin_survey::run::front::miss::MissEstimate;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -39,7 +40,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
             }
             execute(context, &observatory, survey.survey_id, Some(options.shards)).await
         }
-        Survey::Resume { id } => execute(context, &observatory, *id, None).await,
+        Survey::Resume { id, .. } => execute(context, &observatory, *id, None).await,
         Survey::Stop { id } => {
             observatory.stop_survey(*id).await?;
             context.say(&format!("survey {id} stops within a second; `kenshin survey resume {id}` goes on"));
@@ -54,9 +55,14 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
 
 /// A request as the arguments, and the file that they name, state it.
 pub(crate) fn request(spec: &SurveySpec) -> Result<SurveyRequest, ActError> {
-    let near = spec.near;
-    let mut manner = if near { Manner::LOCAL } else { Manner::INTERNET };
-    manner.connections_max = spec.concurrency;
+    let mut manner = match (spec.near, spec.scale) {
+        (true, _) => Manner::LOCAL,
+        (false, true) => Manner::SCALE,
+        (false, false) => Manner::INTERNET,
+    };
+    if !spec.scale {
+        manner.connections_max = spec.concurrency;
+    }
     if let Some(attempts) = spec.credential_attempts {
         manner.credential_attempts_max = attempts;
     }
@@ -76,6 +82,10 @@ pub(crate) fn request(spec: &SurveySpec) -> Result<SurveyRequest, ActError> {
         checks: spec.check.clone(),
         manner,
         seed: spec.seed,
+        udp_ports: spec.udp_port.clone(),
+        echo: spec.echo,
+        silence: if spec.scale { Silence::Coverage } else { Silence::Rows },
+        canaries: spec.canary.iter().map(|canary| Endpoint::tcp(canary.ip(), canary.port())).collect(),
     })
 }
 
@@ -106,7 +116,7 @@ pub(crate) async fn execute(
     id: SurveyId,
     shards: Option<u32>,
 ) -> anyhow::Result<Exit> {
-    let mut worker = Worker::open(observatory)?;
+    let mut worker = Worker::open(observatory)?.with_sockets(context.sockets.clone());
     let survey = observatory.casework().survey(observatory.org(), id).await?;
     if survey.assessed_at.is_some() {
         context.say(&format!("survey {id} is finished and assessed already"));
@@ -192,6 +202,9 @@ fn finish(context: &Context<'_>, end: &SurveyEnd) -> anyhow::Result<Exit> {
             thousands(progress.sent),
             thousands(progress.answered)
         );
+        if let Some(miss) = progress.miss.filter(|miss| miss.asked > 0) {
+            text.push_str(&format!("missed        {}\n", missed(&miss)));
+        }
         if let Some(assessment) = &end.assessment {
             text.push_str(&format!(
                 "findings      {}\ncases opened  {}\ncases judged  {}\nremedied      {}\nexposure over {}\nrelapsed      {}\n",
@@ -216,6 +229,22 @@ fn finish(context: &Context<'_>, end: &SurveyEnd) -> anyhow::Result<Exit> {
             Exit::No
         }
     })
+}
+
+/// The share of answering targets that a sweep missed, as it is told beside every count.
+pub(crate) fn missed(miss: &MissEstimate) -> String {
+    let canaries = match miss.canary_asked {
+        0 => String::new(),
+        asked => format!("; canaries silent {} of {asked}", miss.canary_missed),
+    };
+    format!(
+        "{:.2} % of those who answer (95 %: {:.2} to {:.2} %; {} of {} asked again were silent){canaries}",
+        miss.rate * 100.0,
+        miss.low * 100.0,
+        miss.high * 100.0,
+        miss.missed,
+        miss.asked
+    )
 }
 
 pub(crate) fn print_plan(context: &Context<'_>, planned: &Planned) -> anyhow::Result<()> {
@@ -312,5 +341,10 @@ async fn show(context: &Context<'_>, observatory: &Observatory, id: SurveyId) ->
         time(survey.notified_at),
         super::report::totals_text(&survey.totals),
     ))?;
+    // A progress of another version of this software may lack the figure.
+    let miss = serde_json::from_value::<Progress>(survey.progress.clone()).ok().and_then(|p| p.miss);
+    if let Some(miss) = miss.filter(|miss| miss.asked > 0) {
+        print_text(&format!("missed      {}\n", missed(&miss)))?;
+    }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::{Held, Hub, Lease, LeaveAlone, Papers, Pulse, ShardEnd};
 use crate::Observatory;
 use crate::error::ActError;
+use crate::receipt::Shipper;
 use crate::signed::VerifyingKey;
 
 /// The acts of an observatory, for the sensor of its own machine.
@@ -83,7 +84,7 @@ impl Hub for Here {
                 Ok::<_, ActError>(())
             })
             .await?;
-        observatory.receive(self.key, batches).await
+        observatory.receive(self.key, Shipper::Own, batches).await
     }
 
     async fn papers(&self, _mandate_id: &str) -> Result<Option<Papers>, ActError> {

@@ -18,6 +18,7 @@ fn request() -> PlanRequest {
         udp_ports: vec![],
         echo: false,
         silence: Silence::Rows,
+        canaries: vec![],
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: Manner::LOCAL,

@@ -243,6 +243,7 @@ pub(crate) fn parts(
         udp_ports: vec![],
         echo: false,
         silence: terms.silence,
+        canaries: vec![],
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: terms.manner.clone(),

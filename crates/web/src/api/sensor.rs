@@ -7,6 +7,7 @@ use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
 use kenshin_casework::NewSensor;
 use kenshin_observation::JobId;
+use kenshin_observatory::Shipper;
 use kenshin_observatory::hub::{
     Enrolled, Enrolment, Held, Lease, LeaveAlone, Papers, Pulse, ShardEnd, unpack,
 };
@@ -139,7 +140,7 @@ pub(crate) async fn batches(
     if batches.iter().any(|batch| batch.header.sensor_id != sensor.sensor_id) {
         return Err(Problem::conflict("a sensor hands over its own batches only"));
     }
-    web.observatory().receive(key, batches).await?;
+    web.observatory().receive(key, Shipper::Apart, batches).await?;
     Ok(Json(()))
 }
 

@@ -139,7 +139,9 @@ impl World {
                 .enumerate()
         {
             let port = format!("port{number}");
-            bridge.run(&["ip", "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &space.0]);
+            bridge.run(&[
+                "ip", "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &space.0,
+            ]);
             bridge.run(&["ip", "link", "set", &port, "master", "br0", "up"]);
             space.run(&["ip", "link", "set", "lo", "up"]);
             space.run(&["ip", "address", "add", &format!("{host}/24"), "dev", "eth0"]);
@@ -190,7 +192,14 @@ impl World {
             .command(env!("CARGO_BIN_EXE_kenshin"))
             .arg("--home")
             .arg(&home)
-            .args(["serve", "--no-jobs", "--listen", "198.18.0.1:8480", "--sensors-listen", "198.18.0.1:8481"])
+            .args([
+                "serve",
+                "--no-jobs",
+                "--listen",
+                "198.18.0.1:8480",
+                "--sensors-listen",
+                "198.18.0.1:8481",
+            ])
             .stdout(Stdio::null())
             .stderr(log(&self.home("hub.log")))
             .spawn()
@@ -214,7 +223,15 @@ impl World {
                 .command(env!("CARGO_BIN_EXE_kenshin"))
                 .arg("--home")
                 .arg(&home)
-                .args(["--format", "json", "sensor", "enrol", "--hub", "https://198.18.0.1:8481", "--fingerprint"])
+                .args([
+                    "--format",
+                    "json",
+                    "sensor",
+                    "enrol",
+                    "--hub",
+                    "https://198.18.0.1:8481",
+                    "--fingerprint",
+                ])
                 .arg(token["fingerprint"].as_str().unwrap())
                 .env("KENSHIN_TOKEN", token["token"].as_str().unwrap())
                 .output()
@@ -258,7 +275,9 @@ impl World {
                     id: row["sensor_id"].as_str().unwrap().parse().unwrap(),
                     name: name.to_owned(),
                     public_key: ed25519_dalek::VerifyingKey::from_bytes(&key).unwrap(),
-                    source_addresses: vec![if name == "s1" { "198.18.0.11" } else { "198.18.0.12" }.parse().unwrap()],
+                    source_addresses: vec![
+                        if name == "s1" { "198.18.0.11" } else { "198.18.0.12" }.parse().unwrap(),
+                    ],
                     share_percent: 50,
                 }
             })
@@ -337,7 +356,11 @@ impl World {
         let mut shown = Value::Null;
         self.until("the survey to be finished and assessed", || {
             shown = self.show(survey);
-            assert!(!["stopped", "failed"].contains(&shown["state"].as_str().unwrap()), "{shown:#}\n{}", self.logs());
+            assert!(
+                !["stopped", "failed"].contains(&shown["state"].as_str().unwrap()),
+                "{shown:#}\n{}",
+                self.logs()
+            );
             (shown["state"] == "finished" && !shown["assessed_at"].is_null()).then_some(())
         });
         shown

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pace::Signs;
 use crate::permutation::PermutationKey;
+use crate::plan::SurveyPlan;
 use crate::sweep::Reply;
 
 /// Trials going on at most; further ones are not drawn.
@@ -40,6 +41,18 @@ pub struct MissTerms {
 }
 
 impl MissTerms {
+    /// What a survey measures: a tenth of those who answer, at most 10,000 of them, and the plan's
+    /// canaries every second.
+    pub fn of(plan: &SurveyPlan) -> Self {
+        Self {
+            sample_ppm: 100_000,
+            sample_max: 10_000,
+            canaries: plan.canaries.clone(),
+            canary_every_ms: 1_000,
+            key: plan.permutation_key,
+        }
+    }
+
     /// Nothing is measured.
     pub const fn none() -> Self {
         let key = PermutationKey([0; 16]);
