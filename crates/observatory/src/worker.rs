@@ -76,6 +76,14 @@ enum Halt {
     Ending,
 }
 
+/// What a future comes to; never, when there is none.
+async fn going_on<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Says that a run is over, however it ended, to what still reads lists for it.
 struct Over(Arc<AtomicBool>);
 
@@ -262,20 +270,24 @@ impl Worker {
             progress: report,
             stop: stopped,
         }));
-        let mut keeping = std::pin::pin!(self.keep(lease, asked, papers, &reported, progress));
-        let mut shipping = std::pin::pin!(self.keep_shipping());
+        // Both are dropped where they are not polled any more: a transaction that one of them began must
+        // not be waited for by whoever writes next.
+        let mut keeping = Some(Box::pin(self.keep(lease, asked, papers, &reported, progress)));
+        let mut shipping = Some(Box::pin(self.keep_shipping()));
         let mut stop = stop.clone();
         let mut halted: Option<Result<Halt, ActError>> = None;
         let ran = loop {
             let halt = tokio::select! {
                 ran = &mut engine => break ran,
-                halt = &mut keeping, if halted.is_none() => halt,
-                error = &mut shipping, if halted.is_none() => Err(error),
+                halt = going_on(&mut keeping) => halt,
+                error = going_on(&mut shipping) => Err(error),
                 () = said(&mut stop), if halted.is_none() => Ok(Halt::Ending),
             };
+            (keeping, shipping) = (None, None);
             halted = Some(halt);
             stop_here.send_replace(true);
         };
+        drop((keeping, shipping));
         drop(over);
         let summary = ran.map_err(|error| run_error(survey_id, error))?;
         let halt = halted.transpose()?;
