@@ -13,8 +13,8 @@ use super::web::{self, Answer};
 use super::{Connect, ProbeResult, ProbeSettings, anonymous, greeting, industrial, page, remote, stores};
 use crate::tls::{Established, Offer, establish};
 
-/// After so many questions in a row that were met by silence, each class of exchange that has not been
-/// tried yet asks once more at most: protocols answer or hang up, and what does neither is a sink.
+/// After so many questions that were met by nothing but silence, each class of exchange that has not
+/// been tried yet asks once at most: protocols answer or hang up, and what does neither is a sink.
 const SILENCES_MAX: u32 = 3;
 
 pub(super) struct Asking<'a, 'b, C> {
@@ -27,10 +27,12 @@ pub(super) struct Asking<'a, 'b, C> {
     fallback: Option<ProbeResult>,
     /// Why the last question got nothing; `silent` also before the first.
     silence: &'static str,
-    /// Questions in a row met by silence.
+    /// Questions met by silence.
     silences: u32,
     /// It hung up on a question without a word.
     hung_up: bool,
+    /// It did anything but keep silent.
+    reacts: bool,
     /// Checks of their own, in which questions of other classes are put.
     asides: Vec<Aside<'b, C>>,
 }
@@ -58,6 +60,7 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             silence: "silent",
             silences: 0,
             hung_up: false,
+            reacts: false,
             asides: Vec::new(),
         }
     }
@@ -120,9 +123,10 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             self.lines.settings = self.hurried;
             self.silences += 1;
         } else {
-            self.silences = 0;
+            self.reacts = true;
         }
-        if self.silences == SILENCES_MAX {
+        // Services that wait for the end of a line are silent to much, and yet no sinks.
+        if self.silences == SILENCES_MAX && !self.reacts {
             let mut tried: Vec<Check> = self.asides.iter().map(|aside| aside.check).collect();
             tried.push(Check::Handshake);
             questions.retain(|left| {
@@ -301,11 +305,10 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
                 None
             }
             Recognised::Http if questions.contains(&Question::Http) => {
-                self.fallback = Some(result);
-                if let Some(&next) = questions.first() {
-                    promote(Question::Http, next, questions);
-                }
-                None
+                self.next(Question::Http, result, questions)
+            }
+            Recognised::Rdp if questions.contains(&Question::Rdp) => {
+                self.next(Question::Rdp, result, questions)
             }
             Recognised::Redis => {
                 // Its error names it, and may say that it wants a password.
@@ -344,6 +347,21 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             }
             _ => Some(result),
         }
+    }
+
+    /// What was said names a protocol that is asked next; `result` is what there is when that fails.
+    fn next(
+        &mut self,
+        question: Question,
+        result: ProbeResult,
+        questions: &mut [Question],
+    ) -> Option<ProbeResult> {
+        self.silence = "protocol";
+        self.fallback = Some(result);
+        if let Some(&first) = questions.first() {
+            promote(question, first, questions);
+        }
+        None
     }
 
     /// An error of a service named it: it is asked properly when that is granted.
