@@ -84,7 +84,8 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
         let mut open = Some(first);
         while !questions.is_empty() {
             let question = questions.remove(0);
-            let answered = if question.check() == Check::Handshake {
+            let shakes = question.check() == Check::Handshake;
+            let answered = if shakes {
                 let session = match open.take() {
                     Some(session) => session,
                     None => match self.lines.open().await {
@@ -108,7 +109,9 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
                 self.put_aside(question, &mut questions).await
             };
             if let Some(result) = answered {
-                self.lines.settings.orders.learn(self.lines.endpoint.port, question, &result);
+                if shakes {
+                    self.lines.settings.orders.learn(self.lines.endpoint.port, question, &result);
+                }
                 return result;
             }
             self.judge_silence(question, &mut questions);
@@ -208,12 +211,17 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
         };
         match &result.protocol {
             Some(name) => {
-                let mut handshake = known(self.check, name);
+                // The handshake has its name; a banner is what came without asking, and that was nothing.
+                let mut first = match self.check {
+                    Check::Banner => ProbeResult::new(self.check, Outcome::Limited, Some("silent")),
+                    _ => known(self.check, name),
+                };
                 if let Some(fallback) = self.fallback.take() {
-                    handshake.blobs = fallback.blobs;
+                    first.blobs = fallback.blobs;
                 }
+                self.lines.settings.orders.learn(self.lines.endpoint.port, question, &result);
                 aside.result = Some(result);
-                Some(handshake)
+                Some(first)
             }
             None => {
                 self.silence = match result.reason.as_deref() {
