@@ -7,7 +7,8 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 
 # What the tests drive: real daemons, network namespaces, a database server, a browser.
 PACKAGES := iproute2 nftables openssh-server openssh-client dropbear-bin inetutils-telnetd vsftpd lighttpd \
-	nginx-light mosquitto gnupg postgresql python3-aiosmtpd chromium fonts-noto-cjk nmap libxml2-utils
+	nginx-light mosquitto memcached redis-server samba tigervnc-standalone-server xrdp gnupg postgresql \
+	python3-aiosmtpd chromium fonts-noto-cjk nmap libxml2-utils
 
 .PHONY: help demo build test lint deps fuzz release clean
 

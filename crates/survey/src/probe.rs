@@ -1,10 +1,10 @@
 //! Probes: bounded conversations that recognise a protocol by how it behaves, never by its port.
 //!
-//! [`probe`] listens for what the service says by itself; when it is silent it asks as HTTP, then
-//! inside TLS, then as RTSP, each on a connection of its own that [`Connect`] must permit. The
-//! port only chooses what is tried first. Anonymous logins (FTP, MQTT) happen only when
-//! [`Check::AnonymousLogin`] is granted, and a [`ProbeSettings::listen_only`] port never gets a
-//! byte.
+//! [`probe`] listens for what the service says by itself; when it is silent it asks, as HTTP, inside TLS,
+//! as RTSP, RDP and so on, each on a connection of its own that [`Connect`] must permit. The port and what
+//! other hosts of the run answered ([`Orders`]) only choose what is tried first. Logins without a secret
+//! and commands to data stores happen only when [`Check::AnonymousLogin`] is granted, controllers are asked
+//! only when [`Check::IcsIdentity`] is, and a [`ProbeSettings::listen_only`] port never gets a byte.
 //!
 //! Whatever the host does (speak forever, say one byte a minute, say nothing, send garbage) costs
 //! at most [`Limits`]. Dropping the future aborts the open connection with a reset at once.
@@ -39,8 +39,8 @@ pub use limits::Limits;
 pub use order::Orders;
 
 /// Version of the probing method, for [`Observation::method_version`]; raised when the meaning
-/// of a record changes.
-pub const METHOD_VERSION: i32 = 1;
+/// of a record changes. Since 2 an HTTP record is of the page that `/` redirects to at the same endpoint.
+pub const METHOD_VERSION: i32 = 2;
 
 /// Opens connections for a probe. The engine implements it: every call asks the mandate's gate
 /// for a permit of its own and keeps the rates, so a probe asks as rarely as it can. At most one
@@ -168,9 +168,10 @@ impl ProbeResult {
 ///
 /// - `handshake` when granted and the port is not listen-only; otherwise `banner` when that is
 ///   granted (nothing is sent); otherwise nothing;
-/// - `anonymous-login` when granted, the port is not listen-only, and the service is FTP or was
-///   asked whether it is MQTT. MQTT cannot be told without such a login: a service that kept
-///   silent is asked when the check is granted, and the row is `limited` when it is none.
+/// - `anonymous-login` when granted with `handshake`, the port is not listen-only, and the service is FTP
+///   or waited to be asked: MQTT, Redis, MongoDB, ADB and memcached cannot be told without such a question.
+///   The row is `limited` when it is none of them;
+/// - `ics-identity` when granted, the port is not listen-only, and the service waited to be asked.
 ///
 /// `first` is a connection that the sweep already made; it is used before any new one is asked
 /// for.

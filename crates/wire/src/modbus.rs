@@ -21,7 +21,7 @@ const UNIT_BYTES_MAX: usize = 254;
 const OBJECTS_MAX: u8 = 32;
 
 /// The question to a unit: 0 for a server that is no gateway.
-pub fn read_identification(unit: u8) -> [u8; 11] {
+pub const fn read_identification(unit: u8) -> [u8; 11] {
     [TRANSACTION[0], TRANSACTION[1], 0, 0, 0, 5, unit, FUNCTION, MEI, 1, 0]
 }
 

@@ -26,6 +26,8 @@ pub enum Recognised {
     Mqtt,
     /// `RFB` and a version.
     Vnc,
+    /// ISO transport that hangs up as the conferencing protocol under RDP does (T.125).
+    Rdp,
     /// An error that only a Redis or one of its descendants words so.
     Redis,
     /// An error that only a memcached words so.
@@ -42,6 +44,8 @@ pub fn recognise(bytes: &[u8]) -> Recognised {
         _ if bytes.starts_with(b"SSH-") || find(bytes, b"\nSSH-") => Recognised::Ssh,
         _ if tls::recognise(bytes).is_some() => Recognised::Tls,
         _ if matches!(vnc::version(bytes), Answer::Whole(_)) => Recognised::Vnc,
+        // Data, and in it a DisconnectProviderUltimatum, whatever its reason.
+        [3, 0, 0, 9, 2, 0xf0, 0x80, 0x20 | 0x21, ..] => Recognised::Rdp,
         [b'-', ..] if refused_by_redis(bytes) => Recognised::Redis,
         // One error a line: what was said had several.
         _ if bytes.starts_with(b"CLIENT_ERROR ") || bytes.starts_with(b"ERROR\r\nERROR\r\n") => {
@@ -63,7 +67,8 @@ pub fn recognise(bytes: &[u8]) -> Recognised {
 /// What a Redis says to somebody who comes with another protocol, or without a password.
 fn refused_by_redis(bytes: &[u8]) -> bool {
     bytes.starts_with(b"-ERR wrong number of arguments for 'get' command")
-        || bytes.starts_with(b"-ERR unknown command `GET`")
+        || bytes.starts_with(b"-ERR unknown command '")
+        || bytes.starts_with(b"-ERR unknown command `")
         || matches!(redis::ping(bytes), Answer::Whole(_))
 }
 

@@ -75,7 +75,9 @@ pub(super) struct OpenPage<'a> {
 
 pub(super) fn open_page<'a>(http: &'a Http, identity: &Identity) -> Option<OpenPage<'a>> {
     let html = http.content_type.as_deref().is_none_or(|kind| kind.to_lowercase().contains("html"));
-    let greets = http.status == 200 && http.www_authenticate.is_none() && http.location.is_none();
+    // The record of a page that `/` redirected to is of that page, and that is often a login.
+    let stays = http.location.is_none() && http.redirected_to.is_none();
+    let greets = http.status == 200 && http.www_authenticate.is_none() && stays;
     if !greets || !html || http.password_form || http.body_bytes == 0 {
         return None;
     }
@@ -162,6 +164,7 @@ mod tests {
             Http { www_authenticate: Some("Basic realm=\"x\"".into()), ..page("Settings") },
             Http { status: 401, ..page("Settings") },
             Http { status: 302, location: Some("/login".into()), ..page("Settings") },
+            Http { redirected_to: Some("/login".into()), ..page("Settings") },
             Http { body_bytes: 0, ..page("Settings") },
             Http { content_type: Some("application/json".into()), ..page("Settings") },
         ] {

@@ -13,8 +13,8 @@ use super::web::{self, Answer};
 use super::{Connect, ProbeResult, ProbeSettings, anonymous, greeting, industrial, page, remote, stores};
 use crate::tls::{Established, Offer, establish};
 
-/// After so many questions in a row that were met by silence, each class of exchange that has not been
-/// tried yet asks once more at most: protocols answer or hang up, and what does neither is a sink.
+/// After so many questions that were met by nothing but silence, each class of exchange that has not
+/// been tried yet asks once at most: protocols answer or hang up, and what does neither is a sink.
 const SILENCES_MAX: u32 = 3;
 
 pub(super) struct Asking<'a, 'b, C> {
@@ -27,10 +27,12 @@ pub(super) struct Asking<'a, 'b, C> {
     fallback: Option<ProbeResult>,
     /// Why the last question got nothing; `silent` also before the first.
     silence: &'static str,
-    /// Questions in a row met by silence.
+    /// Questions met by silence.
     silences: u32,
     /// It hung up on a question without a word.
     hung_up: bool,
+    /// It did anything but keep silent.
+    reacts: bool,
     /// Checks of their own, in which questions of other classes are put.
     asides: Vec<Aside<'b, C>>,
 }
@@ -58,6 +60,7 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             silence: "silent",
             silences: 0,
             hung_up: false,
+            reacts: false,
             asides: Vec::new(),
         }
     }
@@ -81,7 +84,8 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
         let mut open = Some(first);
         while !questions.is_empty() {
             let question = questions.remove(0);
-            let answered = if question.check() == Check::Handshake {
+            let shakes = question.check() == Check::Handshake;
+            let answered = if shakes {
                 let session = match open.take() {
                     Some(session) => session,
                     None => match self.lines.open().await {
@@ -105,7 +109,9 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
                 self.put_aside(question, &mut questions).await
             };
             if let Some(result) = answered {
-                self.lines.settings.orders.learn(self.lines.endpoint.port, question, &result);
+                if shakes {
+                    self.lines.settings.orders.learn(self.lines.endpoint.port, question, &result);
+                }
                 return result;
             }
             self.judge_silence(question, &mut questions);
@@ -120,9 +126,10 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             self.lines.settings = self.hurried;
             self.silences += 1;
         } else {
-            self.silences = 0;
+            self.reacts = true;
         }
-        if self.silences == SILENCES_MAX {
+        // Services that wait for the end of a line are silent to much, and yet no sinks.
+        if self.silences == SILENCES_MAX && !self.reacts {
             let mut tried: Vec<Check> = self.asides.iter().map(|aside| aside.check).collect();
             tried.push(Check::Handshake);
             questions.retain(|left| {
@@ -204,12 +211,17 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
         };
         match &result.protocol {
             Some(name) => {
-                let mut handshake = known(self.check, name);
+                // The handshake has its name; a banner is what came without asking, and that was nothing.
+                let mut first = match self.check {
+                    Check::Banner => ProbeResult::new(self.check, Outcome::Limited, Some("silent")),
+                    _ => known(self.check, name),
+                };
                 if let Some(fallback) = self.fallback.take() {
-                    handshake.blobs = fallback.blobs;
+                    first.blobs = fallback.blobs;
                 }
+                self.lines.settings.orders.learn(self.lines.endpoint.port, question, &result);
                 aside.result = Some(result);
-                Some(handshake)
+                Some(first)
             }
             None => {
                 self.silence = match result.reason.as_deref() {
@@ -301,11 +313,10 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
                 None
             }
             Recognised::Http if questions.contains(&Question::Http) => {
-                self.fallback = Some(result);
-                if let Some(&next) = questions.first() {
-                    promote(Question::Http, next, questions);
-                }
-                None
+                self.next(Question::Http, result, questions)
+            }
+            Recognised::Rdp if questions.contains(&Question::Rdp) => {
+                self.next(Question::Rdp, result, questions)
             }
             Recognised::Redis => {
                 // Its error names it, and may say that it wants a password.
@@ -344,6 +355,21 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             }
             _ => Some(result),
         }
+    }
+
+    /// What was said names a protocol that is asked next; `result` is what there is when that fails.
+    fn next(
+        &mut self,
+        question: Question,
+        result: ProbeResult,
+        questions: &mut [Question],
+    ) -> Option<ProbeResult> {
+        self.silence = "protocol";
+        self.fallback = Some(result);
+        if let Some(&first) = questions.first() {
+            promote(question, first, questions);
+        }
+        None
     }
 
     /// An error of a service named it: it is asked properly when that is granted.

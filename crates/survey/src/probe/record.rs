@@ -105,6 +105,5 @@ pub(super) fn ssh(learned: Exchanged) -> protocol::Ssh {
         host_key_sha256: key.as_ref().map(|key| key.sha256.clone()),
         hassh_server: learned.hassh_server,
         host_key_bits: key.and_then(|key| key.bits).and_then(|bits| i32::try_from(bits).ok()),
-        ..protocol::Ssh::default()
     }
 }

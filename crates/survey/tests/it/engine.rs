@@ -28,6 +28,62 @@ fn town(base: std::net::Ipv4Addr, hosts: u32, ports: [u16; 3]) -> Town {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_that_accept_everywhere_are_labelled() {
+    let (base, prefix) = network();
+    let ports: Vec<u16> = (7101..=7116).collect();
+    let mut town = Town::default();
+    for &port in &ports {
+        town.listen(addr(base, 1), port, Manners::Hold);
+        town.listen(addr(base, 2), port, SSH);
+    }
+    for &port in &ports[..12] {
+        town.listen(addr(base, 3), port, Manners::Hold);
+    }
+    for &port in &ports[..9] {
+        town.listen(addr(base, 4), port, Manners::Hold);
+    }
+    let world = World::new(&Terms::new(&prefix, &ports));
+    world.finish().await;
+    let rows = rows(&world.plan, &world.batches());
+    for (host, open, labels) in [
+        (1, 16, &["every-port-open", "middlebox"][..]),
+        (2, 16, &["every-port-open"]),
+        (3, 12, &["middlebox"]),
+        (4, 9, &[]),
+    ] {
+        for (at, &port) in ports.iter().enumerate() {
+            for check in [Check::Sweep, Check::Handshake] {
+                let row = rows.get(&(Endpoint::tcp(addr(base, host), port), check));
+                let found = row.map_or(&[][..], |row| row.labels.as_slice());
+                let expected = if at < open { labels } else { &[] };
+                assert_eq!(found, expected, "host {host}, port {port}, {check}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn controllers_are_surveyed_when_the_mandate_grants_it() {
+    const QUESTION: [u8; 11] = kenshin_wire::modbus::read_identification(0);
+    let (base, prefix) = network();
+    let mut town = Town::default();
+    let answer = b"KE\0\0\0\x0d\0\x2b\x0e\x01\x01\0\0\x01\0\x03Acm";
+    town.listen(addr(base, 1), 4502, Manners::Answers(&QUESTION, answer));
+    for (checks, expected) in [
+        (vec![Check::Sweep, Check::Banner, Check::Handshake, Check::IcsIdentity], Some("Acm")),
+        (vec![Check::Sweep, Check::Banner, Check::Handshake], None),
+    ] {
+        let world = World::new(&Terms { checks, ..Terms::new(&prefix, &[4502]) });
+        world.finish().await;
+        let rows = rows(&world.plan, &world.batches());
+        let row = rows.get(&(Endpoint::tcp(addr(base, 1), 4502), Check::IcsIdentity));
+        let vendor =
+            row.and_then(|row| row.records.modbus.as_ref()).and_then(|modbus| modbus.vendor.as_deref());
+        assert_eq!(vendor, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_final_row_for_every_target_and_check() {
     let (base, prefix) = network();
     let mut town = town(base, 20, [2201, 2101, 8001]);

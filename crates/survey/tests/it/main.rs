@@ -1,6 +1,7 @@
 //! Integration tests of the survey room.
 
 mod crash;
+mod daemons;
 mod engine;
 mod exchanges;
 mod plan;

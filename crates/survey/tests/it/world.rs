@@ -157,7 +157,8 @@ pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMa
     (sensor.id, sensor.public_key) = (spool.sensor().id, spool.sensor().public_key());
     sensor.source_addresses = vec![terms.source];
     options.sensors = vec![sensor];
-    options.signers_required = 1 + u8::from(terms.checks.contains(&Check::CredentialCheck));
+    let two = [Check::CredentialCheck, Check::IcsIdentity];
+    options.signers_required = 1 + u8::from(two.iter().any(|check| terms.checks.contains(check)));
     let text = template(&options);
     let sign = |seed| SignerKey::from_seed(&[seed; 32], "test").sign(&text, MANDATE_NAMESPACE).unwrap();
     let checked = verify("test.toml", &text, &[&sign(1), &sign(2)], &roots(), now());
@@ -294,6 +295,8 @@ pub(crate) enum Manners {
     Banner(&'static str),
     /// Says nothing and holds the line.
     Hold,
+    /// Answers these bytes with those, and hangs up on any other.
+    Answers(&'static [u8], &'static [u8]),
     /// Asks for a password by HTTP Basic and accepts none; what was tried is noted.
     Basic,
     /// Takes nobody: its queue is full, so that SYNs are dropped.
@@ -382,16 +385,24 @@ impl Town {
                 let passwords = passwords.clone();
                 guests.spawn(async move {
                     if let Manners::Banner(text) = manners {
-                        say(&stream, text).await;
+                        say(&stream, text.as_bytes()).await;
                     }
                     // Until the other side ends it.
                     let mut bytes = [0; 2048];
                     while let Ok(read @ 1..) = hear(&stream, &mut bytes).await {
+                        if let Manners::Answers(question, answer) = manners {
+                            if bytes[..read] != *question {
+                                return;
+                            }
+                            say(&stream, answer).await;
+                        }
                         if manners == Manners::Basic {
                             let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-                            let tried = text.lines().find(|line| line.to_lowercase().starts_with("authorization:"));
+                            let tried =
+                                text.lines().find(|line| line.to_lowercase().starts_with("authorization:"));
                             passwords.lock().unwrap().extend(tried.map(|line| (at, line.to_owned())));
-                            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\
+                            let answer =
+                                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\
                                           Content-Length: 0\r\n\r\n";
                             say(&stream, answer).await;
                         }
@@ -415,9 +426,9 @@ impl Town {
 }
 
 /// Says something short: it fits the socket's buffer, or nobody hears it any more.
-async fn say(stream: &tokio::net::TcpStream, text: &str) {
+async fn say(stream: &tokio::net::TcpStream, bytes: &[u8]) {
     if stream.writable().await.is_ok() {
-        let _ = stream.try_write(text.as_bytes());
+        let _ = stream.try_write(bytes);
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use crate::referral::{Referral, referral};
+
 /// Longest path followed, in bytes.
 const PATH_BYTES_MAX: usize = 1024;
 
@@ -46,32 +48,21 @@ fn follow(reference: &str, base: &Base<'_>) -> Option<Target> {
     if reference.len() > PATH_BYTES_MAX || reference.contains(|c: char| c.is_control() || c == '\\') {
         return None;
     }
-    let (tls, rest) = match scheme(reference) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
-        Some(_) => return None,
-        None => (base.tls, reference),
+    let absolute = match reference.strip_prefix("//") {
+        Some(rest) => Some(format!("http{}://{rest}", if base.tls { "s" } else { "" })),
+        None => has_scheme(reference).then(|| reference.to_owned()),
     };
-    if let Some(after) = rest.strip_prefix("//") {
-        let end = after.find(['/', '?']).unwrap_or(after.len());
-        let (authority, path) = after.split_at(end);
-        let (addr, port) = address(authority)?;
-        if addr != base.addr.to_canonical() {
-            return None;
-        }
-        let port = port.unwrap_or(if tls { 443 } else { 80 });
-        return here(tls, port, path);
-    }
-    if rest.len() != reference.len() {
-        return None; // `http:page`: no authority at all
+    if let Some(url) = absolute {
+        let Referral { tls, port, path } = referral(&url, base.addr)?;
+        return here(tls, port, &path);
     }
     let base_path = base.path.split(['?', '#']).next().unwrap_or("/");
-    let path = match rest.chars().next() {
-        Some('/') => rest.to_owned(),
-        Some('?') => format!("{base_path}{rest}"),
+    let path = match reference.chars().next() {
+        Some('/') => reference.to_owned(),
+        Some('?') => format!("{base_path}{reference}"),
         Some(_) => {
             let folder = base_path.rfind('/').map_or("/", |slash| &base_path[..=slash]);
-            format!("{folder}{rest}")
+            format!("{folder}{reference}")
         }
         None => base_path.to_owned(),
     };
@@ -80,36 +71,14 @@ fn follow(reference: &str, base: &Base<'_>) -> Option<Target> {
 
 fn here(tls: bool, port: u16, path: &str) -> Option<Target> {
     let path = without_dots(path);
-    (port != 0 && path.len() <= PATH_BYTES_MAX).then_some(Target::Here { tls, port, path })
+    (path.len() <= PATH_BYTES_MAX).then_some(Target::Here { tls, port, path })
 }
 
-/// Scheme and what follows its colon.
-fn scheme(reference: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = reference.split_once(':')?;
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    valid.then_some((scheme, rest))
-}
-
-/// A literal address and a port; a user name before it is a disguise and not followed.
-fn address(authority: &str) -> Option<(IpAddr, Option<u16>)> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            (IpAddr::V6(host.parse().ok()?), port)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (IpAddr::V4(host.parse().ok()?), port)
-        }
-    };
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
-        Some("") => None,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
-        _ => return None,
-    };
-    Some((host.to_canonical(), port))
+fn has_scheme(reference: &str) -> bool {
+    reference.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    })
 }
 
 /// Removes `.` and `..` (RFC 3986 §5.2.4); the query stays as it is.

@@ -70,5 +70,16 @@ fn a_numbered_greeting_that_names_nothing_has_to_be_asked() {
 fn errors_of_stores_that_were_asked_as_http() {
     assert_eq!(recognise(b"ERROR\r\nERROR\r\nERROR\r\n"), Recognised::Memcached);
     assert_eq!(recognise(b"-ERR wrong number of arguments for 'get' command\r\n"), Recognised::Redis);
+    assert_eq!(
+        recognise(b"-ERR unknown command 'OPTIONS', with args beginning with: '*'"),
+        Recognised::Redis
+    );
     assert_eq!(recognise(b"-DENIED Redis is running in protected mode\r\n"), Recognised::Redis);
+}
+
+#[test]
+fn a_remote_desktop_that_was_asked_as_http() {
+    // Said by xrdp 0.9.21.
+    assert_eq!(recognise(b"\x03\0\0\x09\x02\xf0\x80\x21\x80"), Recognised::Rdp);
+    assert_eq!(recognise(b"\x03\0\0\x09\x02\xf0\x80\x32\x01"), Recognised::Unknown);
 }

@@ -158,7 +158,10 @@ fn two(name: &str, first: usize) -> (Vec<u8>, Vec<u8>) {
     (bytes[..first].to_vec(), bytes[first..].to_vec())
 }
 
-fn stores() -> Vec<(&'static str, Exchanges, fn(&Records) -> String)> {
+/// What its record says, what it answers, and how to say the former.
+type Store = (&'static str, Exchanges, fn(&Records) -> String);
+
+fn stores() -> Vec<Store> {
     let (pong, info) = two("redis-7.0-open", 7);
     let (no, no_info) = two("redis-7.0-password", 34);
     let redis = |records: &Records| {
@@ -325,6 +328,7 @@ async fn a_controller_is_asked_without_a_handshake_and_never_at_a_listen_only_po
     let host = answering(exchanges.clone()).await;
     let results = at(port, &host, &settings(&granted)).await;
     assert_eq!(host.checks(), granted);
+    assert_eq!((results[0].outcome, results[0].reason.as_deref()), (Outcome::Limited, Some("silent")));
     assert_eq!(results[1].protocol.as_deref(), Some("modbus"));
     let host = answering(exchanges).await;
     let listen_only = ProbeSettings { listen_only: true, ..settings(EVERYTHING) };
