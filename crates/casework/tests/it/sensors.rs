@@ -49,9 +49,15 @@ fn a_token_enrols_one_sensor() {
         // Neither with the id of the first, nor with its key.
         let token = casework.new_sensor_token(org, "thief", &admin(), T0, DAY).await.unwrap();
         let same_id = NewSensor { public_key: "ff".repeat(32), ..sensor(1) };
-        assert_eq!(casework.enrol_sensor(&token, &same_id, T0).await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(
+            casework.enrol_sensor(&token, &same_id, T0).await.unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
         let same_key = NewSensor { sensor_id: SensorId::from_bits(9), ..sensor(1) };
-        assert_eq!(casework.enrol_sensor(&token, &same_key, T0).await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(
+            casework.enrol_sensor(&token, &same_key, T0).await.unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
 
         casework.retire_sensor(org, record.sensor_id, &admin(), T0).await.unwrap();
         let retired = casework.sensor(record.sensor_id).await.unwrap().unwrap().1;
@@ -111,8 +117,15 @@ fn a_chain_has_no_gap_and_a_slice_one_outcome() {
         assert!(refused(receipt(one, 2, 0)).await, "a gap");
         assert!(refused(Receipt { previous: "other".into(), ..receipt(one, 1, 0) }).await, "another chain");
         assert_eq!(receive(receipt(one, 1, 0)).await.unwrap(), BatchState::Received);
-        assert_eq!(receive(receipt(one, 1, 0)).await.unwrap(), BatchState::Received, "once more, as after a crash");
-        assert!(refused(Receipt { digest: "forged".into(), ..receipt(one, 1, 0) }).await, "two of one number");
+        assert_eq!(
+            receive(receipt(one, 1, 0)).await.unwrap(),
+            BatchState::Received,
+            "once more, as after a crash"
+        );
+        assert!(
+            refused(Receipt { digest: "forged".into(), ..receipt(one, 1, 0) }).await,
+            "two of one number"
+        );
         assert_eq!(casework.slices_committed(SurveyId::from_bits(5)).await.unwrap(), Vec::<i64>::new());
         casework.batches_committed(one, 1).await.unwrap();
         assert_eq!(receive(receipt(one, 1, 0)).await.unwrap(), BatchState::Committed);
@@ -231,18 +244,28 @@ fn a_prefix_is_left_alone_when_a_person_says_so() {
         ] {
             assert!(casework.request_opt_out(org, &wrong, None, T0).await.is_err());
         }
-        let open = casework.opt_out_requests(org, Some(OptOutState::Open), &PageRequest::first()).await.unwrap();
+        let open =
+            casework.opt_out_requests(org, Some(OptOutState::Open), &PageRequest::first()).await.unwrap();
         let [first, second] = &open.items[..] else { panic!("{open:?}") };
         assert_eq!(first.asked.words, "ours\u{fffd}");
         assert!(casework.decide_opt_out(org, &first.request_id, Some(" "), &admin(), T0).await.is_err());
         assert_eq!(casework.open_opt_out(org, &first.request_id).await.unwrap(), *first);
-        let accepted = casework.decide_opt_out(org, &first.request_id, Some("letter 7"), &admin(), T0).await.unwrap();
+        let accepted =
+            casework.decide_opt_out(org, &first.request_id, Some("letter 7"), &admin(), T0).await.unwrap();
         assert_eq!((accepted.state, accepted.proof.as_deref()), (OptOutState::Accepted, Some("letter 7")));
         let declined = casework.decide_opt_out(org, &second.request_id, None, &admin(), T0).await.unwrap();
         assert_eq!(declined.state, OptOutState::Declined);
-        let twice = casework.decide_opt_out(org, &second.request_id, Some("x"), &admin(), T0).await.unwrap_err();
+        let twice =
+            casework.decide_opt_out(org, &second.request_id, Some("x"), &admin(), T0).await.unwrap_err();
         assert_eq!(twice.kind(), ErrorKind::NotFound);
-        assert!(casework.opt_out_requests(org, Some(OptOutState::Open), &PageRequest::first()).await.unwrap().items.is_empty());
+        assert!(
+            casework
+                .opt_out_requests(org, Some(OptOutState::Open), &PageRequest::first())
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
         assert!(casework.verify_audit(org).await.unwrap().is_ok());
     });
 }

@@ -130,6 +130,16 @@ impl Away {
         self.post("/api/v1/sensor/enrol", &enrolment).await
     }
 
+    /// Looks whether the hub can be reached and is the one it should be.
+    pub async fn look(&self) -> Result<(), ActError> {
+        let asked = self.http.get(format!("{}/healthz", self.url)).timeout(ANSWER).send().await;
+        let answer = asked.map_err(|error| self.away(chain(&error)))?;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(self.away(format!("it answers {status}"))),
+        }
+    }
+
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ActError> {
         let body = serde_json::to_vec(body).map_err(|e| ActError::outside("failed to write a request", e))?;
         self.call(Call { method: Method::POST, path, body, packed: false, within: ANSWER }).await
