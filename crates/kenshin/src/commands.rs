@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use kenshin_lake::Limits;
 use kenshin_observation::Messages;
-use kenshin_observatory::{Edge, Home, Observatory};
+use kenshin_observatory::{Edge, Home, Observatory, Settings};
 use kenshin_survey::raw::sweep::Sockets;
 
 use crate::cli::{Cli, Command, Format};
@@ -41,6 +41,11 @@ impl Context<'_> {
     /// The home, opened.
     pub(crate) async fn open(&self) -> anyhow::Result<Observatory> {
         Ok(Observatory::open(&self.home, &self.edge).await?)
+    }
+
+    /// True when the home is that of a sensor apart from its hub: it has mandates and no database.
+    pub(crate) fn is_sensors(&self) -> bool {
+        Settings::read(&self.home).is_ok_and(|settings| settings.hub.is_some())
     }
 
     /// How rows are printed.

@@ -356,11 +356,16 @@ pub fn read_limited(path: &Path) -> Result<String, ActError> {
 
 /// Writes a file so that a reader sees the old or the new one, never half, and a crash keeps one.
 pub fn write_whole(path: &Path, text: &str) -> Result<(), ActError> {
+    write_bytes_whole(path, text.as_bytes())
+}
+
+/// The same for bytes.
+pub(crate) fn write_bytes_whole(path: &Path, bytes: &[u8]) -> Result<(), ActError> {
     use std::io::Write;
     let failed = |source| ActError::io("write", path, source);
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut file = std::fs::File::create(&beside).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)?;
     if let Some(folder) = path.parent().and_then(|folder| std::fs::File::open(folder).ok()) {
         folder.sync_all().map_err(failed)?;

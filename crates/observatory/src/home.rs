@@ -85,6 +85,11 @@ impl Home {
         self.root.join("requests")
     }
 
+    /// `inbox/`: batches that were taken from sensors, until the lake has them.
+    pub fn inbox(&self) -> PathBuf {
+        self.root.join("inbox")
+    }
+
     /// `tls/`: the certificate that a hub made for itself, and its key.
     pub fn tls(&self) -> PathBuf {
         self.root.join("tls")

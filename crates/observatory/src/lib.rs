@@ -130,6 +130,14 @@ impl Observatory {
     /// Opens a home.
     pub async fn open(home: &Home, edge: &Edge) -> Result<Self, ActError> {
         let settings = Settings::read(home)?;
+        if let Some(hub) = &settings.hub {
+            return Err(ActError::input(format!(
+                "`{}` is the home of a sensor: its observatory is the hub at {}",
+                home.root().display(),
+                hub.url
+            ))
+            .with_hint("run this on the hub; here, `kenshin sensor` works and `kenshin doctor` looks"));
+        }
         home.create()?;
         let casework = Casework::open(&settings.database_url(home), edge.seed(), edge.now()).await?;
         let orgs = casework.orgs().await?;

@@ -1,16 +1,27 @@
 //! Batches arrive: verified, held against the survey's plan, committed once, acknowledged.
+//!
+//! A batch that is taken lies in `inbox/` until the lake has it. Of a slice the first batch that was
+//! taken counts, and a hub that dies right after it took one must not need the sensor again, which
+//! may be dead as well: whoever takes the next batch completes first what lies there.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
-use kenshin_casework::{BatchState, Receipt};
+use kenshin_casework::{BatchState, ErrorKind, Receipt};
 use kenshin_exchange::Origin;
 use kenshin_observation::{Batch, Observation, OrgId, SensorId, SurveyId};
 use kenshin_survey::plan::SurveyPlan;
 use kenshin_survey::space::Space;
 
 use crate::Observatory;
+use crate::authority::write_bytes_whole;
 use crate::error::ActError;
+use crate::hub::{pack, unpack};
 use crate::signed::VerifyingKey;
+
+/// Ending of the files in the inbox.
+const SHIPMENT: &str = "shipment";
 
 /// What the batches of a survey are held against.
 enum Held {
@@ -38,7 +49,7 @@ impl Observatory {
         shipper: Shipper,
         batches: Vec<Batch>,
     ) -> Result<(), ActError> {
-        let (casework, org) = (self.casework(), self.org());
+        let org = self.org();
         let Some(sensor) = batches.first().map(|batch| batch.header.sensor_id) else { return Ok(()) };
         let mut plans: HashMap<SurveyId, Held> = HashMap::new();
         for batch in &batches {
@@ -54,10 +65,75 @@ impl Observatory {
             }
         }
         let checking = tokio::task::spawn_blocking(move || {
+            let linked = batches.windows(2).all(|pair| {
+                let (before, after) = (&pair[0].header, &pair[1].header);
+                after.sequence == before.sequence + 1 && after.previous == before.digest()
+            });
+            if !linked {
+                return Err(ActError::no(format!("the batches of sensor {sensor} are not one chain")));
+            }
             batches.iter().try_for_each(|batch| check(batch, sensor, org, &key, &plans)).map(|()| batches)
         });
         let batches =
             checking.await.map_err(|error| ActError::outside("failed to check batches", error))??;
+        let _turn = self.receiving().await?;
+        self.complete_taken().await?;
+        let packing = tokio::task::spawn_blocking({
+            let inbox = self.home().inbox();
+            move || keep(&inbox, &batches).map(|path| (batches, path))
+        });
+        let (batches, path) =
+            packing.await.map_err(|error| ActError::outside("failed to keep batches", error))??;
+        let taken = self.take(batches).await;
+        // What does not continue its chain was not taken; what met trouble is completed later.
+        if taken.as_ref().err().is_none_or(is_conflict) {
+            remove(&path)?;
+        }
+        taken
+    }
+
+    /// Completes what was taken and is not in the lake, as after a crash.
+    pub async fn complete_received(&self) -> Result<(), ActError> {
+        let _turn = self.receiving().await?;
+        self.complete_taken().await
+    }
+
+    /// One at a time, whichever process of this home it is: what lies in the inbox is nobody's work
+    /// in progress then.
+    async fn receiving(&self) -> Result<File, ActError> {
+        let inbox = self.home().inbox();
+        let locking = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&inbox).map_err(|e| ActError::io("create the folder", &inbox, e))?;
+            let path = inbox.join(".lock");
+            let file = File::create(&path).map_err(|source| ActError::io("open", &path, source))?;
+            file.lock().map_err(|source| ActError::io("lock", &path, source))?;
+            Ok(file)
+        });
+        locking.await.map_err(|error| ActError::outside("failed to lock the inbox", error))?
+    }
+
+    async fn complete_taken(&self) -> Result<(), ActError> {
+        for path in lying(&self.home().inbox())? {
+            let packed = std::fs::read(&path).map_err(|source| ActError::io("read", &path, source))?;
+            let taken = match unpack(&packed, u64::MAX) {
+                Ok(batches) => self.take(batches).await,
+                Err(error) => Err(error),
+            };
+            match taken {
+                Ok(()) => remove(&path)?,
+                // A damaged disk; or another chain of its sensor, as when a database was restored.
+                Err(error @ ActError::Input { .. }) => set_aside(&path, &error)?,
+                Err(error) if is_conflict(&error) => set_aside(&path, &error)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits checked batches of one sensor that lie in the inbox.
+    async fn take(&self, batches: Vec<Batch>) -> Result<(), ActError> {
+        let (casework, org) = (self.casework(), self.org());
+        let Some(sensor) = batches.first().map(|batch| batch.header.sensor_id) else { return Ok(()) };
         let mut new = Vec::new();
         for batch in batches {
             let receipt = receipt(&batch)?;
@@ -74,6 +150,40 @@ impl Observatory {
         self.lake().await?.commit(&new, self.now()).await?;
         Ok(casework.batches_committed(sensor, last).await?)
     }
+}
+
+/// Keeps a shipment until the lake has it; survives a crash.
+fn keep(inbox: &Path, batches: &[Batch]) -> Result<PathBuf, ActError> {
+    let header = &batches[0].header;
+    let path = inbox.join(format!("{}-{:012}.{SHIPMENT}", header.sensor_id, header.sequence));
+    write_bytes_whole(&path, &pack(batches)?)?;
+    Ok(path)
+}
+
+/// True when a batch does not continue its sensor's chain.
+fn is_conflict(error: &ActError) -> bool {
+    matches!(error, ActError::Casework(error) if error.kind() == ErrorKind::Conflict)
+}
+
+fn set_aside(path: &Path, error: &ActError) -> Result<(), ActError> {
+    tracing::error!(%error, path = %path.display(), "a shipment that was taken is set aside; look at it yourself");
+    std::fs::rename(path, path.with_extension("refused"))
+        .map_err(|source| ActError::io("set aside", path, source))
+}
+
+fn remove(path: &Path) -> Result<(), ActError> {
+    std::fs::remove_file(path).map_err(|source| ActError::io("remove", path, source))
+}
+
+/// Shipments that were taken and are not known to be in the lake.
+fn lying(inbox: &Path) -> Result<Vec<PathBuf>, ActError> {
+    let entries = std::fs::read_dir(inbox).map_err(|source| ActError::io("read", inbox, source))?;
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == SHIPMENT))
+        .collect();
+    paths.sort();
+    Ok(paths)
 }
 
 fn receipt(batch: &Batch) -> Result<Receipt, ActError> {

@@ -558,3 +558,6 @@ fn run_error(survey_id: SurveyId, error: RunError) -> ActError {
         _ => ActError::outside(message, error),
     }
 }
+
+#[cfg(test)]
+mod tests;

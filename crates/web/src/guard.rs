@@ -17,7 +17,7 @@ use crate::{Problem, Web};
 
 mod sensor;
 
-pub(crate) use sensor::{SIGNATURE_INPUT, claim_of, proven};
+pub(crate) use sensor::{REPORT_WITHIN, SIGNATURE_INPUT, claim_of, proven, read_body};
 
 /// Name of the session cookie.
 pub(crate) const COOKIE: &str = "kenshin_session";

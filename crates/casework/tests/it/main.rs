@@ -14,5 +14,6 @@ mod postgres;
 mod providers;
 mod registries;
 mod schema;
+mod sensors;
 mod smtp;
 mod world;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use kenshin_observatory::{Observatory, Worker};
+use kenshin_observatory::hub::Away;
+use kenshin_observatory::{Authority, Observatory, Settings, Worker};
 use serde::Serialize;
 
 use super::Context;
@@ -54,6 +55,10 @@ struct Finding {
 }
 
 pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
+    let settings = Settings::read(&context.home)?;
+    if settings.hub.is_some() {
+        return doctor_of_sensor(context, &settings).await;
+    }
     let mut findings = Vec::new();
     let mut note = |what, result: Result<String, String>| {
         let good = result.is_ok();
@@ -127,17 +132,57 @@ pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
             false => "none, and none is needed: sweeps are ordinary connections".to_owned(),
         }),
     );
+    print(context, &findings, observatory.settings())
+}
+
+/// What a sensor apart from its hub needs: its key, trust roots of its own, and the hub.
+async fn doctor_of_sensor(context: &Context<'_>, settings: &Settings) -> anyhow::Result<Exit> {
+    let mut findings = Vec::new();
+    let mut note = |what, result: Result<String, String>| {
+        let good = result.is_ok();
+        findings.push(Finding { what, good, detail: result.unwrap_or_else(|error| error) });
+    };
+    let (authority, now) = (Authority::of(&context.home), context.edge.now());
+    note("settings", Ok(context.home.settings().display().to_string()));
+    match Worker::apart(&context.home, settings, &context.edge) {
+        Err(error) => note("spool", Err(error.to_string())),
+        Ok(worker) => {
+            let sensor = worker.spool().sensor();
+            note("spool", Ok(format!("sensor {}, {} bytes wait", sensor.id, worker.spool().bytes())));
+            let reached = match &settings.hub {
+                None => Ok(()),
+                Some(hub) => match Away::new(hub, &context.home, sensor, &context.edge) {
+                    Ok(away) => away.look().await,
+                    Err(error) => Err(error),
+                },
+            };
+            let url = settings.hub.as_ref().map(|hub| hub.url.clone()).unwrap_or_default();
+            note("hub", reached.map(|()| url).map_err(|error| error.to_string()));
+        }
+    }
+    note(
+        "trust roots",
+        authority.roots().map(|roots| format!("{} keys", roots.roots().len())).map_err(|e| e.to_string()),
+    );
+    for id in authority.ids()? {
+        let mandate = authority.mandate(&id, now);
+        note("mandate", mandate.map(|mandate| mandate.id.clone()).map_err(|error| error.to_string()));
+    }
+    print(context, &findings, settings)
+}
+
+fn print(context: &Context<'_>, findings: &[Finding], settings: &Settings) -> anyhow::Result<Exit> {
     let all_good = findings.iter().all(|finding| finding.good);
     if context.format() == Format::Json {
         #[derive(Serialize)]
         struct Answer<'a> {
             findings: &'a [Finding],
-            settings: &'a kenshin_observatory::Settings,
+            settings: &'a Settings,
         }
-        print_json(&Answer { findings: &findings, settings: observatory.settings() })?;
+        print_json(&Answer { findings, settings })?;
     } else {
         let mut out = String::new();
-        for finding in &findings {
+        for finding in findings {
             out.push_str(&format!(
                 "{} {:<12} {}\n",
                 if finding.good { "ok  " } else { "FAIL" },
@@ -146,7 +191,7 @@ pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
             ));
         }
         out.push_str("\neffective settings:\n");
-        out.push_str(&toml::to_string_pretty(observatory.settings())?);
+        out.push_str(&toml::to_string_pretty(settings)?);
         print_text(&out)?;
     }
     Ok(if all_good { Exit::Done } else { Exit::No })

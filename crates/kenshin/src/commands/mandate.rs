@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use kenshin_mandate::{Statement, TemplateOptions, TemplateSensor, standing, template};
-use kenshin_observatory::{ActError, Authority, Observatory, SignedText, Worker, read_key, write_whole};
+use kenshin_observatory::{
+    ActError, Authority, Observatory, Settings, SignedText, Worker, read_key, write_whole,
+};
 
 use super::Context;
 use crate::cli::{Format, Mandate};
@@ -21,13 +23,11 @@ pub(crate) async fn run(context: &Context<'_>, command: &Mandate) -> anyhow::Res
         }
         Mandate::Check { file, roots } => check(context, file, roots.as_deref()),
         Mandate::Add { file } => add(context, file).await,
-        Mandate::List => list(context).await,
+        Mandate::List => list(context),
         Mandate::Revoke { id, reason } => {
-            let observatory = context.open().await?;
-            observatory.authority().revoke_here(id, reason)?;
-            let actor = Observatory::rule("command-line");
-            if let Err(error) =
-                observatory.casework().revoke_mandate(observatory.org(), id, &actor, observatory.now()).await
+            Authority::of(&context.home).revoke_here(id, reason)?;
+            if !context.is_sensors()
+                && let Err(error) = register_revocation(context, id).await
             {
                 context.say(&format!(
                     "note: the registry did not take it ({error}); sending has stopped all the same"
@@ -57,6 +57,12 @@ pub(crate) async fn run(context: &Context<'_>, command: &Mandate) -> anyhow::Res
     }
 }
 
+async fn register_revocation(context: &Context<'_>, id: &str) -> anyhow::Result<()> {
+    let observatory = context.open().await?;
+    let actor = Observatory::rule("command-line");
+    Ok(observatory.casework().revoke_mandate(observatory.org(), id, &actor, observatory.now()).await?)
+}
+
 async fn new(context: &Context<'_>, file: &Path, id: Option<&str>) -> anyhow::Result<Exit> {
     if file.exists() {
         return Err(ActError::input(format!("`{}` is there already", file.display()))
@@ -68,7 +74,7 @@ async fn new(context: &Context<'_>, file: &Path, id: Option<&str>) -> anyhow::Re
         options.id = id.to_owned();
     }
     // With a home, the sensor of this machine stands in the mandate already.
-    if context.home.settings().exists() {
+    if context.home.settings().exists() && !context.is_sensors() {
         let observatory = context.open().await?;
         let worker = Worker::open(&observatory)?;
         let sensor = worker.spool().sensor();
@@ -123,10 +129,9 @@ async fn add(context: &Context<'_>, file: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn list(context: &Context<'_>) -> anyhow::Result<Exit> {
-    let observatory = context.open().await?;
-    let authority = observatory.authority();
-    let now = observatory.now();
+fn list(context: &Context<'_>) -> anyhow::Result<Exit> {
+    Settings::read(&context.home)?;
+    let (authority, now) = (Authority::of(&context.home), context.edge.now());
     let mut items = Vec::new();
     for id in authority.ids()? {
         items.push(match authority.mandate(&id, now) {

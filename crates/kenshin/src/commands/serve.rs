@@ -131,8 +131,12 @@ async fn overdue(stop: &CancellationToken) {
     tokio::time::sleep(FAREWELL).await;
 }
 
-/// Assesses surveys whose last batch came from a sensor far away, until `stop`.
+/// Completes what was taken from sensors before the last end of this process, then assesses surveys
+/// whose last batch came from a sensor far away, until `stop`.
 async fn assess(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+    if let Err(error) = observatory.complete_received().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "what was taken is not in the lake yet");
+    }
     while !stop.is_cancelled() {
         if let Err(error) = observatory.assess_finished().await {
             tracing::error!(error = &error as &dyn std::error::Error, "an assessment failed");

@@ -130,6 +130,16 @@ impl Away {
         self.post("/api/v1/sensor/enrol", &enrolment).await
     }
 
+    /// Looks whether the hub can be reached and is the one it should be.
+    pub async fn look(&self) -> Result<(), ActError> {
+        let asked = self.http.get(format!("{}/healthz", self.url)).timeout(ANSWER).send().await;
+        let answer = asked.map_err(|error| self.away(chain(&error)))?;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(self.away(format!("it answers {status}"))),
+        }
+    }
+
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ActError> {
         let body = serde_json::to_vec(body).map_err(|e| ActError::outside("failed to write a request", e))?;
         self.call(Call { method: Method::POST, path, body, packed: false, within: ANSWER }).await
@@ -204,6 +214,12 @@ impl Hub for Away {
     async fn ship(&self, batches: Vec<Batch>) -> Result<(), ActError> {
         let packing = tokio::task::spawn_blocking(move || pack(&batches));
         let body = packing.await.map_err(|error| ActError::outside("failed to pack batches", error))??;
+        if body.len() > SHIPMENT_BYTES_MAX {
+            return Err(ActError::no(format!(
+                "a shipment has {} bytes, and the hub takes {SHIPMENT_BYTES_MAX}",
+                body.len()
+            )));
+        }
         let path = "/api/v1/sensor/batches";
         self.call(Call { method: Method::POST, path, body, packed: true, within: SHIPMENT }).await
     }
@@ -226,26 +242,19 @@ pub fn pack(batches: &[Batch]) -> Result<Vec<u8>, ActError> {
     serde_json::to_writer(&mut encoder, batches)
         .map_err(|error| ActError::outside("failed to pack batches", error))?;
     encoder.flush().map_err(failed)?;
-    let packed = encoder.finish().map_err(failed)?;
-    if packed.len() > SHIPMENT_BYTES_MAX {
-        return Err(ActError::no(format!(
-            "{} batches have {} bytes when packed, and the hub takes {SHIPMENT_BYTES_MAX}",
-            batches.len(),
-            packed.len()
-        )));
-    }
-    Ok(packed)
+    encoder.finish().map_err(failed)
 }
 
-/// Batches that travelled. Their signatures are the reader's to verify.
-pub fn unpack(packed: &[u8]) -> Result<Vec<Batch>, ActError> {
+/// Batches that travelled, of at most `bytes_max` bytes as JSON. Their signatures are the reader's to
+/// verify.
+pub fn unpack(packed: &[u8], bytes_max: u64) -> Result<Vec<Batch>, ActError> {
     let mut json = Vec::new();
     GzDecoder::new(packed)
-        .take(SHIPMENT_UNPACKED_MAX + 1)
+        .take(bytes_max.saturating_add(1))
         .read_to_end(&mut json)
         .map_err(|error| ActError::input(format!("the shipment is not gzip: {error}")))?;
-    if json.len() as u64 > SHIPMENT_UNPACKED_MAX {
-        return Err(ActError::input(format!("the shipment has more than {SHIPMENT_UNPACKED_MAX} bytes")));
+    if json.len() as u64 > bytes_max {
+        return Err(ActError::input(format!("the shipment has more than {bytes_max} bytes")));
     }
     serde_json::from_slice(&json)
         .map_err(|error| ActError::input(format!("the shipment holds no batches: {error}")))
@@ -268,15 +277,16 @@ mod tests {
 
     #[test]
     fn batches_travel_packed_and_bounded() {
-        assert_eq!(unpack(&pack(&[]).unwrap()).unwrap(), Vec::new());
+        assert_eq!(unpack(&pack(&[]).unwrap(), 2).unwrap(), Vec::new());
         let gzip = |bytes: &[u8]| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         };
-        let refused = |bytes: &[u8]| unpack(bytes).unwrap_err().to_string();
+        let refused = |bytes: &[u8]| unpack(bytes, 1_000).unwrap_err().to_string();
         assert!(refused(b"no gzip").contains("is not gzip"));
         assert!(refused(&gzip(b"{}")).contains("holds no batches"));
+        assert!(refused(&gzip(&[b' '; 1_001])).contains("more than 1000 bytes"), "a bomb");
         let torn = gzip(&vec![b' '; 100_000]);
         assert!(refused(&torn[..torn.len() / 2]).contains("is not gzip"));
     }

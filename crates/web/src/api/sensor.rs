@@ -2,7 +2,7 @@
 //! passed the guard by it; bodies are those of [`kenshin_observatory::hub`].
 
 use axum::Json;
-use axum::body::{Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
 use kenshin_casework::NewSensor;
@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::query::{Body, id};
-use crate::guard::{Caller, claim_of, proven};
+use crate::guard::{Caller, REPORT_WITHIN, claim_of, proven, read_body};
 use crate::{BODY_MAX, Problem, Web};
 
 /// Under which name attempts to enrol are counted.
@@ -67,13 +67,13 @@ pub(crate) async fn enrol(
     };
     attempt.map_err(Problem::too_many)?;
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::too_large(BODY_MAX))?;
+    let claim = claim_of(&parts.headers)?;
+    let body = read_body(&parts, body, BODY_MAX, REPORT_WITHIN).await?;
     let asked: Enrolment =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     let key = VerifyingKey::read(&asked.public_key)
         .ok_or_else(|| Problem::bad_request("public_key is not an Ed25519 key"))?;
-    let claim = claim_of(&parts.headers)?;
-    proven(&claim, &key, &parts, &body, &web)?;
+    proven(&claim, &key, &parts, &web)?;
     let sensor = NewSensor {
         sensor_id: claim.sensor,
         public_key: asked.public_key,

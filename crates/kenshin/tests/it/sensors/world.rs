@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kenshin_mandate::{
-    Revocation, RevocationDraft, SignerKey, TemplateOptions, TemplateSensor, signature, template,
+    Revocation, RevocationDraft, Revoked, SignerKey, TemplateOptions, TemplateSensor, signature, template,
 };
 use kenshin_observation::{Check, TimeUs};
 use kenshin_observatory::{Authority, write_whole};
@@ -293,17 +293,12 @@ impl World {
     /// The authority issues its next revocation list, dated `age_s` seconds ago.
     pub(crate) fn issue(&mut self, age_s: i64, revoked: Vec<Revocation>) {
         self.number += 1;
-        let draft = RevocationDraft {
+        self.replace_list(&RevocationDraft {
             authority: AUTHORITY.to_owned(),
             number: self.number,
             issued_at: now().plus_secs(-age_s),
             revoked,
-        };
-        let text = draft.to_text();
-        let signed = key().sign(&text, signature::REVOCATION_NAMESPACE).unwrap();
-        let path = self.home("hub").join("mandates/revocations.toml");
-        write_whole(&path.with_extension("toml.sig"), &signed).unwrap();
-        write_whole(&path, &text).unwrap();
+        });
     }
 
     /// Polls until the condition holds; fails after [`LIMIT`] with what the processes said.
@@ -366,9 +361,61 @@ impl World {
         shown
     }
 
-    /// Targets of a survey that are done, as its sensors reported.
-    pub(crate) fn done(&self, survey: &str) -> u64 {
-        self.show(survey)["progress"]["targets_done"].as_u64().unwrap_or(0)
+    pub(crate) fn stop(&self, survey: &str) {
+        expect(&self.home("hub"), 0, &["survey", "stop", survey]);
+    }
+
+    /// The authority revokes the mandate.
+    pub(crate) fn revoke(&mut self) {
+        let what = Revoked::Mandate(MANDATE.to_owned());
+        self.issue(0, vec![Revocation { what, reason: "a test".to_owned() }]);
+    }
+
+    /// The list before the newest, which the authority did sign.
+    pub(crate) fn former_list(&self) -> RevocationDraft {
+        RevocationDraft {
+            authority: AUTHORITY.to_owned(),
+            number: self.number - 1,
+            issued_at: now(),
+            revoked: Vec::new(),
+        }
+    }
+
+    /// Puts a list into the hub's home, signed by the authority.
+    pub(crate) fn replace_list(&self, draft: &RevocationDraft) {
+        let text = draft.to_text();
+        let signed = key().sign(&text, signature::REVOCATION_NAMESPACE).unwrap();
+        let path = self.home("hub").join("mandates/revocations.toml");
+        write_whole(&path.with_extension("toml.sig"), &signed).unwrap();
+        write_whole(&path, &text).unwrap();
+    }
+
+    /// Has a sensor serve its courtesy page when it is started next.
+    pub(crate) fn open_courtesy_page(&self, number: usize) {
+        let settings = self.home(&format!("s{}", number + 1)).join("kenshin.toml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        let text = text.replace("# courtesy_listen = \"0.0.0.0:80\"", "courtesy_listen = \"198.18.0.11:80\"");
+        std::fs::write(&settings, text).unwrap();
+    }
+
+    /// What the courtesy page of the first sensor answers to a request from one of the targets.
+    pub(crate) fn visit(&self, from: &str, request: &str) -> String {
+        let this = std::env::current_exe().unwrap();
+        let mut answer = String::new();
+        self.until("the courtesy page to answer", || {
+            let output = self
+                .targets
+                .command(this.to_str().unwrap())
+                .args(["--exact", "sensors::visitor", "--nocapture"])
+                .env(VISIT, format!("{from} 198.18.0.11:80 {request}"))
+                .output()
+                .unwrap();
+            answer = String::from_utf8_lossy(&output.stdout).into_owned();
+            let begins = answer.find("HTTP/1.1")?;
+            answer.drain(..begins);
+            output.status.success().then_some(())
+        });
+        answer
     }
 
     /// What a survey found, without times and vantages, in order; two rows for the same question fail.
@@ -506,6 +553,9 @@ fn services(targets: &Namespace) -> Process {
     });
     process
 }
+
+/// Says to this test binary from where it is to visit whom with which request.
+pub(crate) const VISIT: &str = "KENSHIN_TEST_VISIT";
 
 /// Says to this test binary that it is the services.
 pub(crate) const SERVICES: &str = "KENSHIN_TEST_SERVICES";
