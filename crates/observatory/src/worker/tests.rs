@@ -192,7 +192,7 @@ fn worker(home: &Home, edge: Edge, spool: Spool, hub: &Arc<Captured>) -> Worker 
         dictionary: None,
     };
     let hub: Arc<dyn Hub> = hub.clone();
-    Worker { home: home.clone(), edge, spool, hub, manner, gates: HashMap::new() }
+    Worker { home: home.clone(), edge, spool, hub, manner, gates: HashMap::new(), sockets: None }
 }
 
 /// A mandate for eight addresses, signed by nobody yet.
@@ -231,6 +231,10 @@ fn lease(text: &str, spool: &Spool) -> Lease {
         sensor_id: Some(spool.sensor().id),
         targets: None,
         ports: None,
+        udp_ports: vec![],
+        echo: false,
+        silence: kenshin_survey::plan::Silence::Rows,
+        canaries: vec![],
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: PlanManner::LOCAL,
