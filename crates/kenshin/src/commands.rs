@@ -11,11 +11,12 @@ mod opt_out;
 mod provider;
 pub(crate) mod raw;
 mod report;
-mod sensor;
+pub(crate) mod sensor;
 mod serve;
 mod survey;
 mod town;
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -33,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) cli: &'a Cli,
     /// Raw sockets, when the command may sweep with them.
     pub(crate) sockets: Option<Sockets>,
+    /// Where the courtesy page listens, when it was opened with privileges that are given up since.
+    pub(crate) courtesy: Option<TcpListener>,
     pub(crate) home: Home,
     pub(crate) edge: Edge,
 }
@@ -70,8 +73,12 @@ impl Context<'_> {
 }
 
 /// Runs the command.
-pub(crate) async fn run(cli: &Cli, sockets: Option<Sockets>) -> anyhow::Result<Exit> {
-    let context = Context { cli, sockets, home: Home::at(&cli.home), edge: Edge::system() };
+pub(crate) async fn run(
+    cli: &Cli,
+    sockets: Option<Sockets>,
+    courtesy: Option<TcpListener>,
+) -> anyhow::Result<Exit> {
+    let context = Context { cli, sockets, courtesy, home: Home::at(&cli.home), edge: Edge::system() };
     match &cli.command {
         Command::Demo(options) => demo::run(&context, options).await,
         Command::Init(options) => doctor::init(&context, options).await,

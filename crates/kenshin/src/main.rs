@@ -24,6 +24,10 @@ fn main() -> ExitCode {
         }
     };
     log(cli.verbose);
+    let courtesy = match commands::sensor::courtesy_listener(&cli) {
+        Ok(courtesy) => courtesy,
+        Err(error) => return exit::report(&error).into(),
+    };
     let sockets = match commands::raw::open(&cli) {
         Ok(sockets) => sockets,
         Err(error) => return exit::report(&error).into(),
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::new(error).context("failed to start")).into(),
     };
-    let ended = runtime.block_on(commands::run(&cli, sockets));
+    let ended = runtime.block_on(commands::run(&cli, sockets, courtesy));
     // Whatever still blocks (a file system, a name lookup) must not hold the program up.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {

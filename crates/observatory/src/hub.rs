@@ -161,3 +161,6 @@ pub(crate) trait Hub: Send + Sync {
     /// Passes on what somebody asked for.
     async fn leave_alone(&self, request: &LeaveAlone) -> Result<(), ActError>;
 }
+
+#[cfg(test)]
+mod tests;

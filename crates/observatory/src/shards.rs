@@ -6,6 +6,7 @@ use kenshin_mandate::{Refusal, VerifiedMandate, standing};
 use kenshin_observation::{Check, JobId, SensorId, SurveyId};
 use kenshin_survey::plan::SurveyPlan;
 use kenshin_survey::progress::Progress;
+use kenshin_survey::run::front::miss::MissEstimate;
 use kenshin_survey::run::{Ending, RunSummary};
 use kenshin_survey::slices::SliceSet;
 use kenshin_survey::space::Shard;
@@ -307,7 +308,7 @@ fn ended(summary: &RunSummary) -> Option<String> {
 
 /// Refuses slices whose batches would be too large to travel.
 fn check_travels(plan: &SurveyPlan, mandate: &VerifiedMandate, count: u32) -> Result<(), ActError> {
-    let targets = u64::from(plan.manner.slice_addresses) * plan.ports.len() as u64;
+    let targets = u64::from(plan.manner.slice_addresses) * plan.all_ports().len() as u64;
     if (count > 1 || mandate.sensors.len() > 1) && targets > TRAVELLING_TARGETS_MAX {
         return Err(ActError::input(format!(
             "slices of {targets} targets are too large to be sent by a sensor, at most {TRAVELLING_TARGETS_MAX}"
@@ -315,6 +316,13 @@ fn check_travels(plan: &SurveyPlan, mandate: &VerifiedMandate, count: u32) -> Re
         .with_hint("survey fewer ports at a time"));
     }
     Ok(())
+}
+
+/// True when so much can have been asked: sums of it do not overflow.
+fn believable(miss: &MissEstimate) -> bool {
+    const MOST: u64 = 1 << 40;
+    let MissEstimate { asked, missed, canary_asked, canary_missed, .. } = *miss;
+    missed <= asked && asked < MOST && canary_missed <= canary_asked && canary_asked < MOST
 }
 
 /// The progress of a survey from that of its parts.
@@ -333,6 +341,10 @@ fn together(id: SurveyId, parts: impl Iterator<Item = Progress>) -> Progress {
             (&mut sum.silent, part.silent),
             (&mut sum.limited, part.limited),
             (&mut sum.conversations, part.conversations),
+            (&mut sum.dropped, part.dropped),
+            (&mut sum.missed_by_kernel, part.missed_by_kernel),
+            (&mut sum.late, part.late),
+            (&mut sum.repeated, part.repeated),
         ] {
             *sum = sum.saturating_add(part);
         }
@@ -343,8 +355,41 @@ fn together(id: SurveyId, parts: impl Iterator<Item = Progress>) -> Progress {
         sum.rate_pps += if part.ended { 0.0 } else { part.rate_pps };
         sum.eta_s = sum.eta_s.max(part.eta_s);
         sum.waiting = sum.waiting.or(part.waiting);
+        sum.slowed = sum.slowed.or(part.slowed);
+        sum.miss = match (sum.miss, part.miss.filter(believable)) {
+            (Some(known), Some(more)) => Some(known.merged(&more, sum.answered)),
+            (known, more) => known.or(more),
+        };
         sum.now_us = sum.now_us.max(part.now_us);
         sum.ended &= part.ended;
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_of_parts_adds_up_whatever_they_report() {
+        let part = Progress {
+            targets_total: 10,
+            targets_done: 4,
+            answered: 2,
+            rate_pps: 5.0,
+            eta_s: Some(3),
+            miss: Some(MissEstimate::new(10, 1, 20, 1.0)),
+            ..Progress::default()
+        };
+        let over = Progress { ended: true, eta_s: None, ..part.clone() };
+        let sum = together(SurveyId::from_bits(1), [part.clone(), over].into_iter());
+        assert_eq!((sum.targets_total, sum.targets_done, sum.rate_pps, sum.eta_s), (20, 8, 5.0, Some(3)));
+        assert_eq!(sum.miss.map(|miss| (miss.asked, miss.missed)), Some((20, 2)));
+        assert!(!sum.ended);
+        let most = MissEstimate { asked: u64::MAX, missed: u64::MAX, ..MissEstimate::default() };
+        let hostile = Progress { sent: u64::MAX, targets_done: u64::MAX, miss: Some(most), ..part.clone() };
+        let sum = together(SurveyId::from_bits(1), [part, hostile.clone(), hostile].into_iter());
+        assert_eq!((sum.sent, sum.miss.map(|miss| miss.asked)), (u64::MAX, Some(10)));
+        assert!(together(SurveyId::from_bits(1), std::iter::empty()).ended);
+    }
 }

@@ -3,13 +3,13 @@
 use kenshin_casework::{Actor, PageRequest, SensorRecord};
 use kenshin_observation::{SensorId, TimeUs};
 use kenshin_observatory::hub::{Away, new_sensor};
-use kenshin_observatory::{ActError, Courtesy, HubAddress, Observatory, Settings, Worker, write_whole};
+use kenshin_observatory::{ActError, Courtesy, Home, HubAddress, Observatory, Settings, Worker, write_whole};
 use kenshin_web::tls::Certificate;
 use serde::Serialize;
 
 use super::Context;
 use super::serve::{certificate, courtesy_page, stop_token, work};
-use crate::cli::{Enrol, Format, Sensor, SensorCommand, SensorRun};
+use crate::cli::{Cli, Command, Enrol, Format, Sensor, SensorCommand, SensorRun};
 use crate::exit::Exit;
 use crate::output::{Rows, print_json, print_text};
 
@@ -22,6 +22,21 @@ pub(crate) async fn run(context: &Context<'_>, options: &Sensor) -> anyhow::Resu
         Some(SensorCommand::List) => list(context).await,
         Some(SensorCommand::Retire { id }) => retire(context, *id).await,
     }
+}
+
+/// The listener of the courtesy page of a sensor that is about to work, opened while this process may
+/// still open port 80: raw sockets cost it every privilege.
+pub(crate) fn courtesy_listener(cli: &Cli) -> anyhow::Result<Option<std::net::TcpListener>> {
+    let Command::Sensor(options) = &cli.command else { return Ok(None) };
+    let home = Home::at(&cli.home);
+    if options.sweep().is_none() || !home.settings().exists() {
+        return Ok(None);
+    }
+    let Some(address) = Settings::read(&home)?.courtesy_listen else { return Ok(None) };
+    let failed = |source| ActError::outside(format!("failed to listen on {address}"), source);
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(Some(listener))
 }
 
 /// Works off jobs: those of the hub that the settings name, or of this home.

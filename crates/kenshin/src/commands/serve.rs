@@ -156,8 +156,11 @@ pub(crate) async fn courtesy_page(
     courtesy: Courtesy,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let Some(address) = listen else { return Ok(None) };
-    let listener = bind(&address.to_string()).await?;
+    let listener = match (&context.courtesy, listen) {
+        (Some(opened), _) => TcpListener::from_std(opened.try_clone()?)?,
+        (None, Some(address)) => bind(&address.to_string()).await?,
+        (None, None) => return Ok(None),
+    };
     context.say(&format!("courtesy page on http://{}", listener.local_addr()?));
     let messages = kenshin_observation::Messages::builtin();
     let stop = stop.clone().cancelled_owned();

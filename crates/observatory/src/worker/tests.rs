@@ -13,7 +13,7 @@ use kenshin_mandate::{
 };
 use kenshin_observation::{Batch, Check, JobId, OrgId, Prefix, Tlp};
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner as PlanManner, PlanRequest};
+use kenshin_survey::plan::{DictionaryRef, Manner as PlanManner, PlanRequest, Silence};
 use kenshin_survey::run::Ending;
 use kenshin_survey::space::Shard;
 
@@ -231,10 +231,10 @@ fn lease(text: &str, spool: &Spool) -> Lease {
         sensor_id: Some(spool.sensor().id),
         targets: None,
         ports: None,
-        udp_ports: vec![],
+        udp_ports: Vec::new(),
         echo: false,
-        silence: kenshin_survey::plan::Silence::Rows,
-        canaries: vec![],
+        silence: Silence::Rows,
+        canaries: Vec::new(),
         checks: None,
         permutation_key: PermutationKey([9; 16]),
         manner: PlanManner::LOCAL,
@@ -273,7 +273,7 @@ async fn a_plan_beyond_the_mandate_is_refused() {
     world.refuses("is not granted").await;
 
     let mut world = World::new();
-    world.lease(|lease| drop(lease.plan.checks.insert(Check::AnonymousLogin)));
+    world.lease(|lease| lease.plan.checks.extend([Check::AnonymousLogin]));
     world.refuses("is not granted").await;
 
     let mut world = World::new();
@@ -298,7 +298,7 @@ async fn a_forged_mandate_is_refused_and_not_kept() {
     let mut world = World::new();
     let text = world.text.clone();
     world.papers(|papers| papers.mandate = mandate_paper(&text, 2));
-    world.refuses("allowed_signers").await;
+    world.refuses("not among the trust roots").await;
 
     let mut world = World::new();
     world.papers(|papers| papers.mandate.signatures.clear());

@@ -9,7 +9,7 @@ use kenshin_casework::NewSensor;
 use kenshin_observation::JobId;
 use kenshin_observatory::Shipper;
 use kenshin_observatory::hub::{
-    Enrolled, Enrolment, Held, Lease, LeaveAlone, Papers, Pulse, ShardEnd, unpack,
+    Enrolled, Enrolment, Held, Lease, LeaveAlone, Papers, Pulse, SHIPMENT_UNPACKED_MAX, ShardEnd, unpack,
 };
 use kenshin_observatory::signed::VerifyingKey;
 use kenshin_survey::progress::Progress;
@@ -135,7 +135,7 @@ pub(crate) async fn batches(
 ) -> Result<Json<()>, Problem> {
     let sensor = caller.sensor()?;
     let key = VerifyingKey::read(&sensor.public_key).ok_or_else(Problem::unsigned)?;
-    let unpacking = tokio::task::spawn_blocking(move || unpack(&body));
+    let unpacking = tokio::task::spawn_blocking(move || unpack(&body, SHIPMENT_UNPACKED_MAX));
     let batches = unpacking.await.map_err(|error| Problem::ours(&error))??;
     if batches.iter().any(|batch| batch.header.sensor_id != sensor.sensor_id) {
         return Err(Problem::conflict("a sensor hands over its own batches only"));

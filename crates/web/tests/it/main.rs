@@ -1,4 +1,5 @@
-//! The application as its clients see it, in process: no socket, a clock that is moved by hand.
+//! The application as its clients see it, in process and with a clock that is moved by hand; TLS on
+//! loopback.
 
 mod contract;
 mod courtesy;
@@ -6,4 +7,5 @@ mod policy;
 mod rows;
 mod sensors;
 mod sessions;
+mod tls;
 mod world;

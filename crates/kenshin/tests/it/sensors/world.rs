@@ -317,7 +317,7 @@ impl World {
             .command(env!("CARGO_BIN_EXE_kenshin"))
             .arg("--home")
             .arg(self.home(&name))
-            .args(["-v", "sensor", "run"])
+            .args(["-v", "sensor", "run", "--engine", "connect"])
             .stdout(Stdio::null())
             .stderr(log(&self.home(&format!("{name}.log"))))
             .spawn()
