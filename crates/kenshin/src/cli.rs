@@ -451,7 +451,7 @@ pub(crate) struct SurveyExport {
     /// Its id; that of an import too.
     pub(crate) id: kenshin_observation::SurveyId,
     /// Format: zmap-csv, zmap-json, zgrab2, masscan-json, masscan-list, nmap-xml.
-    #[arg(long = "as", value_name = "FORMAT")]
+    #[arg(id = "as", long = "as", value_name = "FORMAT")]
     pub(crate) format: kenshin_exchange::Format,
     /// File to write instead of standard output; complete or not there.
     #[arg(long, value_name = "FILE")]
@@ -467,7 +467,7 @@ pub(crate) struct SurveyExport {
 #[derive(Debug, Args)]
 pub(crate) struct SurveyImport {
     /// Format: zmap-csv, zmap-json, zgrab2, masscan-json, masscan-list, nmap-xml.
-    #[arg(long = "as", value_name = "FORMAT")]
+    #[arg(id = "as", long = "as", value_name = "FORMAT")]
     pub(crate) format: kenshin_exchange::Format,
     /// Port that was scanned, such as 80 or 53/udp, where the files state none.
     #[arg(long, value_name = "PORT", value_parser = scanned_port)]
