@@ -53,7 +53,7 @@ pub enum Step {
     /// A new act begins.
     Act(&'static str, String),
     /// A survey is on its way.
-    Surveying(Progress),
+    Surveying(Box<Progress>),
 }
 
 /// What the demo answers.
@@ -338,7 +338,7 @@ async fn work(
         loop {
             tokio::select! {
                 end = &mut work => break end?,
-                Ok(()) = reported.changed() => watch(Step::Surveying(reported.borrow_and_update().clone())),
+                Ok(()) = reported.changed() => watch(Step::Surveying(Box::new(reported.borrow_and_update().clone()))),
             }
         }
     };

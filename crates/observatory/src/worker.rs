@@ -357,7 +357,7 @@ impl Worker {
             match self.ship().await {
                 Ok(0) => self.spool.arrived(self.manner.pulse).await,
                 Ok(_) => pace.reset(),
-                Err(error) if error.is_away() => tokio::time::sleep(pace.next()).await,
+                Err(error) if error.is_away() => tokio::time::sleep(pace.next_pause()).await,
                 Err(error) => return error,
             }
         }
@@ -381,7 +381,7 @@ impl Worker {
                 Err(error) if error.is_away() && !*stop.borrow() => {
                     tracing::info!(%error, "the end of a shard is not told yet");
                     tokio::select! {
-                        () = tokio::time::sleep(pace.next()) => {}
+                        () = tokio::time::sleep(pace.next_pause()) => {}
                         () = said(stop) => {}
                     }
                 }

@@ -159,7 +159,7 @@ impl Permutation {
 
     /// A hash as a number below `b` (Lemire, 2019).
     fn reduce(&self, hash: u64) -> u64 {
-        (u128::from(hash) * u128::from(self.b) >> 64) as u64
+        ((u128::from(hash) * u128::from(self.b)) >> 64) as u64
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn work(mut worker: Worker, stop: CancellationToken, once: bool
             }
             Err(error) if error.is_away() && !once => {
                 tracing::warn!(%error, "it is asked again");
-                pace.next()
+                pace.next_pause()
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a job failed");

@@ -185,7 +185,7 @@ fn visitor() {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        println!("{answer}");
+        eprintln!("{answer}");
     });
 }
 

@@ -24,7 +24,7 @@ impl Pace {
     }
 
     /// The next pause.
-    pub fn next(&mut self) -> Duration {
+    pub fn next_pause(&mut self) -> Duration {
         let pause = self.pause.mul_f64(self.random.random_range(0.5..=1.0));
         self.pause = (self.pause * 2).min(self.max);
         pause
@@ -45,7 +45,7 @@ mod tests {
         let max = Duration::from_secs(60);
         let draw = |seed| {
             let mut pace = Pace::new([seed; 32], max);
-            (0..12).map(|_| pace.next()).collect::<Vec<_>>()
+            (0..12).map(|_| pace.next_pause()).collect::<Vec<_>>()
         };
         let pauses = draw(1);
         for (n, pause) in pauses.iter().enumerate() {
@@ -56,10 +56,10 @@ mod tests {
         assert_ne!(pauses, draw(2));
         let mut pace = Pace::new([1; 32], max);
         for _ in 0..9 {
-            pace.next();
+            pace.next_pause();
         }
         pace.reset();
-        assert!(pace.next() <= FIRST);
-        assert!(Pace::new([1; 32], Duration::from_millis(10)).next() <= Duration::from_millis(10));
+        assert!(pace.next_pause() <= FIRST);
+        assert!(Pace::new([1; 32], Duration::from_millis(10)).next_pause() <= Duration::from_millis(10));
     }
 }

@@ -319,7 +319,7 @@ impl<S: Sweep> Engine<S> {
             Event::Talked(talked) => self.talked(talked),
             Event::Dial(request) => self.queue.push(Job::Dial(request)),
             Event::Chore(chore) => self.chore(chore)?,
-            Event::Told(Told::Over(over)) => self.over(over, None),
+            Event::Told(Told::Over(over)) => self.over(*over, None),
             Event::Told(Told::Idle) => self.sweeper_idle = true,
             Event::Told(Told::Refused(refusal)) => self.lose(refusal),
             Event::Told(Told::Failed(error)) => return Err(RunError::Packets(error)),

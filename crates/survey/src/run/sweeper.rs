@@ -77,7 +77,7 @@ enum Order {
 #[derive(Debug)]
 pub(super) enum Told {
     /// The sweep of a slice is over.
-    Over(Over),
+    Over(Box<Over>),
     /// Everything is over, trials of misses included.
     Idle,
     /// The mandate lets nothing be sent.
@@ -265,7 +265,7 @@ impl Thread {
                     }
                     Order::CutOff { code } => {
                         let over = self.front.cut_off(now, code);
-                        over.into_iter().for_each(|over| drop(self.tell.send(Told::Over(over))));
+                        over.into_iter().for_each(|over| drop(self.tell.send(Told::Over(Box::new(over)))));
                         let _ = self.tell.send(Told::CutOff);
                     }
                 }
@@ -289,7 +289,7 @@ impl Thread {
             self.hear(nap);
             let now = (self.clock)();
             for over in self.front.over(now) {
-                let _ = self.tell.send(Told::Over(over));
+                let _ = self.tell.send(Told::Over(Box::new(over)));
             }
             self.shared.unasked.store(self.front.unasked() as u64, Ordering::Relaxed);
             if last && !idle && self.front.idle() {

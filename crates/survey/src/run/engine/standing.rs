@@ -122,7 +122,7 @@ impl<S: Sweep> Engine<S> {
             let mut given_back = Vec::new();
             loop {
                 match sweeper.told().await {
-                    Told::Over(over) => given_back.push(over),
+                    Told::Over(over) => given_back.push(*over),
                     Told::CutOff => break,
                     Told::Failed(error) => return Err(RunError::Packets(error)),
                     Told::Idle | Told::Refused(_) => {}
