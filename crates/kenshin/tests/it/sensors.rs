@@ -185,7 +185,8 @@ fn visitor() {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        eprintln!("{answer}");
+        // The one who started this reads it.
+        std::io::Write::write_all(&mut std::io::stdout(), answer.as_bytes()).unwrap();
     });
 }
 

@@ -1,8 +1,8 @@
 //! The sweep over raw packets, without the packets: whom to ask next, what came back, when a slice
-//! is over. Pure: `now` comes in, packets go out through [`Emit`].
+//! is over. Pure: `now` comes in, packets go out through `Emit`.
 //!
 //! Nothing is kept for a target that says nothing. A slice in flight is a cursor over its order
-//! and a list of those who answered; when everybody was asked and time has passed, it is [`Over`],
+//! and a list of those who answered; when everybody was asked and time has passed, it is `Over`,
 //! and every target that is not on the list was silent. An answer finds its slice by arithmetic
 //! ([`Space::index_of`]), and whether it answers a packet of ours is told by the packet itself.
 //!
