@@ -48,7 +48,7 @@ fn results_of_other_scanners_come_in_once_and_go_out() {
              FROM observations WHERE mandate_id LIKE 'imported:%' GROUP BY tool ORDER BY tool",
         ],
     );
-    assert_eq!(rows(&marked), [["nmap", "'-1", "16"], ["zmap", "'-1", "4"]], "{marked}");
+    assert_eq!(rows(&marked), [["nmap", "-1", "16"], ["zmap", "-1", "4"]], "{marked}");
     expect(&home, 1, &["survey", "list"]);
 
     let list = expect(&home, 0, &["survey", "export", survey, "--as", "masscan-list"]);

@@ -1,6 +1,7 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
@@ -117,6 +118,14 @@ async fn observations_come_back_as_they_were() {
     let mut back = lake.observations(&all).await.unwrap();
     back.sort_by_key(|o| o.subject);
     assert_eq!(back, made);
+    let mut first = Vec::new();
+    lake.each_observation(&all, |observation| {
+        first.push(observation);
+        ControlFlow::Break(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(first, made[..1], "who reads them says when it is enough");
     let one = Selection { endpoint: Some(made[1].subject), spoken_only: true, ..Default::default() };
     assert_eq!(lake.observations(&one).await.unwrap(), made[1..]);
     let blob = Blob { class: BlobClass::Banner, bytes: b"login 1".to_vec() };
