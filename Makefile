@@ -32,7 +32,7 @@ test: deps ## everything CI runs (an estimate: 45 minutes from nothing on two co
 	$(CARGO) test --workspace --no-fail-fast
 	@echo "== documentation (about 1 minute)"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
-	@echo "== fuzz targets, 5,000 executions each (about 3 minutes to build from nothing, 20 s to run)"
+	@echo "== fuzz targets, 5,000 executions each (about 3 minutes to build from nothing, 10 s to run)"
 	fuzz/run smoke
 	@echo "== user interface (about 1 minute)"
 	cd ui && npm run --silent lint && npm test --silent

@@ -166,7 +166,8 @@ impl<R: BufRead> Objects<R> {
     }
 
     fn place(&self) -> Place {
-        Place { file: self.file.clone(), line: self.line, column: self.column }
+        // A line may begin with a byte that continues a character of which nothing came.
+        Place { file: self.file.clone(), line: self.line, column: self.column.max(1) }
     }
 }
 
@@ -218,6 +219,15 @@ mod tests {
                 "f:8:11: not JSON: key must be a string",
                 "f:9:1: the object has no end",
             ]
+        );
+    }
+
+    #[test]
+    fn places_count_from_one_whatever_a_line_begins_with() {
+        // Found by fuzzing: a byte that continues no character.
+        assert_eq!(
+            read(b"\x98rubbish\n\xbf{\"a\":1}", 1000),
+            ["f:1:1: this is not a JSON object", "2:1 {\"a\":1}"]
         );
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Asking<'a, 'b, C> {
     fallback: Option<ProbeResult>,
     /// Why the last question got nothing; `silent` also before the first.
     silence: &'static str,
+    /// The same of the last question of the handshake.
+    reason: &'static str,
     /// Questions met by silence.
     silences: u32,
     /// It hung up on a question without a word.
@@ -58,6 +60,7 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
             hurried,
             fallback: None,
             silence: "silent",
+            reason: "silent",
             silences: 0,
             hung_up: false,
             reacts: false,
@@ -114,10 +117,13 @@ impl<'a, 'b, C: Connect> Asking<'a, 'b, C> {
                 }
                 return result;
             }
+            if shakes {
+                self.reason = self.silence;
+            }
             self.judge_silence(question, &mut questions);
         }
-        let silence = self.silence;
-        self.fallback.take().unwrap_or_else(|| ProbeResult::new(self.check, Outcome::Limited, Some(silence)))
+        let reason = self.reason;
+        self.fallback.take().unwrap_or_else(|| ProbeResult::new(self.check, Outcome::Limited, Some(reason)))
     }
 
     /// What the lack of an answer to `question` means for those that are left.

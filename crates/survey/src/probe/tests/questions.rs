@@ -368,6 +368,20 @@ async fn a_sink_is_not_asked_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_check_says_why_it_learned_nothing() {
+    // Silent to everything but Modbus, on which it hangs up.
+    let host = Host::start(|_, mut stream| async move {
+        if !matches!(stream.read_u8().await, Ok(b'K')) {
+            drain(&mut stream).await;
+        }
+    })
+    .await;
+    let results = probed(&host, EVERYTHING).await;
+    let reasons: Vec<_> = results.iter().map(|result| result.reason.as_deref().unwrap()).collect();
+    assert_eq!(reasons, ["silent", "silent", "reset"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn decoys_and_tarpits_are_labelled() {
     let mut lists = kenshin_wire::ssh::KexInit {
         kex: owned(&["curve25519-sha256"]),
