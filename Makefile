@@ -10,7 +10,7 @@ PACKAGES := iproute2 nftables openssh-server openssh-client dropbear-bin inetuti
 	nginx-light mosquitto memcached redis-server samba tigervnc-standalone-server xrdp gnupg postgresql \
 	python3-aiosmtpd chromium fonts-noto-cjk nmap libxml2-utils
 
-.PHONY: help demo build test lint deps fuzz release clean
+.PHONY: help demo build test lint deps fuzz bench release clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,6 +53,11 @@ endif
 
 fuzz: ## every fuzz target for 60 s (about 3 minutes to build from nothing)
 	fuzz/run 60
+
+bench: ## rates against bare system calls, ZMap and masscan, counted on arrival (root, Debian's zmap and masscan; 3 minutes when built)
+	@dpkg-query -W zmap masscan >/dev/null 2>&1 || apt-get install -y -qq --no-install-recommends zmap masscan >/dev/null
+	$(CARGO) build --release -p kenshin-bench
+	target/release/transmit --json bench/results/transmit.json
 
 release: ## the optimised binary, target/release/kenshin (about 40 minutes from nothing on two cores)
 	$(CARGO) build --release -p kenshin
