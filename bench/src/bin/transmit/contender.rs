@@ -125,7 +125,7 @@ impl Syns {
         let target = IpAddr::V4(Ipv4Addr::from_bits(FIRST_TARGET + self.next % TARGETS_COUNT));
         let port = (self.next / TARGETS_COUNT) as u16;
         self.next = self.next.wrapping_add(1);
-        let mark = self.validation.tcp(self.source, target, port);
+        let mark = self.validation.tcp(self.source, target, port, 0);
         self.template.write(out, &Hop { mac: FAR, addr: target }, mark.ports, mark.seq)
     }
 }
