@@ -57,6 +57,13 @@ impl Name {
         Some(Self { encoded: self.encoded.get(1 + len..)?.to_vec() })
     }
 
+    /// The name of `label` below this one; `None` when it is too long or empty.
+    pub fn child(&self, label: &str) -> Option<Self> {
+        let mut child = Self::from_labels(&[label])?;
+        child.encoded.extend_from_slice(&self.encoded);
+        (child.encoded.len() < NAME_BYTES_MAX).then_some(child)
+    }
+
     /// Reads the name at `at`; returns it and where the message goes on. A pointer must point before
     /// the piece that it stands in, so that no name is endless.
     pub(super) fn decode(message: &[u8], at: usize) -> Result<(Self, usize), Malformed> {
@@ -180,6 +187,11 @@ mod tests {
         assert_eq!(name.to_string(), "事務室 HP Printer (1\\.5\")._ipp._tcp.local");
         assert_eq!(name.parent(), Name::from_text("_IPP._tcp.Local."));
         assert_eq!(Name::default().parent(), None);
+        let zone = Name::from_text("probe.example").unwrap();
+        assert_eq!(zone.child("n1"), Name::from_text("n1.probe.example"));
+        assert_eq!((zone.child(""), zone.child(&"a".repeat(64))), (None, None));
+        let long = Name::from_text(&["a"; 120].join(".")).unwrap();
+        assert_eq!(long.child("too-long-for-what-is-left"), None);
     }
 
     proptest! {
