@@ -167,6 +167,7 @@ impl Observatory {
             permutation_key: PermutationKey(key),
             manner: request.manner.clone(),
             dictionary,
+            recursion_zone: self.settings().recursion_zone.clone(),
         };
         let (plan, summary) = SurveyPlan::make(wanted, mandate, &narrowing, now)
             .map_err(|error| ActError::no(error.to_string()))?;

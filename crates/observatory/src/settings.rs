@@ -28,6 +28,11 @@ pub struct Settings {
     /// Credential dictionary (TOML), when a mandate grants credential checks. None ships.
     #[serde(default)]
     pub dictionary: Option<PathBuf>,
+    /// Zone of ours in which name servers are asked for a new name each, to tell whether they look
+    /// names up for anybody: `*.zone` should have an address, and its server should keep no log. Without
+    /// one that is not asked.
+    #[serde(default)]
+    pub recursion_zone: Option<String>,
     /// Extra fingerprint packs in Recog's XML format: files or folders.
     #[serde(default)]
     pub fingerprints: Vec<PathBuf>,
@@ -183,6 +188,7 @@ impl Settings {
             database: default_database(),
             lake: default_lake(),
             dictionary: None,
+            recursion_zone: None,
             fingerprints: Vec::new(),
             mail: Mail::default(),
             web: Web::default(),

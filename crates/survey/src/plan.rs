@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kenshin_mandate::{AddressSet, Mandate, Narrowing, NotEnumerable, VerifiedMandate};
 use kenshin_observation::{Check, Endpoint, OrgId, Prefix, SensorId, SurveyId, TimeUs, Tlp};
+use kenshin_wire::dns::Name;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -77,6 +78,10 @@ pub struct SurveyPlan {
     pub manner: Manner,
     /// Dictionary of a credential check.
     pub dictionary: Option<DictionaryRef>,
+    /// Zone of the operator below which name servers are asked for new names, to tell whether they
+    /// look names up for anybody; without one that is left out of `reflector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recursion_zone: Option<String>,
 }
 
 /// What becomes of targets that say nothing.
@@ -182,7 +187,7 @@ pub struct PlanRequest {
     pub silence: Silence,
     /// Hosts that are known to be up.
     pub canaries: Vec<Endpoint>,
-    /// Checks; `None` for all the mandate grants that can be made over TCP.
+    /// Checks; `None` for all the mandate grants, a credential check only with a dictionary.
     pub checks: Option<BTreeSet<Check>>,
     /// Selects the order; drawn at the edge.
     pub permutation_key: PermutationKey,
@@ -190,6 +195,8 @@ pub struct PlanRequest {
     pub manner: Manner,
     /// Dictionary, for a credential check.
     pub dictionary: Option<DictionaryRef>,
+    /// Zone of the operator, for open recursion.
+    pub recursion_zone: Option<String>,
 }
 
 /// Why there is no plan.
@@ -228,12 +235,12 @@ pub enum PlanError {
     /// Every survey begins with a sweep.
     #[error("a survey needs the check `sweep`; hint: add it to the checks")]
     NoSweep,
-    /// Not over TCP, or not in this version.
-    #[error("this version makes no check `{0}`; hint: leave it out")]
-    NotMade(Check),
     /// The credential check has no dictionary, or the other way round.
     #[error("a credential check needs a dictionary, and a dictionary the check; hint: give both or neither")]
     Dictionary,
+    /// No name can be made below the zone.
+    #[error("`{0}` is no zone of a name server; hint: give one of your own, such as probe.example.jp")]
+    RecursionZone(String),
     /// More addresses than can be gone through one by one.
     #[error("{0}; hint: {hint}", hint = .0.hint())]
     NotEnumerable(#[from] NotEnumerable),
@@ -389,6 +396,7 @@ impl SurveyPlan {
             permutation_key: request.permutation_key,
             manner: request.manner,
             dictionary: request.dictionary,
+            recursion_zone: request.recursion_zone,
         };
         plan.check_against(mandate)?;
         let share = share(mandate, request.sensor_id)?;
@@ -427,9 +435,6 @@ impl SurveyPlan {
             return Err(PlanError::Port { mandate: name(), port: *port });
         }
         for check in &self.checks {
-            if *check == Check::Reflector {
-                return Err(PlanError::NotMade(*check));
-            }
             if !mandate.grants(*check) {
                 return Err(PlanError::Check { mandate: name(), check: *check });
             }
@@ -446,6 +451,11 @@ impl SurveyPlan {
         }
         if self.checks.contains(&Check::CredentialCheck) != self.dictionary.is_some() {
             return Err(PlanError::Dictionary);
+        }
+        if let Some(zone) = &self.recursion_zone
+            && Name::from_text(zone).and_then(|zone| zone.child(&"0".repeat(16))).is_none()
+        {
+            return Err(PlanError::RecursionZone(zone.clone()));
         }
         let slice_targets = u64::from(self.manner.slice_addresses) * self.all_ports().len() as u64;
         if slice_targets > SLICE_TARGETS_MAX {
@@ -500,13 +510,9 @@ impl Manner {
     }
 }
 
-/// What the mandate grants and this version can do over TCP.
+/// What the mandate grants, a credential check only with a dictionary.
 fn grantable(mandate: &Mandate, dictionary: bool) -> BTreeSet<Check> {
-    let made = |check: &Check| match check {
-        Check::Sweep | Check::Banner | Check::Handshake | Check::AnonymousLogin | Check::IcsIdentity => true,
-        Check::CredentialCheck => dictionary,
-        Check::Reflector => false,
-    };
+    let made = |check: &Check| *check != Check::CredentialCheck || dictionary;
     mandate.checks.iter().copied().filter(made).collect()
 }
 

@@ -239,6 +239,7 @@ fn lease(text: &str, spool: &Spool) -> Lease {
         permutation_key: PermutationKey([9; 16]),
         manner: PlanManner::LOCAL,
         dictionary: None,
+        recursion_zone: None,
     };
     let (plan, _) = SurveyPlan::make(request, &mandate, &Narrowing::none(), NOW).unwrap();
     Lease {

@@ -23,6 +23,7 @@ fn request() -> PlanRequest {
         permutation_key: PermutationKey([9; 16]),
         manner: Manner::LOCAL,
         dictionary: None,
+        recursion_zone: None,
     }
 }
 
@@ -130,4 +131,27 @@ fn the_plan_of_version_1_is_read() {
     let plan: SurveyPlan = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!((plan.version, plan.ports.len(), plan.manner.attempts_max), (1, 3, 3));
     assert_eq!(plan.space().unwrap().target_at(0).to_string(), "198.51.100.104:22/tcp");
+}
+
+#[test]
+fn open_recursion_is_looked_for_in_a_zone_of_ours() {
+    let mut terms = terms();
+    (terms.udp_ports, terms.checks) = (vec![53, 123], vec![Check::Sweep, Check::Reflector]);
+    let world = World::new(&terms);
+    let zone = |zone: &str| {
+        let zone = Some(zone.to_owned());
+        make(&world, &Narrowing::none(), |request| request.recursion_zone = zone).map(|(plan, _)| plan)
+    };
+    let plan = zone("probe.example.jp").unwrap();
+    assert_eq!(plan.checks, [Check::Sweep, Check::Reflector].into());
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<SurveyPlan>(&text).unwrap(), plan);
+    for bad in ["", ".", "a..b", &"a.".repeat(120), &"a".repeat(64)] {
+        assert!(matches!(zone(bad), Err(PlanError::RecursionZone(_))), "{bad}");
+    }
+    let without = make(&world, &Narrowing::none(), |_| {}).unwrap().0;
+    assert!(
+        !serde_json::to_string(&without).unwrap().contains("recursion"),
+        "plans made before stay as they are"
+    );
 }

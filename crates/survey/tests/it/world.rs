@@ -249,6 +249,7 @@ pub(crate) fn parts(
         permutation_key: PermutationKey([9; 16]),
         manner: terms.manner.clone(),
         dictionary: terms.dictionary.clone(),
+        recursion_zone: None,
     };
     let made = TimeUs::from_secs(hour * 3600);
     let (plan, _) = SurveyPlan::make(request, &mandate, &Narrowing::none(), made).unwrap();
