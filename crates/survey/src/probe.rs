@@ -12,6 +12,7 @@
 mod anonymous;
 mod asking;
 pub(crate) mod conversation;
+pub mod datagram;
 mod exchange;
 pub(crate) mod greeting;
 mod industrial;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use kenshin_observation::protocol::Records;
 use kenshin_observation::{Blob, Check, Endpoint, Observation, Outcome};
+use kenshin_wire::dns::Name;
 use tokio::net::TcpStream;
 
 pub use limits::Limits;
@@ -103,6 +105,9 @@ pub struct ProbeSettings {
     pub blob_bytes_max: usize,
     /// What other hosts answered to, shared by the conversations of a run.
     pub orders: Arc<Orders>,
+    /// Zone of the operator in which name servers are asked for a new name each, to tell whether
+    /// they look names up for anybody; `None` to leave that out.
+    pub recursion_zone: Option<Name>,
 }
 
 /// What one check learned at one endpoint: everything of an [`Observation`] that the conversation
@@ -158,7 +163,7 @@ impl ProbeResult {
         row.blobs = self.blobs.iter().map(Blob::sha256).collect();
         row.labels.extend(self.labels);
         if let Some(vantage) = self.vantage {
-            row.vantage = Endpoint::tcp(vantage.ip(), vantage.port());
+            row.vantage = Endpoint::new(vantage.ip(), vantage.port(), row.subject.transport);
         }
         self.blobs
     }

@@ -1,6 +1,7 @@
 //! Probes against servers in this process, friendly and hostile. Time is paused: it moves only when
 //! nobody has anything to do, so limits of seconds are tested in milliseconds.
 
+mod datagrams;
 pub(crate) mod host;
 mod hostile;
 mod questions;
@@ -27,6 +28,7 @@ pub(crate) fn settings(granted: &[Check]) -> ProbeSettings {
         listen_only: false,
         blob_bytes_max: 512,
         orders: Arc::default(),
+        recursion_zone: None,
     }
 }
 

@@ -77,6 +77,7 @@ async fn probed(at: SocketAddr) -> Vec<ProbeResult> {
         listen_only: false,
         blob_bytes_max: 512,
         orders: Arc::default(),
+        recursion_zone: None,
     };
     let results = probe(Endpoint::tcp(at.ip(), at.port()), None, &Direct, &settings).await;
     assert!(results.iter().all(|result| result.connections <= settings.limits.connections_max));

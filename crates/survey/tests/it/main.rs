@@ -2,6 +2,7 @@
 
 mod crash;
 mod daemons;
+mod datagrams;
 mod engine;
 mod exchanges;
 mod plan;

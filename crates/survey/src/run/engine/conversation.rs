@@ -3,6 +3,7 @@
 use super::*;
 use crate::credential::{Method, check_credentials};
 use crate::probe::probe;
+use kenshin_wire::dns::Name;
 use tokio::net::TcpStream;
 
 /// A conversation is bounded by its own limits; this only catches our mistakes. Waiting for the
@@ -153,6 +154,7 @@ impl<S: Sweep> Engine<S> {
             listen_only: self.mandate.ports.listen_only(endpoint.port, Transport::Tcp),
             blob_bytes_max: usize::try_from(self.mandate.blob_bytes_max).unwrap_or(512),
             orders: Arc::clone(&self.orders),
+            recursion_zone: self.plan.recursion_zone.as_deref().and_then(Name::from_text),
         }
     }
 
