@@ -24,6 +24,7 @@ use crate::attempts::SurveyAttempts;
 use crate::credential::Dictionary;
 use crate::journal::{Entry, Journal};
 use crate::plan::SurveyPlan;
+use crate::probe::datagram::first_check;
 use crate::probe::{Introduction, Orders, ProbeResult, ProbeSettings};
 use crate::progress::{Progress, Waiting};
 use crate::slices::SliceSet;
@@ -474,9 +475,15 @@ impl<S: Sweep> Engine<S> {
         }
     }
 
-    /// The check that a conversation with the port makes; `None` when nothing is said or heard.
-    fn talk_check(&self, port: u16) -> Option<Check> {
-        let listen_only = self.mandate.ports.listen_only(port, Transport::Tcp);
+    /// The check that a conversation with the endpoint makes first; `None` when nothing is said or
+    /// heard.
+    fn talk_check(&self, endpoint: Endpoint) -> Option<Check> {
+        match endpoint.transport {
+            Transport::Tcp => {}
+            Transport::Udp => return first_check(endpoint.port, &self.plan.checks),
+            Transport::Icmp => return None,
+        }
+        let listen_only = self.mandate.ports.listen_only(endpoint.port, endpoint.transport);
         match (self.plan.checks.contains(&Check::Handshake), self.plan.checks.contains(&Check::Banner)) {
             (true, _) if !listen_only => Some(Check::Handshake),
             (_, true) => Some(Check::Banner),

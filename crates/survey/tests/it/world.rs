@@ -105,6 +105,7 @@ pub(crate) struct World {
 pub(crate) struct Terms {
     pub(crate) prefix: String,
     pub(crate) ports: Vec<u16>,
+    pub(crate) udp_ports: Vec<u16>,
     pub(crate) checks: Vec<Check>,
     pub(crate) rate: Rate,
     pub(crate) exclusions: Vec<(String, String)>,
@@ -127,6 +128,7 @@ impl Terms {
         Self {
             prefix: prefix.to_owned(),
             ports: ports.to_vec(),
+            udp_ports: vec![],
             checks: vec![Check::Sweep, Check::Banner, Check::Handshake],
             rate: FAST,
             exclusions: vec![],
@@ -159,7 +161,7 @@ pub(crate) fn mandate(terms: &Terms, spool: &Spool, hour: i64) -> Arc<VerifiedMa
     options.sensors = vec![sensor];
     let two = [Check::CredentialCheck, Check::IcsIdentity];
     options.signers_required = 1 + u8::from(two.iter().any(|check| terms.checks.contains(check)));
-    let text = template(&options);
+    let text = template(&options).replacen("\nudp = []\n", &format!("\nudp = {:?}\n", terms.udp_ports), 1);
     let sign = |seed| SignerKey::from_seed(&[seed; 32], "test").sign(&text, MANDATE_NAMESPACE).unwrap();
     let checked = verify("test.toml", &text, &[&sign(1), &sign(2)], &roots(), now());
     Arc::new(checked.unwrap_or_else(|error| panic!("{error}\n{text}")))
@@ -241,7 +243,7 @@ pub(crate) fn parts(
         sensor_id: None,
         targets: None,
         ports: None,
-        udp_ports: vec![],
+        udp_ports: terms.udp_ports.clone(),
         echo: false,
         silence: terms.silence,
         canaries: vec![],

@@ -179,9 +179,7 @@ impl<S: Sweep> Engine<S> {
         if self.sweeping.remove(&over.slice.number).is_none() {
             return;
         }
-        let work = Work::swept(over, code, |endpoint| {
-            endpoint.transport == Transport::Tcp && self.talk_check(endpoint.port).is_some()
-        });
+        let work = Work::swept(over, code, |endpoint| self.talk_check(endpoint).is_some());
         self.place_swept(work);
     }
 

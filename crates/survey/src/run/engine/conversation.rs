@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::credential::{Method, check_credentials};
-use crate::probe::probe;
+use crate::probe::{datagram, probe};
 use kenshin_wire::dns::Name;
 use tokio::net::TcpStream;
 
@@ -22,7 +22,7 @@ impl<S: Sweep> Engine<S> {
     ) {
         let Some(work) = self.works[place as usize].as_ref() else { return };
         let (host, _) = work.endpoint(number);
-        let Some(check) = self.talk_check(endpoint.port) else {
+        let Some(check) = self.talk_check(endpoint) else {
             drop(stream);
             self.release(place, host);
             self.done(place, number);
@@ -38,7 +38,12 @@ impl<S: Sweep> Engine<S> {
         let (clock, made) = (Arc::clone(&self.clock), Arc::clone(&dialer.made));
         let abort = self.talks.spawn(async move {
             let mut talked: Vec<Talked> = Vec::new();
-            let probing = probe(endpoint, stream, &dialer, &settings);
+            let probing = async {
+                match endpoint.transport {
+                    Transport::Udp => datagram::probe(endpoint, &dialer, &dialer, &settings).await,
+                    Transport::Tcp | Transport::Icmp => probe(endpoint, stream, &dialer, &settings).await,
+                }
+            };
             let results = tokio::time::timeout(LONGEST, probing).await.unwrap_or_default();
             let at = clock();
             for result in results {
@@ -133,7 +138,7 @@ impl<S: Sweep> Engine<S> {
 
     /// The check whose row says how a conversation ended.
     pub(super) fn check_of(&self, talk: &Talk) -> Option<Check> {
-        if talk.credentials { Some(Check::CredentialCheck) } else { self.talk_check(talk.endpoint.port) }
+        if talk.credentials { Some(Check::CredentialCheck) } else { self.talk_check(talk.endpoint) }
     }
 
     fn dialer(&self) -> Dialer {
@@ -143,6 +148,7 @@ impl<S: Sweep> Engine<S> {
             timeout: Duration::from_millis(self.plan.manner.limits.connect_ms),
             clock: Arc::clone(&self.clock),
             made: Arc::new(AtomicU32::new(0)),
+            seed: self.settings.seed,
         }
     }
 
@@ -151,7 +157,7 @@ impl<S: Sweep> Engine<S> {
             limits: self.plan.manner.limits.probe(),
             introduction: self.introduction.clone(),
             granted: self.plan.checks.clone(),
-            listen_only: self.mandate.ports.listen_only(endpoint.port, Transport::Tcp),
+            listen_only: self.mandate.ports.listen_only(endpoint.port, endpoint.transport),
             blob_bytes_max: usize::try_from(self.mandate.blob_bytes_max).unwrap_or(512),
             orders: Arc::clone(&self.orders),
             recursion_zone: self.plan.recursion_zone.as_deref().and_then(Name::from_text),

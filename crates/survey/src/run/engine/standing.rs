@@ -149,7 +149,7 @@ impl<S: Sweep> Engine<S> {
                     Some(_) => {
                         let check = match target.door {
                             Some(_) => Some(Check::CredentialCheck),
-                            None => self.talk_check(endpoint.port),
+                            None => self.talk_check(endpoint),
                         };
                         if let Some(check) = check {
                             let result = ProbeResult::new(check, Outcome::Limited, Some(code));
