@@ -4,12 +4,13 @@
 //! taken counts, and a hub that dies right after it took one must not need the sensor again, which
 //! may be dead as well: whoever takes the next batch completes first what lies there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use kenshin_casework::{BatchState, ErrorKind, Receipt};
 use kenshin_exchange::Origin;
+use kenshin_mandate::Mandate;
 use kenshin_observation::{Batch, Observation, OrgId, SensorId, SurveyId};
 use kenshin_survey::plan::SurveyPlan;
 use kenshin_survey::space::Space;
@@ -60,6 +61,9 @@ impl Observatory {
                     continue;
                 }
                 let (_, plan) = self.stored_plan(survey_id).await?;
+                if shipper == Shipper::Apart {
+                    self.check_named(&plan, sensor).await?;
+                }
                 let space = plan.space().map_err(|e| ActError::outside("the plan has no target space", e))?;
                 vacant.insert(Held::Planned(Box::new((plan, space))));
             }
@@ -90,6 +94,17 @@ impl Observatory {
             remove(&path)?;
         }
         taken
+    }
+
+    /// A sensor speaks of nothing that its mandate did not name it for.
+    async fn check_named(&self, plan: &SurveyPlan, sensor: SensorId) -> Result<(), ActError> {
+        let record = self.casework().mandate(self.org(), &plan.mandate_digest).await?;
+        let mandate = Mandate::parse(&plan.mandate_id, &record.text)
+            .map_err(|invalid| ActError::outside("the registered mandate cannot be read", invalid))?;
+        if mandate.sensor(sensor).is_some() {
+            return Ok(());
+        }
+        Err(ActError::no(format!("mandate `{}` does not name sensor {sensor}", plan.mandate_id)))
     }
 
     /// Completes what was taken and is not in the lake, as after a crash.
@@ -240,6 +255,7 @@ fn check(
         return Err(refused(format!("the survey has no slice {}", header.slice)));
     };
     let ours = slice.index_from..slice.index_to();
+    let mut spoken = HashSet::new();
     for row in &batch.observations {
         let belongs = row.survey_id == header.survey_id
             && row.sensor_id == sensor
@@ -252,6 +268,9 @@ fn check(
                 row.subject, slice.number
             )));
         }
+        if !spoken.insert((row.subject, row.check)) {
+            return Err(refused(format!("two outcomes of `{}` at {}", row.check, row.subject)));
+        }
     }
     for row in &batch.coverage {
         let ends = (u64::try_from(row.index_from), u64::try_from(row.index_to));
@@ -262,3 +281,6 @@ fn check(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,10 +186,11 @@ impl Observatory {
         progress: &Progress,
     ) -> Result<Pulse, ActError> {
         let casework = self.casework();
-        let job = self.held_job(sensor, held).await?;
+        let lost = Pulse { keep: false, stop: true, papers: String::new() };
+        let Some(job) = self.held_job(sensor, held).await? else { return Ok(lost) };
         let for_s = self.settings().sensors.lease_s;
         if !casework.heartbeat(&job, self.now(), for_s.into()).await? {
-            return Ok(Pulse { keep: false, stop: true, papers: String::new() });
+            return Ok(lost);
         }
         let survey_id = read_payload(&job)?.survey_id;
         self.note_progress(survey_id, &job, progress).await?;
@@ -207,7 +208,9 @@ impl Observatory {
         end: &ShardEnd,
     ) -> Result<SurveyId, ActError> {
         let (casework, org) = (self.casework(), self.org());
-        let job = self.held_job(sensor, held).await?;
+        let Some(job) = self.held_job(sensor, held).await? else {
+            return Err(ActError::no(format!("job {} is not held by sensor {sensor}", held.job_id)));
+        };
         let SurveyJob { survey_id, shard } = read_payload(&job)?;
         let summary = match end {
             ShardEnd::Failed { error } => {
@@ -267,13 +270,11 @@ impl Observatory {
         Ok(slices.into_iter().filter_map(|slice| u64::try_from(slice).ok()).collect())
     }
 
-    /// The job, when this sensor holds it by this lease.
-    async fn held_job(&self, sensor: SensorId, held: Held) -> Result<Job, ActError> {
+    /// The job by the lease that a sensor states; `None` when another one holds it.
+    async fn held_job(&self, sensor: SensorId, held: Held) -> Result<Option<Job>, ActError> {
         let job = self.casework().job(self.org(), held.job_id).await?;
-        if job.leased_by.as_deref() != Some(worker_name(sensor).as_str()) {
-            return Err(ActError::no(format!("job {} is not held by sensor {sensor}", held.job_id)));
-        }
-        Ok(Job { lease: held.lease, ..job })
+        let holds = job.leased_by.as_deref() == Some(worker_name(sensor).as_str());
+        Ok(holds.then_some(Job { lease: held.lease, ..job }))
     }
 
     async fn note_progress(&self, id: SurveyId, job: &Job, progress: &Progress) -> Result<(), ActError> {

@@ -61,13 +61,13 @@ pub(crate) async fn enrol(
     caller: Caller,
     request: Request,
 ) -> Result<Json<Enrolled>, Problem> {
+    let (parts, body) = request.into_parts();
+    let claim = claim_of(&parts.headers)?;
     let attempt = {
         let mut limiter = web.inner.limiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         limiter.attempt(ENROLMENT, caller.addr, web.now())
     };
     attempt.map_err(Problem::too_many)?;
-    let (parts, body) = request.into_parts();
-    let claim = claim_of(&parts.headers)?;
     let body = read_body(&parts, body, BODY_MAX, REPORT_WITHIN).await?;
     let asked: Enrolment =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
