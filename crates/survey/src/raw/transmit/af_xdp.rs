@@ -56,8 +56,6 @@ pub(super) struct XdpEngine {
     free: Vec<u32>,
     /// Chunks of the frames that were put into the ring last.
     batch: Vec<u32>,
-    /// Invalid descriptors that the kernel has skipped so far.
-    skipped: u64,
 }
 
 /// How the kernel took what was put into the ring.
@@ -96,16 +94,7 @@ impl XdpEngine {
         let completion = Ring::completion(&socket, &offsets.cr, CHUNKS)?;
         bind(&socket, interface, mode)?;
         let free = (0..CHUNKS).rev().collect();
-        Ok(Self {
-            socket,
-            mode,
-            memory,
-            transmit,
-            completion,
-            free,
-            batch: Vec::with_capacity(TAKE_MAX),
-            skipped: 0,
-        })
+        Ok(Self { socket, mode, memory, transmit, completion, free, batch: Vec::with_capacity(TAKE_MAX) })
     }
 
     pub(super) fn send(&mut self, frames: &Frames) -> Sent {
@@ -208,28 +197,30 @@ impl XdpEngine {
         if self.mode == Mode::ZeroCopy {
             return count;
         }
+        let before = self.skipped();
         self.transmit.invalidate(count);
         // It skips one or all at a time, depending on its version.
         for _ in 0..2 * TAKE_MAX {
-            if self.transmit.is_empty()
-                || self.kick().is_err_and(|error| error.raw_os_error() != Some(libc::EAGAIN))
-            {
+            let stuck = || self.kick().is_err_and(|error| error.raw_os_error() != Some(libc::EAGAIN));
+            if self.transmit.is_empty() || stuck() {
                 break;
             }
         }
         let left = if self.transmit.is_empty() {
-            let skipped =
-                sockopt::xdp_statistics(&self.socket).map_or(self.skipped, |all| all.tx_invalid_descs);
-            let left = skipped.saturating_sub(self.skipped);
-            self.skipped = skipped;
-            (left as usize).min(count)
+            self.skipped().saturating_sub(before) as usize
         } else {
             // The interface is down. What is in the ring is invalid and never leaves.
-            self.transmit.len().min(count)
+            self.transmit.len()
         };
+        let left = left.min(count);
         let taken = count - left;
         self.free.extend(self.batch.drain(taken..));
         taken
+    }
+
+    /// How many invalid descriptors the kernel has skipped so far.
+    fn skipped(&self) -> u64 {
+        sockopt::xdp_statistics(&self.socket).map_or(0, |all| all.tx_invalid_descs)
     }
 
     /// Takes chunks that are done with.

@@ -116,6 +116,11 @@ fn a_refused_frame_stops_the_batch_where_it_is(engine: Engine, test: &str) {
     let to = Hop { mac: gateway, addr: addr("198.18.0.0") };
     let mut expected = 0;
     for before in [0, 1, 31, 32, 33, 100, 200] {
+        // What was left behind when the interface went down must not be counted later.
+        fill(&mut sweeper.frames, &syn, gateway, 0, 40);
+        pair.inside("a", || ip(&["link", "set", "va", "down"]));
+        assert_eq!((sweeper.send().handed_over, expected), (0, pair.inside("b", || counter("syns"))));
+        pair.inside("a", || ip(&["link", "set", "va", "up"]));
         fill(&mut sweeper.frames, &syn, gateway, 0, before);
         let ports = Ports { source: 61_000, target: 53 };
         sweeper.frames.push(|out| udp.write(out, &to, ports, &[0; 300]).unwrap());
@@ -144,6 +149,36 @@ fn a_refused_frame_stops_the_batch_where_it_is_with_af_packet() {
 fn a_refused_frame_stops_the_batch_where_it_is_with_af_xdp() {
     let test = "a_refused_frame_stops_the_batch_where_it_is_with_af_xdp";
     a_refused_frame_stops_the_batch_where_it_is(Engine::AfXdp, test);
+}
+
+#[test]
+fn engines_are_chosen_and_say_why() {
+    let Some(pair) = Pair::new("engines_are_chosen_and_say_why") else { return };
+    pair.inside("a", || {
+        let first = open(Engine::Auto);
+        assert_eq!(first.transmit.chosen().engine, Engine::AfXdp, "{}", first.transmit.chosen().why);
+        // The cable has one queue, and it is taken.
+        let second = open(Engine::Auto);
+        let chosen = second.transmit.chosen();
+        assert_eq!(chosen.engine, Engine::AfPacket);
+        assert!(chosen.why.starts_with("AF_XDP does not work here: "), "{}", chosen.why);
+        for (engine, errno) in [(Engine::AfXdp, libc::EBUSY), (Engine::AfXdpZeroCopy, libc::EBUSY)] {
+            let refused = link::open(&settings(engine)).unwrap_err();
+            let LinkError::Socket { interface, direction: "send", source } = refused else {
+                panic!("{refused}")
+            };
+            assert_eq!((interface.as_str(), source.raw_os_error()), ("va", Some(errno)));
+        }
+        drop(first);
+        assert_eq!(open(Engine::Auto).transmit.chosen().engine, Engine::AfXdp);
+        let refused = link::open(&settings(Engine::AfXdpZeroCopy)).unwrap_err();
+        let LinkError::Socket { source, .. } = refused else { panic!("{refused}") };
+        assert_eq!(
+            source.raw_os_error(),
+            Some(libc::EOPNOTSUPP),
+            "a cable has no hardware to read our memory"
+        );
+    });
 }
 
 /// Answers that nobody reads in time are lost, and the ring says how many.

@@ -46,3 +46,28 @@ fn without_privilege_links_say_what_to_do() {
         assert!(refused.to_string().contains("setcap cap_net_raw,cap_net_admin+ep"), "{refused}");
     });
 }
+
+/// What `setcap cap_net_raw,cap_net_admin+ep` gives is enough, AF_XDP included.
+#[test]
+fn two_capabilities_are_enough() {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    let Some(pair) = Pair::new("two_capabilities_are_enough") else { return };
+    pair.inside("a", || {
+        let two = CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN;
+        let sets = CapabilitySets { effective: two, permitted: two, inheritable: CapabilitySet::empty() };
+        set_capabilities(None, sets).unwrap();
+        let link = open(Engine::Auto);
+        assert_eq!(link.transmit.chosen().engine, Engine::AfXdp, "{}", link.transmit.chosen().why);
+        let ours = [addr(US_V4), addr(US_V6)];
+        assert!(kenshin_survey::raw::guard::Guard::raise(&ours, SourcePorts::default()).unwrap().stands());
+    });
+}
+
+/// Both directions go to threads of their own.
+#[test]
+fn links_go_to_threads() {
+    fn sendable<T: Send>() {}
+    sendable::<Link>();
+    sendable::<kenshin_survey::raw::transmit::Transmit>();
+    sendable::<kenshin_survey::raw::receive::Receive>();
+}
