@@ -43,6 +43,7 @@ fn plan() -> SurveyPlan {
         permutation_key: PermutationKey([9; 16]),
         manner: Manner::INTERNET,
         dictionary: None,
+        recursion_zone: None,
     }
 }
 

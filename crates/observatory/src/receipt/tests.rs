@@ -141,6 +141,7 @@ impl World {
             permutation_key: PermutationKey([9; 16]),
             manner: Manner { slice_addresses: 4, ..Manner::LOCAL },
             dictionary: None,
+            recursion_zone: None,
         };
         let survey = NewSurvey {
             survey_id: plan.survey_id,
