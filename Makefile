@@ -9,6 +9,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 PACKAGES := iproute2 nftables openssh-server openssh-client dropbear-bin inetutils-telnetd vsftpd lighttpd \
 	nginx-light mosquitto memcached redis-server samba tigervnc-standalone-server xrdp gnupg postgresql \
 	python3-aiosmtpd chromium fonts-noto-cjk nmap libxml2-utils \
+	exim4-daemon-light lighttpd-mod-openssl inetutils-inetd openssl \
 	snmpd bind9 dnsmasq-base ntpsec libcoap3-bin kamailio miniupnpd wsdd2
 
 .PHONY: help demo build test lint deps fuzz release clean

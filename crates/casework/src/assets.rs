@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use kenshin_observation::{AssetId, DeviceKey, Identity, OrgId, ProviderId, SurveyId, TimeUs};
+use kenshin_observation::{AssetId, DeviceKey, Identity, OrgId, Prefix, ProviderId, SurveyId, TimeUs};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
@@ -115,17 +115,28 @@ impl Casework {
         asset(&row)
     }
 
-    /// Assets by id.
-    pub async fn assets(&self, viewer: &Viewer, page: &PageRequest) -> Result<Page<Asset>> {
+    /// Assets by address; last seen in `within`, when that is given.
+    pub async fn assets(
+        &self,
+        viewer: &Viewer,
+        within: Option<Prefix>,
+        page: &PageRequest,
+    ) -> Result<Page<Asset>> {
         let mut compose = Compose::new("SELECT a.* FROM asset a WHERE 1 = 1");
         compose.push(" AND a.org_id = ?", [viewer.org.to_string()]);
         viewer.restrict(&mut compose, " AND a.provider_id IN ");
-        if let Some(after) = &page.after {
-            compose.push(" AND a.asset_id > ?", [after.clone()]);
+        if let Some(prefix) = within {
+            compose.push(
+                " AND a.addr >= ? AND a.addr <= ?",
+                [addr_text(prefix.base()), addr_text(prefix.last())],
+            );
         }
-        compose.push(" ORDER BY a.asset_id LIMIT ?", [Value::Int(page.fetch())]);
+        if let Some((addr, id)) = page.after.as_deref().and_then(|after| after.split_once('-')) {
+            compose.push(" AND (a.addr > ? OR (a.addr = ? AND a.asset_id > ?))", [addr, addr, id]);
+        }
+        compose.push(" ORDER BY a.addr, a.asset_id LIMIT ?", [Value::Int(page.fetch())]);
         let assets = self.rows(compose.finish()).await?.iter().map(asset).collect::<Result<_>>()?;
-        Ok(Page::of(assets, page, |asset: &Asset| asset.asset_id.to_string()))
+        Ok(Page::of(assets, page, |asset: &Asset| format!("{}-{}", addr_text(asset.addr), asset.asset_id)))
     }
 }
 

@@ -103,6 +103,9 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
+    /// List and show assets: which device is where, what it was taken for, and why.
+    #[command(subcommand)]
+    Asset(Asset),
     /// List, show and explain findings.
     #[command(subcommand)]
     Finding(Finding),
@@ -519,6 +522,24 @@ pub(crate) enum Intel {
     },
     /// Which snapshots are in use.
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Asset {
+    /// List assets as they were last seen.
+    List {
+        /// Only those at this address or in this prefix.
+        #[arg(long, value_name = "PREFIX")]
+        at: Option<kenshin_observation::Prefix>,
+        /// Most rows.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one asset: what it was taken for, how sure that is, and which fingerprint read it from what.
+    Show {
+        /// Its id.
+        id: kenshin_observation::AssetId,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! One module a noun; each command calls one act and prints its answer.
 
+mod asset;
 mod case;
 mod demo;
 mod doctor;
@@ -90,6 +91,7 @@ pub(crate) async fn run(
         Command::Survey(command) => survey::run(&context, command).await,
         Command::Intel(command) => intel::run(&context, command).await,
         Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
+        Command::Asset(command) => asset::run(&context, command).await,
         Command::Finding(command) => finding::run(&context, command).await,
         Command::Case(command) => case::run(&context, command).await,
         Command::Provider(command) => provider::run(&context, command).await,

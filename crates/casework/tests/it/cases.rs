@@ -330,7 +330,29 @@ fn what_a_viewer_may_not_see_is_not_read() {
                 expected,
                 "{viewer:?}"
             );
-            assert_eq!(casework.assets(viewer, &all).await.unwrap().items.len(), expected, "{viewer:?}");
+            let everywhere = casework.assets(viewer, None, &all).await.unwrap().items;
+            assert_eq!(everywhere.len(), expected, "{viewer:?}");
+            // One at a time, by address, are the same; each is found where it is and nowhere else.
+            let mut one = Some(PageRequest { after: None, limit: 1 });
+            let mut singly = Vec::new();
+            while let Some(request) = one {
+                let page = casework.assets(viewer, None, &request).await.unwrap();
+                one = PageRequest::following(&page).map(|next| PageRequest { limit: 1, ..next });
+                singly.extend(page.items);
+            }
+            assert_eq!(singly, everywhere);
+            assert!(everywhere.is_sorted_by_key(|asset| asset.addr));
+            for asset in &everywhere {
+                let here = casework
+                    .assets(viewer, Some(kenshin_observation::Prefix::host(asset.addr)), &all)
+                    .await
+                    .unwrap()
+                    .items;
+                assert_eq!(
+                    here,
+                    everywhere.iter().filter(|a| a.addr == asset.addr).cloned().collect::<Vec<_>>()
+                );
+            }
         }
         assert_eq!(casework.case(&provider, mine.case_id).await.unwrap().case_id, mine.case_id);
         let actor = Actor::User(UserId::from_bits(5));

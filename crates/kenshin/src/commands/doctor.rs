@@ -127,9 +127,15 @@ pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
     );
     note(
         "privilege",
-        Ok(match rustix::process::geteuid().is_root() {
-            true => "root; this version sweeps with ordinary connections and needs none".to_owned(),
-            false => "none, and none is needed: sweeps are ordinary connections".to_owned(),
+        Ok(match kenshin_survey::raw::privilege::held() {
+            true => {
+                "raw packets may be sent (CAP_NET_RAW, CAP_NET_ADMIN); see `survey run --engine`".to_owned()
+            }
+            false => {
+                "none, and none is needed: sweeps are ordinary connections, which costs speed, UDP sweeps, \
+                      echo requests and the measure of misses"
+                    .to_owned()
+            }
         }),
     );
     print(context, &findings, observatory.settings())

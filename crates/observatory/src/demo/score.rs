@@ -94,7 +94,7 @@ pub(crate) async fn round_one(observatory: &Observatory, survey: SurveyId) -> Re
     let mut identities = BTreeMap::new();
     let mut page = Some(PageRequest { after: None, limit: PAGE_MAX });
     while let Some(request) = page {
-        let found = observatory.casework().assets(&observatory.viewer(), &request).await?;
+        let found = observatory.casework().assets(&observatory.viewer(), None, &request).await?;
         page = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
         identities.extend(
             found

@@ -6,7 +6,8 @@
 use std::io;
 
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs,
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+    set_no_new_privs,
 };
 
 /// Privilege could not be given up.
@@ -21,6 +22,13 @@ pub enum PrivilegeError {
     /// The kernel refused.
     #[error("failed to drop capabilities")]
     Kernel(#[source] io::Error),
+}
+
+/// True when the calling thread may open raw sockets and guard its source ports: CAP_NET_RAW and
+/// CAP_NET_ADMIN. False where the kernel does not say.
+pub fn held() -> bool {
+    let needed = CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN;
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
 
 /// Gives up all capabilities of this process, for good: permitted, effective, inheritable and

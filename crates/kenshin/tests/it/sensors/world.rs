@@ -5,16 +5,17 @@
 #![expect(clippy::disallowed_methods, reason = "namespaces and processes are made by programs")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kenshin_mandate::{
     Revocation, RevocationDraft, Revoked, SignerKey, TemplateOptions, TemplateSensor, signature, template,
 };
-use kenshin_observation::{Check, TimeUs};
+use kenshin_observation::Check;
 use kenshin_observatory::{Authority, write_whole};
 use serde_json::Value;
 
+use crate::namespace::{LIMIT, Namespace, Process, now, until};
 use crate::process::{expect, kenshin};
 
 pub(crate) const MANDATE: &str = "test-net";
@@ -24,78 +25,6 @@ pub(crate) const TARGETS: &str = "198.18.4.0/23";
 pub(crate) const PORTS: [u16; 3] = [21, 22, 23];
 pub(crate) const TARGETS_COUNT: usize = 512 * PORTS.len();
 const HUB: &str = "198.18.0.1";
-/// Longest wait for anything that must happen.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
-
-/// Polls until the condition gives something; fails after [`LIMIT`].
-pub(crate) fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = holds() {
-            return found;
-        }
-        assert!(began.elapsed() < LIMIT, "waited {LIMIT:?} for: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-pub(crate) fn now() -> TimeUs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    TimeUs::from_micros(i64::try_from(since.as_micros()).unwrap())
-}
-
-/// A namespace, deleted when dropped; what runs in it is killed first.
-pub(crate) struct Namespace(String);
-
-impl Namespace {
-    fn new(test: &str, name: &str) -> Option<Self> {
-        let this = Self(format!("kenshin-{}-{test}-{name}", std::process::id()));
-        let made = Command::new("ip").args(["netns", "add", &this.0]).output();
-        made.is_ok_and(|output| output.status.success()).then_some(this)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]);
-        command
-    }
-
-    pub(crate) fn run(&self, command: &[&str]) -> String {
-        let output = self.command(command[0]).args(&command[1..]).output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?} in {}: {stderr}", self.0);
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).output();
-    }
-}
-
-/// A process, killed when dropped.
-pub(crate) struct Process(Child);
-
-impl Process {
-    /// As a power cut does it.
-    pub(crate) fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    pub(crate) fn runs(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The whole network, and the homes of those in it.
 pub(crate) struct World {
     pub(crate) hub: Namespace,
@@ -140,7 +69,17 @@ impl World {
         {
             let port = format!("port{number}");
             bridge.run(&[
-                "ip", "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &space.0,
+                "ip",
+                "link",
+                "add",
+                &port,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                space.name(),
             ]);
             bridge.run(&["ip", "link", "set", &port, "master", "br0", "up"]);
             space.run(&["ip", "link", "set", "lo", "up"]);
@@ -204,7 +143,7 @@ impl World {
             .stderr(log(&self.home("hub.log")))
             .spawn()
             .unwrap();
-        let mut hub = Process(child);
+        let mut hub = Process::of(child);
         until("the hub to listen", || {
             assert!(hub.runs(), "{}", self.log("hub"));
             let listening = self.hub.run(&["ss", "-ltn"]);
@@ -322,7 +261,7 @@ impl World {
             .stderr(log(&self.home(&format!("{name}.log"))))
             .spawn()
             .unwrap();
-        Process(child)
+        Process::of(child)
     }
 
     /// Hands a survey over to the sensors and gives its id.
@@ -547,7 +486,7 @@ fn services(targets: &Namespace) -> Process {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let process = Process(child);
+    let process = Process::of(child);
     until("the services to listen", || {
         (targets.run(&["ss", "-ltn"]).lines().count() > services_at().count()).then_some(())
     });

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt;
 
-use kenshin_survey::raw::privilege::{PrivilegeError, drop_all};
+use kenshin_survey::raw::privilege::{self, PrivilegeError, drop_all};
 
 use super::*;
 
@@ -40,7 +40,9 @@ fn other_threads_are_not_forgotten() {
 fn without_privilege_links_say_what_to_do() {
     let Some(pair) = Pair::new("without_privilege_links_say_what_to_do") else { return };
     pair.inside("a", || {
-        kenshin_survey::raw::privilege::drop_here().unwrap();
+        assert!(privilege::held());
+        privilege::drop_here().unwrap();
+        assert!(!privilege::held());
         let refused = link::open(&settings(Engine::Auto)).unwrap_err();
         assert!(matches!(refused, LinkError::Privilege(_)), "{refused}");
         assert!(refused.to_string().contains("setcap cap_net_raw,cap_net_admin+ep"), "{refused}");

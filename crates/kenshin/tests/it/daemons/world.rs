@@ -1,0 +1,237 @@
+//! A sensor in a network namespace, the house of daemons in another, and a cable between them.
+
+#![expect(clippy::disallowed_methods, reason = "keys are made as the operator makes them")]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use kenshin_mandate::{TemplateOptions, template};
+use kenshin_observation::Check;
+use serde_json::Value;
+
+use super::ByAddr;
+use super::house::{House, PASSWORD, PORT, PROGRAMS, USER};
+use crate::namespace::{Namespace, now};
+use crate::process::{expect, skip};
+
+const TARGETS: &str = "198.18.1.0/28";
+const SENSOR: &str = "198.18.0.1";
+const MANDATE: &str = "house";
+const AUTHORITY: &str = "authority@example.jp";
+
+pub(crate) struct World {
+    pub(crate) house: House,
+    sensor: Namespace,
+    town: Namespace,
+    home: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// `None`, said by name, where it cannot be made.
+    pub(crate) fn new(test: &str) -> Option<Self> {
+        let (Some(sensor), Some(town)) = (Namespace::new("house", "sensor"), Namespace::new("house", "town"))
+        else {
+            skip(test, "needs root and `ip`");
+            return None;
+        };
+        let there = |program: &&str| {
+            ["/usr/sbin", "/usr/bin", "/bin", "/sbin"]
+                .iter()
+                .any(|dir| PathBuf::from(dir).join(program).exists())
+        };
+        if let Some(missing) = PROGRAMS.iter().chain(&["nft"]).find(|program| !there(program)) {
+            skip(test, &format!("`{missing}` is not installed"));
+            return None;
+        }
+        sensor.run(&[
+            "ip",
+            "link",
+            "add",
+            "eth0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            town.name(),
+        ]);
+        for (space, addr) in [(&sensor, SENSOR), (&town, "198.18.0.2")] {
+            space.run(&["ip", "link", "set", "lo", "up"]);
+            space.run(&["ip", "address", "add", &format!("{addr}/24"), "dev", "eth0"]);
+            space.run(&["ip", "link", "set", "eth0", "up"]);
+        }
+        sensor.run(&["ip", "route", "add", TARGETS, "via", "198.18.0.2"]);
+        town.run(&["ip", "route", "add", "local", TARGETS, "dev", "lo"]);
+        let folder = tempfile::tempdir().unwrap();
+        count(&town);
+        let house = House::open(&town, folder.path());
+        let home = folder.path().join("home");
+        let world = Self { house, sensor, town, home, _folder: folder };
+        world.found();
+        Some(world)
+    }
+
+    /// A home with a mandate that two people signed, a fresh list of what is revoked, and the operator's
+    /// dictionary.
+    fn found(&self) {
+        let made = self.json(&["init", "--organisation", "Example CSIRT"]);
+        let settings = self.home.join("kenshin.toml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(&settings, text.replace("# dictionary = ", "dictionary = ")).unwrap();
+        let pairs =
+            [("admin", "invented-1"), (USER, PASSWORD), ("root", "invented-3"), ("user", "invented-4")];
+        let entry = |(user, password)| format!("[[entries]]\nuser = \"{user}\"\npassword = \"{password}\"\n");
+        std::fs::write(self.home.join("dictionary.toml"), pairs.map(entry).concat()).unwrap();
+
+        let signers =
+            [AUTHORITY, "second@example.jp"].map(|principal| (principal, self.home.join(principal)));
+        let roots = signers.clone().map(|(principal, key)| {
+            let args = ["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", key.to_str().unwrap()];
+            assert!(std::process::Command::new("ssh-keygen").args(args).status().unwrap().success());
+            let public = std::fs::read_to_string(key.with_added_extension("pub")).unwrap();
+            format!("{principal} {public}")
+        });
+        std::fs::write(self.home.join("mandates/allowed_signers"), roots.concat()).unwrap();
+        let draft = self.home.join("draft.toml");
+        std::fs::write(&draft, mandate(&made)).unwrap();
+        let draft = draft.to_str().unwrap();
+        for (_, key) in &signers {
+            expect(&self.home, 0, &["mandate", "sign", draft, "--key", key.to_str().unwrap()]);
+        }
+        expect(&self.home, 0, &["mandate", "add", draft]);
+        let key = signers[0].1.to_str().unwrap();
+        expect(&self.home, 0, &["mandate", "renew", "--authority", AUTHORITY, "--key", key]);
+    }
+
+    /// `kenshin` in the sensor's namespace.
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self
+            .sensor
+            .command(env!("CARGO_BIN_EXE_kenshin"))
+            .arg("--home")
+            .arg(&self.home)
+            .args(["--format", "json"])
+            .args(args)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("kenshin {args:?}: {error}: {stderr}"))
+    }
+
+    /// Runs a survey to its end and gives its id.
+    pub(crate) fn survey(&self, more: &[&str]) -> String {
+        let args = ["survey", "run", "--mandate", MANDATE, "--near", "--seed", "7"];
+        let answer = self.json(&[&args[..], more].concat());
+        assert_eq!(answer["run"]["ending"]["how"], "finished", "{answer:#}");
+        answer["survey_id"].as_str().unwrap().to_owned()
+    }
+
+    fn sql(&self, query: &str) -> Vec<Value> {
+        self.json(&["sql", query]).as_array().unwrap().clone()
+    }
+
+    /// What the service at each address speaks.
+    pub(crate) fn protocols(&self, survey: &str) -> ByAddr<String> {
+        let rows = self.sql(&format!(
+            "SELECT subject_addr AS addr, protocol, MAX(CASE WHEN tls IS NULL THEN '' ELSE ' in TLS' END) AS inside \
+             FROM observations WHERE survey_id = '{survey}' AND outcome = 'answered' AND protocol IS NOT NULL AND \"check\" <> 'sweep' GROUP BY subject_addr, protocol"
+        ));
+        let spoken =
+            |row: &Value| ["protocol", "inside"].map(|column| row[column].as_str().unwrap()).concat();
+        let mut protocols = BTreeMap::new();
+        for row in rows {
+            let before = protocols.insert(addr(&row["addr"]), spoken(&row));
+            assert_eq!(before, None, "two protocols: {row}");
+        }
+        protocols
+    }
+
+    /// The final outcome of each target's sweep.
+    pub(crate) fn outcomes(&self, survey: &str) -> Vec<Value> {
+        self.sql(&format!(
+            "SELECT subject_addr AS addr, subject_port, outcome FROM observations \
+             WHERE survey_id = '{survey}' AND \"check\" = 'sweep' ORDER BY subject_addr, subject_port"
+        ))
+    }
+
+    /// What credential checks came to.
+    pub(crate) fn credentials(&self, survey: &str) -> ByAddr<String> {
+        let rows = self.sql(&format!(
+            "SELECT subject_addr AS addr, credential FROM observations \
+             WHERE survey_id = '{survey}' AND \"check\" = 'credential-check'"
+        ));
+        let result = |row: &Value| row["credential"]["result"].as_str().unwrap().to_owned();
+        rows.iter().map(|row| (addr(&row["addr"]), result(row))).collect()
+    }
+
+    /// Every asset by its address.
+    pub(crate) fn assets(&self) -> ByAddr<Value> {
+        let assets = self.json(&["asset", "list"]);
+        assets.as_array().unwrap().iter().map(|asset| (addr(&asset["addr"]), asset.clone())).collect()
+    }
+
+    /// Kinds of findings by address, in order.
+    pub(crate) fn findings(&self) -> ByAddr<Vec<String>> {
+        let mut findings: ByAddr<Vec<String>> = BTreeMap::new();
+        for record in self.json(&["finding", "list"]).as_array().unwrap() {
+            let kind = record["finding"]["kind"].as_str().unwrap().to_owned();
+            findings.entry(addr(&record["finding"]["endpoint"]["addr"])).or_default().push(kind);
+        }
+        findings.values_mut().for_each(|kinds| kinds.sort());
+        findings
+    }
+
+    /// SYNs, datagrams and echo requests that arrived and that no mandate allows.
+    pub(crate) fn outside(&self) -> u64 {
+        let text = self.town.run(&["nft", "list", "counter", "inet", "kenshin", "outside"]);
+        let after = text.split("packets ").nth(1).unwrap();
+        after.split_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+/// The mandate for the home that `init` made: this house, nothing else, two signers.
+fn mandate(made: &Value) -> String {
+    let mut options = TemplateOptions::example();
+    options.id = MANDATE.to_owned();
+    options.authority = AUTHORITY.to_owned();
+    (options.valid_from, options.valid_until) = (now().plus_secs(-3_600), now().plus_secs(86_400));
+    options.prefixes = vec![TARGETS.parse().unwrap()];
+    options.special_reason = "a network that a test made".to_owned();
+    options.exclusions.clear();
+    options.tcp_ports = vec![PORT, PORT + 1];
+    options.checks =
+        vec![Check::Sweep, Check::Banner, Check::Handshake, Check::AnonymousLogin, Check::CredentialCheck];
+    options.signers_required = 2;
+    (options.rate.whole_pps, options.rate.whole_burst) = (1_000, 100);
+    (options.rate.per_prefix.pps, options.rate.per_prefix.burst) = (1_000, 100);
+    (options.rate.per_address.per_minute, options.rate.per_address.burst) = (6_000, 100);
+    options.revocation_list = "revocations.toml".to_owned();
+    let sensor = &mut options.sensors[0];
+    sensor.id = made["sensor_id"].as_str().unwrap().parse().unwrap();
+    let key = hex::decode(made["sensor_public_key"].as_str().unwrap()).unwrap();
+    sensor.public_key = ed25519_dalek::VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap();
+    sensor.source_addresses = vec![SENSOR.parse().unwrap()];
+    template(&options)
+}
+
+fn addr(value: &Value) -> Ipv4Addr {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// Counts what arrives from the sensor and lies outside of the mandate.
+fn count(town: &Namespace) {
+    let rules = format!(
+        "add table inet kenshin; add counter inet kenshin outside; \
+         add chain inet kenshin in {{ type filter hook prerouting priority 0; }}; \
+         add rule inet kenshin in iifname eth0 tcp flags & (syn | ack) == syn \
+         ip daddr {TARGETS} tcp dport {{ {PORT}, {} }} accept; \
+         add rule inet kenshin in iifname eth0 tcp flags & (syn | ack) == syn counter name outside; \
+         add rule inet kenshin in iifname eth0 meta l4proto {{ udp, icmp }} counter name outside",
+        PORT + 1
+    );
+    town.run(&["nft", &rules]);
+}
