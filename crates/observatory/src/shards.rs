@@ -55,6 +55,22 @@ impl Observatory {
         Ok(*jobs.first().expect("a survey has at least one shard"))
     }
 
+    /// Goes on with a survey, whatever became of its last run: what is under way is left to those who
+    /// hold it, of whom this machine may be one that died; anything else is handed out again.
+    pub async fn resume_survey(&self, id: SurveyId) -> Result<(), ActError> {
+        let (casework, org) = (self.casework(), self.org());
+        if matches!(casework.survey(org, id).await?.state, SurveyState::Queued | SurveyState::Running) {
+            let shards = casework.shards(org, id).await?;
+            if shards.iter().any(|shard| matches!(shard.job.state, JobState::Queued | JobState::Leased)) {
+                return Ok(());
+            }
+            // Its hub died between two steps: no part of it is with anybody.
+            let reason = Some("its last part did not report back");
+            casework.set_survey_state(org, id, SurveyState::Stopped, reason, self.now()).await?;
+        }
+        self.enqueue_survey(id).await.map(drop)
+    }
+
     /// Hands a planned survey to the sensors of its mandate in `count` parts, from 1 to
     /// [`SHARDS_MAX`].
     pub async fn enqueue_shards(&self, id: SurveyId, count: u32) -> Result<Vec<JobId>, ActError> {
@@ -236,17 +252,17 @@ impl Observatory {
             }
         }
         self.note_progress(survey_id, &job, &summary.progress).await?;
+        let reason = ended(summary);
+        // Before the last job is complete: a crash in between leaves a job that nobody needs, and not a
+        // survey that nobody finishes.
+        if reason.is_none() && done.len() == slices {
+            casework.set_survey_state(org, survey_id, SurveyState::Finished, None, self.now()).await?;
+        }
         let result = serde_json::to_value(summary).unwrap_or_default();
         casework.complete(&job, &result, self.now()).await?;
-        match ended(summary) {
-            Some(reason) => {
-                let state = SurveyState::Stopped;
-                casework.set_survey_state(org, survey_id, state, Some(&reason), self.now()).await?;
-            }
-            None if done.len() == slices => {
-                casework.set_survey_state(org, survey_id, SurveyState::Finished, None, self.now()).await?;
-            }
-            None => {}
+        if let Some(reason) = reason {
+            let state = SurveyState::Stopped;
+            casework.set_survey_state(org, survey_id, state, Some(&reason), self.now()).await?;
         }
         Ok(survey_id)
     }

@@ -134,7 +134,7 @@ pub(crate) async fn execute(
     }
     match shards {
         Some(shards) => drop(observatory.enqueue_shards(id, shards).await?),
-        None => drop(observatory.enqueue_survey(id).await?),
+        None => observatory.resume_survey(id).await?,
     }
     let (report, mut reported) = watch::channel(Progress::default());
     let (stop, stopped) = watch::channel(false);

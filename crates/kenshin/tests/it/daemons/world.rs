@@ -1,24 +1,20 @@
 //! A sensor in a network namespace, the house of daemons in another, and a cable between them.
 
-#![expect(clippy::disallowed_methods, reason = "keys are made as the operator makes them")]
-
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use kenshin_mandate::{TemplateOptions, template};
-use kenshin_observation::Check;
 use serde_json::Value;
 
 use super::ByAddr;
 use super::house::{House, PASSWORD, PORT, PROGRAMS, USER};
-use crate::namespace::{Namespace, now};
-use crate::process::{expect, skip};
+use crate::namespace::Namespace;
+use crate::office;
+use crate::process::skip;
 
 const TARGETS: &str = "198.18.1.0/28";
 const SENSOR: &str = "198.18.0.1";
 const MANDATE: &str = "house";
-const AUTHORITY: &str = "authority@example.jp";
 
 pub(crate) struct World {
     pub(crate) house: House,
@@ -74,36 +70,17 @@ impl World {
         Some(world)
     }
 
-    /// A home with a mandate that two people signed, a fresh list of what is revoked, and the operator's
-    /// dictionary.
+    /// The home of the sensor, with the operator's dictionary.
     fn found(&self) {
-        let made = self.json(&["init", "--organisation", "Example CSIRT"]);
-        let settings = self.home.join("kenshin.toml");
-        let text = std::fs::read_to_string(&settings).unwrap();
-        std::fs::write(&settings, text.replace("# dictionary = ", "dictionary = ")).unwrap();
         let pairs =
             [("admin", "invented-1"), (USER, PASSWORD), ("root", "invented-3"), ("user", "invented-4")];
         let entry = |(user, password)| format!("[[entries]]\nuser = \"{user}\"\npassword = \"{password}\"\n");
-        std::fs::write(self.home.join("dictionary.toml"), pairs.map(entry).concat()).unwrap();
-
-        let signers =
-            [AUTHORITY, "second@example.jp"].map(|principal| (principal, self.home.join(principal)));
-        let roots = signers.clone().map(|(principal, key)| {
-            let args = ["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", key.to_str().unwrap()];
-            assert!(std::process::Command::new("ssh-keygen").args(args).status().unwrap().success());
-            let public = std::fs::read_to_string(key.with_added_extension("pub")).unwrap();
-            format!("{principal} {public}")
+        office::found(&self.home, &pairs.map(entry).concat(), |options| {
+            options.id = MANDATE.to_owned();
+            options.prefixes = vec![TARGETS.parse().unwrap()];
+            options.tcp_ports = vec![PORT, PORT + 1];
+            options.sensors[0].source_addresses = vec![SENSOR.parse().unwrap()];
         });
-        std::fs::write(self.home.join("mandates/allowed_signers"), roots.concat()).unwrap();
-        let draft = self.home.join("draft.toml");
-        std::fs::write(&draft, mandate(&made)).unwrap();
-        let draft = draft.to_str().unwrap();
-        for (_, key) in &signers {
-            expect(&self.home, 0, &["mandate", "sign", draft, "--key", key.to_str().unwrap()]);
-        }
-        expect(&self.home, 0, &["mandate", "add", draft]);
-        let key = signers[0].1.to_str().unwrap();
-        expect(&self.home, 0, &["mandate", "renew", "--authority", AUTHORITY, "--key", key]);
     }
 
     /// `kenshin` in the sensor's namespace.
@@ -191,31 +168,6 @@ impl World {
         let after = text.split("packets ").nth(1).unwrap();
         after.split_whitespace().next().unwrap().parse().unwrap()
     }
-}
-
-/// The mandate for the home that `init` made: this house, nothing else, two signers.
-fn mandate(made: &Value) -> String {
-    let mut options = TemplateOptions::example();
-    options.id = MANDATE.to_owned();
-    options.authority = AUTHORITY.to_owned();
-    (options.valid_from, options.valid_until) = (now().plus_secs(-3_600), now().plus_secs(86_400));
-    options.prefixes = vec![TARGETS.parse().unwrap()];
-    options.special_reason = "a network that a test made".to_owned();
-    options.exclusions.clear();
-    options.tcp_ports = vec![PORT, PORT + 1];
-    options.checks =
-        vec![Check::Sweep, Check::Banner, Check::Handshake, Check::AnonymousLogin, Check::CredentialCheck];
-    options.signers_required = 2;
-    (options.rate.whole_pps, options.rate.whole_burst) = (1_000, 100);
-    (options.rate.per_prefix.pps, options.rate.per_prefix.burst) = (1_000, 100);
-    (options.rate.per_address.per_minute, options.rate.per_address.burst) = (6_000, 100);
-    options.revocation_list = "revocations.toml".to_owned();
-    let sensor = &mut options.sensors[0];
-    sensor.id = made["sensor_id"].as_str().unwrap().parse().unwrap();
-    let key = hex::decode(made["sensor_public_key"].as_str().unwrap()).unwrap();
-    sensor.public_key = ed25519_dalek::VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap();
-    sensor.source_addresses = vec![SENSOR.parse().unwrap()];
-    template(&options)
 }
 
 fn addr(value: &Value) -> Ipv4Addr {

@@ -1,0 +1,201 @@
+//! `kill -9` at fifty random instants of survey, commit, assessment, notices and re-check, each followed
+//! by what an operator does: the same again. Nothing is doubled, nothing is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use kenshin_stage::{Town, TownConfig};
+use serde_json::Value;
+
+use crate::office;
+use crate::process::{expect, kenshin};
+
+const KILLS: usize = 50;
+/// Circles of survey, notices and re-check; far more than it takes.
+const CIRCLES_MAX: usize = 12;
+
+/// Who kills, and how often they have.
+struct Killer {
+    state: u64,
+    kills: usize,
+}
+
+impl Killer {
+    /// Runs a command and kills it within `span_ms`, unless it ends before; true when it ended well.
+    fn run(&mut self, home: &Path, args: &[&str], span_ms: u64) -> bool {
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let lives = Duration::from_millis((self.state >> 33) % span_ms);
+        let mut child = kenshin(home)
+            .args(args)
+            .arg("--quiet")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while self.kills < KILLS && child.try_wait().unwrap().is_none() {
+            if began.elapsed() >= lives {
+                child.kill().unwrap();
+                self.kills += 1;
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let output = child.wait_with_output().unwrap();
+        match output.status.code() {
+            None => false,
+            // Done, or done and the answer is no: nobody to notify.
+            Some(0 | 1) => true,
+            Some(code) => {
+                panic!("kenshin {args:?} ended with {code}: {}", String::from_utf8_lossy(&output.stderr))
+            }
+        }
+    }
+
+    /// Starts a survey by `start`, and resumes it until it is assessed.
+    fn survey(&mut self, home: &Path, start: &[&str], assessed: usize) {
+        loop {
+            let surveys = json(home, &["survey", "list"]);
+            let surveys = surveys.as_array().unwrap();
+            let open = surveys.iter().find(|survey| survey["assessed_at"].is_null());
+            match open {
+                Some(survey) => {
+                    let id = survey["survey_id"].as_str().unwrap();
+                    self.run(home, &["survey", "resume", id, "--engine", "connect"], 3_500);
+                }
+                None if surveys.len() == assessed => return,
+                None => {
+                    self.run(home, start, 3_500);
+                }
+            }
+        }
+    }
+}
+
+fn json(home: &Path, args: &[&str]) -> Value {
+    let output = kenshin(home).args(args).args(["--format", "json"]).output().unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn killed_fifty_times_nothing_is_doubled_and_nothing_is_lost() {
+    let config =
+        TownConfig { seed: 5, base: "127.46.0.0/16".parse().unwrap(), devices: 100, ..TownConfig::default() };
+    let town = Town::build(&config).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut running = runtime.block_on(kenshin_stage::serve(&town, 1)).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    office::found(&home, &town.dictionary(), |options| {
+        options.id = "town".to_owned();
+        options.prefixes = town.targets();
+        options.tcp_ports = town.ports();
+        options.sensors[0].source_addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+    });
+    for (name, key) in kenshin_stage::PROVIDER_KEYS {
+        std::fs::write(home.join(name), key).unwrap();
+    }
+    let providers = home.join("providers.csv");
+    std::fs::write(&providers, town.providers_csv()).unwrap();
+    expect(&home, 0, &["provider", "import", providers.to_str().unwrap()]);
+
+    let run: Vec<&str> = "survey run --mandate town --near --engine connect".split(' ').collect();
+    let recheck: Vec<&str> = "case recheck --mandate town --near".split(' ').collect();
+    let mut killer = Killer { state: 2_026, kills: 0 };
+    let mut circles = 0;
+    while killer.kills < KILLS || circles == 0 {
+        assert!(
+            circles < CIRCLES_MAX,
+            "killed {} times: the machine is too fast for this test",
+            killer.kills
+        );
+        killer.survey(&home, &run, 2 * circles + 1);
+        while !killer.run(&home, &["case", "notify"], 1_200) {}
+        if circles == 0 {
+            runtime.block_on(running.advance(2)).unwrap();
+        }
+        killer.survey(&home, &recheck, 2 * circles + 2);
+        circles += 1;
+    }
+
+    one_final_outcome_each(&home, 2 * circles);
+    no_notice_twice_and_no_case_lost(&home);
+}
+
+/// One row for each (survey, target, check), and one of the sweep for every target.
+fn one_final_outcome_each(home: &Path, surveys_count: usize) {
+    let twice = "SELECT survey_id, subject_addr, subject_port, \"check\" FROM observations \
+                 GROUP BY 1, 2, 3, 4 HAVING count(*) > 1";
+    expect(home, 1, &["sql", twice]);
+    let swept = json(
+        home,
+        &["sql", "SELECT survey_id, count(*) AS n FROM observations WHERE \"check\" = 'sweep' GROUP BY 1"],
+    );
+    let swept: BTreeMap<&str, i64> = swept
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["survey_id"].as_str().unwrap(), row["n"].as_i64().unwrap()))
+        .collect();
+    let surveys = json(home, &["survey", "list"]);
+    assert_eq!(surveys.as_array().unwrap().len(), surveys_count);
+    for survey in surveys.as_array().unwrap() {
+        let totals = &survey["totals"];
+        assert_eq!(totals["targets_covered"], totals["targets_planned"], "{survey:#}");
+        assert_eq!(totals["targets_planned"], swept[survey["survey_id"].as_str().unwrap()], "{survey:#}");
+    }
+}
+
+fn no_notice_twice_and_no_case_lost(home: &Path) {
+    let cases = json(home, &["case", "list", "--limit", "500"]);
+    let findings = json(home, &["finding", "list", "--limit", "500"]);
+    let ids: BTreeSet<&str> =
+        cases.as_array().unwrap().iter().map(|case| case["case_id"].as_str().unwrap()).collect();
+    assert!(ids.len() > 10, "{ids:?}");
+    for finding in findings.as_array().unwrap() {
+        let case = finding["case_id"].as_str();
+        assert!(case.is_some_and(|id| ids.contains(id)), "a finding without its case: {finding:#}");
+    }
+    let surveys = json(home, &["survey", "list"]);
+    let mut surveys: Vec<&str> =
+        surveys.as_array().unwrap().iter().map(|survey| survey["survey_id"].as_str().unwrap()).collect();
+    surveys.sort_unstable();
+    let mut notices = BTreeSet::new();
+    for id in &ids {
+        let shown = json(home, &["case", "show", id]);
+        let of_kind = |kind: &str| -> Vec<&Value> {
+            let trail = shown["trail"].as_array().unwrap().iter().map(|event| &event["change"]);
+            trail.filter(|change| change["kind"] == kind).collect()
+        };
+        let opened = of_kind("opened");
+        assert_eq!(opened.len(), 1, "{shown:#}");
+        let told = of_kind("notified");
+        assert!(unique(told.iter().map(|change| change["survey_id"].as_str().unwrap())), "{shown:#}");
+        notices.extend(told.iter().map(|change| change["notice"].as_str().unwrap().to_owned()));
+        let judged = of_kind("judged");
+        let by: Vec<&str> = judged.iter().map(|c| c["judgement"]["survey_id"].as_str().unwrap()).collect();
+        assert!(unique(by.iter().copied()), "{shown:#}");
+        // What the first round opened, the first re-check judged.
+        if opened[0]["survey_id"] == surveys[0] {
+            assert!(by.contains(&surveys[1]), "{shown:#}");
+        }
+    }
+    let mails = std::fs::read_dir(home.join("outbox/new")).unwrap().map(|mail| {
+        let text = std::fs::read_to_string(mail.unwrap().path()).unwrap();
+        text.lines().find(|line| line.to_lowercase().starts_with("message-id:")).unwrap().to_owned()
+    });
+    let mails: Vec<String> = mails.collect();
+    assert!(mails.len() >= 3 && unique(mails.iter()), "{mails:?}");
+    assert_eq!(mails.len(), notices.len(), "a mail for each notice: {mails:?} {notices:?}");
+}
+
+fn unique<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    items.into_iter().all(|item| seen.insert(item))
+}
