@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod memory;
 mod output;
 mod progress;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
+    memory::keep_small(&cli);
     log(cli.verbose);
     let courtesy = match commands::sensor::courtesy_listener(&cli) {
         Ok(courtesy) => courtesy,

@@ -11,6 +11,23 @@ use crate::process::{expect, kenshin};
 /// Seeds of CI; each lives in its own /16, so that two can run beside each other.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=20;
 
+/// Most memory that a whole demo may hold at a time: 300 MB.
+const MEMORY_KIB_MAX: u64 = 300_000_000 / 1024;
+
+/// Waits until a process has ended; the most memory that it held, in KiB (`VmHWM` of proc(5)).
+fn peak_kib(child: &mut Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.map_or(peak, |line| line.trim().trim_end_matches(" kB").parse().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(peak > 0);
+    peak
+}
+
 fn start(home: &Path, seed: u64, net: &str) -> Child {
     kenshin(home)
         .args([
@@ -79,7 +96,11 @@ fn twenty_towns_are_judged_right_and_two_give_the_same_digest_again() {
 fn every_command_answers_after_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");
-    check(&finish(start(&home, 7, "127.44.0.0/16")));
+    let mut demo = start(&home, 7, "127.44.0.0/16");
+    let peak = peak_kib(&mut demo);
+    check(&finish(demo));
+    // The town, the surveys and the lake are one process here.
+    assert!(peak < MEMORY_KIB_MAX, "the demo took {peak} KiB");
     let json = |args: &[&str]| -> Value {
         let args: Vec<&str> = args.iter().copied().chain(["--format", "json"]).collect();
         serde_json::from_str(&expect(&home, 0, &args)).unwrap()
