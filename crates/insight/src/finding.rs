@@ -13,6 +13,7 @@
 //! ```
 
 mod admin;
+pub(crate) mod exposure;
 mod known;
 mod service;
 mod tls;
@@ -41,6 +42,9 @@ pub fn findings(
     let mut found = BTreeMap::new();
     for observation in observations {
         for finding in service::of(asset_id, observation, identity) {
+            keep(&mut found, finding);
+        }
+        for finding in exposure::of(asset_id, observation) {
             keep(&mut found, finding);
         }
     }

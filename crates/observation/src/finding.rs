@@ -26,6 +26,26 @@ words!(
         AnonymousMqtt = "anonymous-mqtt",
         /// TLS below 1.2, a key or signature too weak, or an expired certificate.
         BrokenTls = "broken-tls",
+        /// A data store (Redis, MongoDB, memcached, Elasticsearch) lets anyone in.
+        DatabaseOpen = "database-open",
+        /// The Android Debug Bridge lets anyone in.
+        AdbOpen = "adb-open",
+        /// A screen (VNC) can be seen and used by anyone.
+        ScreenOpen = "screen-open",
+        /// SNMP answers to the community that everybody knows.
+        SnmpPublic = "snmp-public",
+        /// DNS resolves names for anyone.
+        OpenResolver = "open-resolver",
+        /// A datagram service answers much to little, to whoever the sender pretends to be.
+        Amplifier = "amplifier",
+        /// A controller of machines or buildings answers in a protocol without passwords.
+        ControllerExposed = "controller-exposed",
+        /// SMB 1 is still spoken.
+        Smb1 = "smb1",
+        /// The port by which a provider wakes its router (TR-069) answers to anyone.
+        CwmpExposed = "cwmp-exposed",
+        /// Remote Desktop shows its login before it knows who is there.
+        RdpWithoutNla = "rdp-without-nla",
     }
 );
 

@@ -241,7 +241,17 @@ pub(crate) const fn remedy_for(kind: FindingKind) -> Remedy {
         FindingKind::TelnetOpen
         | FindingKind::AdminOpen
         | FindingKind::AnonymousFtp
-        | FindingKind::AnonymousMqtt => Remedy::CloseService,
+        | FindingKind::AnonymousMqtt
+        | FindingKind::DatabaseOpen
+        | FindingKind::AdbOpen
+        | FindingKind::ScreenOpen
+        | FindingKind::SnmpPublic
+        | FindingKind::OpenResolver
+        | FindingKind::Amplifier
+        | FindingKind::ControllerExposed
+        | FindingKind::Smb1
+        | FindingKind::CwmpExposed
+        | FindingKind::RdpWithoutNla => Remedy::CloseService,
         FindingKind::DefaultCredentials => Remedy::ChangePassword,
         FindingKind::KnownExploited | FindingKind::BrokenTls => Remedy::Update,
         FindingKind::EndOfLife => Remedy::Replace,

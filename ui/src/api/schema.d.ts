@@ -823,7 +823,7 @@ export interface components {
             /** @description Stable key. */
             key: string;
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla";
             /** @description When it was last seen. */
             last_at: components["schemas"]["Instant"];
             /**
@@ -889,7 +889,7 @@ export interface components {
              */
             findings: number;
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla";
         };
         /** @description One mandate. */
         MandateDetail: {
@@ -1265,7 +1265,7 @@ export interface components {
             /** @description Devices. */
             assets: components["schemas"]["Cell"];
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla";
         };
         /** @description What became of the cases. */
         PublicOutcome: {

@@ -18,6 +18,16 @@ export const KINDS = [
   "anonymous-ftp",
   "anonymous-mqtt",
   "broken-tls",
+  "database-open",
+  "adb-open",
+  "screen-open",
+  "snmp-public",
+  "open-resolver",
+  "amplifier",
+  "controller-exposed",
+  "smb1",
+  "cwmp-exposed",
+  "rdp-without-nla",
 ] as const;
 export const REMEDIES = ["change-password", "update", "replace", "close-service", "clean"] as const;
 export const SEVERITIES = ["critical", "high", "medium", "low"] as const;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use kenshin_observation::{
-    Check, DeviceKey, DeviceKeyKind, Endpoint, Identity, Observation, Outcome, TimeUs,
+    Check, DeviceKey, DeviceKeyKind, Endpoint, FindingKind, Identity, Observation, Outcome, TimeUs,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::finding::exposure;
 
 /// What one endpoint showed in one round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Service {
     pub anonymous: Option<String>,
     /// Result of the credential check, when one was made.
     pub credential: Option<String>,
+    /// Weaknesses that a conversation was a question about, and whether each is there.
+    #[serde(default)]
+    pub told: BTreeMap<FindingKind, bool>,
     /// When it was last observed in the round.
     pub time: TimeUs,
 }
@@ -152,6 +157,7 @@ pub fn hosts<'a, 'i>(
             keys: Vec::new(),
             anonymous: None,
             credential: None,
+            told: BTreeMap::new(),
             time: observation.time,
         });
         add(service, observation);
@@ -192,6 +198,9 @@ fn add(service: &mut Service, observation: &Observation) {
     }
     if let Some(credential) = &observation.records.credential {
         service.credential = Some(credential.result.clone());
+    }
+    for (kind, there) in exposure::told(&observation.records) {
+        *service.told.entry(kind).or_default() |= there;
     }
 }
 

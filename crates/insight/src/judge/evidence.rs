@@ -38,6 +38,7 @@ pub(super) fn carriers(kind: FindingKind, own: Endpoint, before: Option<&Host>) 
             }
             FindingKind::BrokenTls => service.tls,
             FindingKind::AdminOpen | FindingKind::KnownExploited | FindingKind::EndOfLife => false,
+            _ => service.told.get(&kind) == Some(&true),
         }
     };
     let services = before.iter().flat_map(|before| before.services.values());
@@ -78,8 +79,31 @@ pub(super) fn asked(
         ),
         FindingKind::BrokenTls => (service.tls, "judge.not-asked.tls"),
         FindingKind::KnownExploited | FindingKind::EndOfLife => (false, "judge.not-asked.version"),
+        _ => (
+            service.told.get(&kind) == Some(&false) || speaks_something_else(kind, protocol),
+            "judge.not-asked.exposure",
+        ),
     };
     if clean { Asked::Clean("judge.clean") } else { Asked::Not(missing) }
+}
+
+/// True when the service speaks a protocol, and none in which the weakness could show. What was not
+/// recognised may be anything.
+fn speaks_something_else(kind: FindingKind, protocol: &str) -> bool {
+    let carriers: &[&str] = match kind {
+        FindingKind::DatabaseOpen => &["redis", "memcached", "mongodb", "http"],
+        FindingKind::AdbOpen => &["adb"],
+        FindingKind::ScreenOpen => &["vnc"],
+        FindingKind::SnmpPublic => &["snmp"],
+        FindingKind::OpenResolver => &["dns"],
+        FindingKind::ControllerExposed => &["modbus", "s7", "bacnet"],
+        FindingKind::Smb1 => &["smb"],
+        FindingKind::CwmpExposed => &["http"],
+        FindingKind::RdpWithoutNla => &["rdp"],
+        // Any service may amplify.
+        _ => return false,
+    };
+    protocol != "unknown" && !carriers.contains(&protocol)
 }
 
 /// True for what a version tells, when a version is shown: that of the device if it was shown

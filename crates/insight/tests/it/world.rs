@@ -72,7 +72,11 @@ pub(crate) trait Seen {
 }
 
 /// The observation with the protocol it spoke and its record.
-fn spoken(mut observation: Observation, protocol: &str, put: impl FnOnce(&mut Records)) -> Observation {
+pub(crate) fn spoken(
+    mut observation: Observation,
+    protocol: &str,
+    put: impl FnOnce(&mut Records),
+) -> Observation {
     observation.protocol = Some(protocol.into());
     put(&mut observation.records);
     observation

@@ -26,6 +26,19 @@ fn the_truth_reads_back() {
     assert_eq!(serde_json::from_str::<kenshin_stage::Truth>(&text).unwrap(), truth);
 }
 
+/// Kinds of findings that the town plays. Its devices have no data stores, screens, controllers or
+/// datagram services.
+const PLAYED: [FindingKind; 8] = [
+    FindingKind::TelnetOpen,
+    FindingKind::DefaultCredentials,
+    FindingKind::AdminOpen,
+    FindingKind::KnownExploited,
+    FindingKind::EndOfLife,
+    FindingKind::AnonymousFtp,
+    FindingKind::AnonymousMqtt,
+    FindingKind::BrokenTls,
+];
+
 #[test]
 fn it_is_as_large_and_as_varied_as_promised() {
     let mut moved_without_key = 0;
@@ -52,7 +65,7 @@ fn it_is_as_large_and_as_varied_as_promised() {
                     map
                 },
             );
-        assert_eq!(kinds.len(), FindingKind::ALL.len(), "every kind of finding occurs: {kinds:?}");
+        assert_eq!(kinds.keys().copied().collect::<Vec<_>>(), PLAYED, "{kinds:?}");
         let cases = &truth.rounds[1].cases;
         assert!(cases.len() > 100);
         assert!(cases.iter().any(|c| c.provider.is_none()), "somebody has nobody to be told by");
