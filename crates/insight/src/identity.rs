@@ -21,6 +21,7 @@
 mod cpe;
 mod fusion;
 mod name;
+mod plain;
 mod sighting;
 mod statement;
 

@@ -33,6 +33,7 @@ mod objects;
 mod record;
 mod snapshot;
 
+pub(crate) use importer::read_line;
 pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
 pub use index::{Cycle, Intelligence, Match};
 pub use name::Names;

@@ -4,13 +4,15 @@
 //! observations with today's knowledge, it tells what was already wrong then. [`fingerprint`] reads
 //! what a service says, [`identity`] fuses the services of one host, [`asset`] follows devices
 //! through address changes, [`intelligence`] parses what is known about weaknesses, [`finding`]
-//! joins them, and [`judge`] reads a re-check.
+//! joins them, [`judge`] reads a re-check, and [`evaluation`] measures identification on labelled
+//! banners.
 //!
 //! It does no I/O, reads no clock and sends nothing. When nothing supports an identity, it says
 //! unknown; it never invents a version.
 
 pub mod asset;
 pub mod cpe;
+pub mod evaluation;
 pub mod finding;
 pub mod fingerprint;
 pub mod identity;

@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Import intelligence: known exploited vulnerabilities, CVE records, product cycles, scores.
     #[command(subcommand)]
     Intel(Intel),
+    /// Measure how well devices are told apart.
+    #[command(subcommand)]
+    Insight(Insight),
     /// Ask the lake in SQL (read-only).
     #[command(
         after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
@@ -522,6 +525,41 @@ pub(crate) enum Intel {
     },
     /// Which snapshots are in use.
     Status,
+}
+
+/// Which fingerprints are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhichPack {
+    /// The shipped pack.
+    Own,
+    /// Recog's, as imported by the operator.
+    Recog,
+    /// The shipped pack, then Recog's.
+    Both,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Insight {
+    /// Identify labelled banners, and say how often that was right.
+    #[command(long_about = "Identify labelled banners, and say how often that was right.\n\n\
+        One JSON object a line: {\"service\":\"ftp|http|ssh|telnet|snmp|upnp|rtsp|smtp|tls\",\"banner\":\"...\" or \
+        \"banner_base64\":\"...\",\"truth\":{\"vendor\":...,\"product\":...,\"type\":...,\"version\":...}}. What the truth \
+        leaves out is not judged; of a list any item is right. Names are compared after the normalisation that \
+        docs/insight.md states.")]
+    Eval {
+        /// The labelled banners (JSON lines).
+        file: PathBuf,
+        /// Which fingerprints are asked; default: both where Recog's are found, else the shipped pack.
+        #[arg(long, value_enum)]
+        pack: Option<WhichPack>,
+        /// Folder with Recog's XML files; default: what kenshin.toml names under `fingerprints`, else
+        /// intel/recog in the home, else ../shared/data/recog.
+        #[arg(long, env = "KENSHIN_RECOG", value_name = "DIR")]
+        recog: Option<PathBuf>,
+        /// List the wrong answers too.
+        #[arg(long)]
+        wrong: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

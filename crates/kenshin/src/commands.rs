@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod exchange;
 mod finding;
+mod insight;
 mod intel;
 mod mandate;
 mod opt_out;
@@ -90,6 +91,7 @@ pub(crate) async fn run(
         Command::Mandate(command) => mandate::run(&context, command).await,
         Command::Survey(command) => survey::run(&context, command).await,
         Command::Intel(command) => intel::run(&context, command).await,
+        Command::Insight(command) => insight::run(&context, command),
         Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
         Command::Asset(command) => asset::run(&context, command).await,
         Command::Finding(command) => finding::run(&context, command).await,

@@ -253,8 +253,8 @@ impl Observatory {
     }
 }
 
-/// A file or folder of fingerprint databases as one pack.
-fn read_pack(path: &std::path::Path) -> Result<Pack, ActError> {
+/// A file or folder of fingerprint databases (Recog's XML format) as one pack.
+pub fn read_pack(path: &std::path::Path) -> Result<Pack, ActError> {
     let mut files = Vec::new();
     if path.is_dir() {
         let entries = std::fs::read_dir(path).map_err(|source| ActError::io("read", path, source))?;

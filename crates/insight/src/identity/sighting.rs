@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kenshin_observation::Observation;
+use kenshin_observation::protocol::Records;
 
 /// A field of an observation that fingerprints look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +36,26 @@ pub enum Field {
     TlsIssuer,
     /// SNMP `sysDescr`.
     SnmpDescription,
+    /// SNMP `sysObjectID`, dotted; of an engine id the maker's node alone.
+    SnmpObjectId,
+    /// `SERVER` of an SSDP answer.
+    SsdpServer,
+    /// `Server` of SIP.
+    SipServer,
+    /// `User-Agent` of SIP.
+    SipUserAgent,
+    /// `version.bind`.
+    DnsVersion,
+    /// Variables of NTP's mode 6, as `version="…", processor="…", system="…"`.
+    NtpVariables,
+    /// `manufacturer` of a UPnP device description, or what its maker is called elsewhere.
+    Manufacturer,
+    /// Model in a description or on a name plate: UPnP, ONVIF, ADB, Modbus, S7, BACnet.
+    Model,
+    /// Firmware version on a name plate.
+    Firmware,
+    /// UPnP device type or WS-Discovery type.
+    Role,
     /// First bytes of a service not recognised.
     UnknownBanner,
 }
@@ -67,6 +88,16 @@ impl Field {
         Self::TlsSubject,
         Self::TlsIssuer,
         Self::SnmpDescription,
+        Self::SnmpObjectId,
+        Self::SsdpServer,
+        Self::SipServer,
+        Self::SipUserAgent,
+        Self::DnsVersion,
+        Self::NtpVariables,
+        Self::Manufacturer,
+        Self::Model,
+        Self::Firmware,
+        Self::Role,
         Self::UnknownBanner,
     ];
 
@@ -86,7 +117,17 @@ impl Field {
             Self::RtspAuthenticate => "rtsp.www_authenticate",
             Self::TlsSubject => "tls.subject",
             Self::TlsIssuer => "tls.issuer",
-            Self::SnmpDescription => "snmp.description",
+            Self::SnmpDescription => "snmp.sys_descr",
+            Self::SnmpObjectId => "snmp.sys_object_id",
+            Self::SsdpServer => "ssdp.server",
+            Self::SipServer => "sip.server",
+            Self::SipUserAgent => "sip.user_agent",
+            Self::DnsVersion => "dns.version_bind",
+            Self::NtpVariables => "ntp.control",
+            Self::Manufacturer => "manufacturer",
+            Self::Model => "model",
+            Self::Firmware => "firmware",
+            Self::Role => "role",
             Self::UnknownBanner => "unknown.banner",
         }
     }
@@ -109,6 +150,14 @@ impl Field {
             Self::TlsSubject => &["x509.subject"],
             Self::TlsIssuer => &["x509.issuer"],
             Self::SnmpDescription => &["snmp.sys_description"],
+            Self::SnmpObjectId => &["snmp.sys_object_id"],
+            Self::SsdpServer => &["ssdp_header.server", "http_header.server"],
+            Self::SipServer => &["sip_header.server"],
+            Self::SipUserAgent => &["sip_header.user_agent"],
+            Self::DnsVersion => &["dns.versionbind"],
+            Self::NtpVariables => &["ntp.readvar"],
+            // What is stated plainly needs no pattern; see `plain`.
+            Self::Manufacturer | Self::Model | Self::Firmware | Self::Role => &[],
             Self::UnknownBanner => &["unknown.banner"],
         }
     }
@@ -118,8 +167,11 @@ impl Field {
     pub(super) const fn trust(self) -> u8 {
         match self {
             Self::SshBanner | Self::FtpBanner | Self::TelnetText | Self::SnmpDescription => 92,
-            Self::HttpServer | Self::RtspServer | Self::HttpPoweredBy => 90,
+            Self::HttpServer | Self::RtspServer | Self::HttpPoweredBy | Self::SsdpServer => 90,
+            Self::SipServer | Self::SipUserAgent | Self::DnsVersion | Self::NtpVariables => 90,
+            Self::Manufacturer | Self::Model | Self::Firmware | Self::Role => 85,
             Self::HttpTitle | Self::HttpAuthenticate | Self::RtspAuthenticate | Self::SmtpBanner => 86,
+            Self::SnmpObjectId => 82,
             Self::TlsSubject | Self::UnknownBanner => 80,
             Self::HttpCookie | Self::TlsIssuer => 70,
         }
@@ -183,8 +235,75 @@ pub fn sightings(observations: &[&Observation]) -> Vec<Sighting> {
             add(Field::RtspAuthenticate, rtsp.www_authenticate.as_deref());
         }
         add(Field::UnknownBanner, records.unknown.as_ref().map(|unknown| unknown.banner.as_str()));
+        described(records, &mut add);
+        name_plates(records, &mut add);
     }
     seen.into_iter().collect()
+}
+
+/// What datagram services say of themselves.
+fn described(records: &Records, add: &mut impl FnMut(Field, Option<&str>)) {
+    if let Some(snmp) = &records.snmp {
+        add(Field::SnmpDescription, snmp.sys_descr.as_deref());
+        add(Field::SnmpObjectId, snmp.sys_object_id.as_deref());
+        let node = snmp.engine_enterprise.map(|number| format!("1.3.6.1.4.1.{number}"));
+        add(Field::SnmpObjectId, node.as_deref());
+    }
+    add(Field::SsdpServer, records.ssdp.as_ref().and_then(|ssdp| ssdp.server.as_deref()));
+    if let Some(upnp) = &records.upnp {
+        add(Field::Manufacturer, upnp.manufacturer.as_deref());
+        add(Field::Model, upnp.model_name.as_deref().or(upnp.model_number.as_deref()));
+        add(Field::Role, upnp.device_type.as_deref());
+    }
+    if let Some(wsd) = &records.wsd {
+        add(Field::Model, wsd.hardware.as_deref());
+        for kind in &wsd.types {
+            add(Field::Role, Some(kind));
+        }
+    }
+    if let Some(sip) = &records.sip {
+        add(Field::SipServer, sip.server.as_deref());
+        add(Field::SipUserAgent, sip.user_agent.as_deref());
+    }
+    add(Field::DnsVersion, records.dns.as_ref().and_then(|dns| dns.version_bind.as_deref()));
+    if let Some(ntp) = &records.ntp {
+        let said = [
+            ("version", &ntp.control_version),
+            ("processor", &ntp.control_processor),
+            ("system", &ntp.control_system),
+        ];
+        let said: Vec<String> = said
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}=\"{}\"", value.as_deref()?)))
+            .collect();
+        add(Field::NtpVariables, Some(&said.join(", ")));
+    }
+}
+
+/// What controllers and bridges carry on their name plates.
+fn name_plates(records: &Records, add: &mut impl FnMut(Field, Option<&str>)) {
+    if let Some(adb) = &records.adb {
+        add(Field::Model, adb.model.as_deref().or(adb.product.as_deref()));
+    }
+    if let Some(modbus) = &records.modbus {
+        add(Field::Manufacturer, modbus.vendor.as_deref());
+        add(Field::Model, modbus.product_code.as_deref());
+        add(Field::Firmware, modbus.revision.as_deref());
+    }
+    if let Some(s7) = &records.s7 {
+        // Order numbers of Siemens begin so; others speak the protocol too.
+        let siemens = s7.module.as_deref().is_some_and(|module| module.trim().starts_with("6ES7"));
+        add(Field::Manufacturer, siemens.then_some("Siemens"));
+        add(Field::Model, s7.module.as_deref());
+        add(Field::Firmware, s7.version.as_deref());
+        add(Field::Role, Some("s7"));
+    }
+    if let Some(bacnet) = &records.bacnet {
+        add(Field::Manufacturer, bacnet.vendor.as_deref());
+        add(Field::Model, bacnet.model.as_deref());
+        add(Field::Firmware, bacnet.firmware.as_deref());
+        add(Field::Role, Some("bacnet"));
+    }
 }
 
 fn trim_end(text: &[u8]) -> &[u8] {

@@ -7,6 +7,7 @@ use crate::fingerprint::{Match, Packs};
 
 use super::cpe::{self, cpe23};
 use super::name::{device_type, is_general_purpose, normal_product};
+use super::plain;
 use super::sighting::{Field, Sighting};
 
 /// Certainty of a shipped fingerprint that states none: its string was chosen to be telling.
@@ -80,6 +81,18 @@ pub(super) fn statements(sightings: &[Sighting], packs: &Packs) -> Vec<Statement
             texts.push(key);
             texts.len() - 1
         });
+        if let Some((attribute, value)) = plain::stated(sighting.field, &sighting.text) {
+            let sure = f64::from(sighting.field.trust()) / 100.0;
+            // Behind every pack, which knows how a name is usually written.
+            out.push(Statement {
+                text,
+                rank: packs.packs().len(),
+                origin: format!("{}:{}", sighting.field.as_str(), sighting.port),
+                device: Facts::from([(attribute, Fact { value, sure })]),
+                computer: Facts::new(),
+                components: Vec::new(),
+            });
+        }
         let forms = sighting.forms();
         for (rank, pack) in packs.packs().iter().enumerate() {
             // The first key and the most complete form that match say what there is to say.
@@ -164,7 +177,7 @@ fn statement(found: &Match<'_>, sighting: &Sighting, text: usize, rank: usize) -
 }
 
 /// White space folded, control characters left out, cut: the value of a claim is one short line.
-fn clean(value: &str) -> String {
+pub(super) fn clean(value: &str) -> String {
     let printable: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut out = printable.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut cut = out.len().min(VALUE_MAX);

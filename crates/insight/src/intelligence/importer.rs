@@ -161,7 +161,7 @@ pub(super) fn io(file: &str) -> impl FnOnce(std::io::Error) -> ImportError {
 
 /// Reads one line, without its end, into `line`; `None` at the end of the file. A line above `max`
 /// bytes is skipped to its end and comes back cut.
-pub(super) fn read_line(
+pub(crate) fn read_line(
     from: &mut impl BufRead,
     max: usize,
     line: &mut Vec<u8>,
