@@ -7,7 +7,18 @@ use crate::identity::{device_type, normal_product, normal_vendor};
 use crate::version::compare;
 
 /// Words at the end of a product's name that do not tell products apart.
-const KIND_WORDS: &[&str] = &["firmware", "software", "series", "server", "daemon", "httpd", "ftpd", "sshd"];
+const KIND_WORDS: &[&str] =
+    &["firmware", "software", "series", "server", "daemon", "httpd", "ftpd", "sshd", "webserver"];
+
+/// One product under two names, in normal form.
+const SAME_PRODUCT: &[(&str, &str)] = &[
+    ("apachehttpserver", "httpd"),
+    ("apachehttpd", "httpd"),
+    ("httpserver", "httpd"),
+    ("internetinformationserver", "iis"),
+    ("internetinformationservices", "iis"),
+    ("diskstationmanager", "dsm"),
+];
 
 /// True when `answer` says what `truth` says. `vendors` are makers whose names a product's may begin
 /// with.
@@ -43,6 +54,11 @@ fn spellings(name: &str, vendors: &[String]) -> Vec<String> {
         .flat_map(|form| KIND_WORDS.iter().filter_map(|word| Some(form.strip_suffix(word)?.to_owned())))
         .collect();
     forms.extend(stems);
+    for (one, other) in SAME_PRODUCT {
+        if forms.iter().any(|form| form == one) {
+            forms.push((*other).to_owned());
+        }
+    }
     forms.retain(|form| !form.is_empty());
     forms
 }
@@ -75,6 +91,7 @@ mod tests {
             (Attribute::Product, "dir615", "DIR-615 firmware", true),
             (Attribute::Product, "DIR-615", "DIR-600", false),
             (Attribute::Product, "lighttpd", "light", false),
+            (Attribute::Product, "HTTP Server", "HTTPD", true),
             (Attribute::Version, "V5.5.0 build 180725", "5.5.0_build180725", true),
             (Attribute::Version, "v1.2", "1.2.0", true),
             (Attribute::Version, "1.2", "1.3", false),

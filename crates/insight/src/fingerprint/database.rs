@@ -153,6 +153,13 @@ impl Database {
         found
     }
 
+    /// The same answer as [`Database::first_match`] without the prefilter, by trying one fingerprint
+    /// after the other: what the prefilter is measured and tested against.
+    pub fn first_match_in_turn(&self, input: &[u8]) -> Option<Match<'_>> {
+        let input = &input[..input.len().min(INPUT_MAX)];
+        (0..self.fingerprints.len()).find_map(|index| self.match_one(index, input))
+    }
+
     pub(super) fn match_one(&self, index: usize, input: &[u8]) -> Option<Match<'_>> {
         let fingerprint = &self.fingerprints[index];
         let attributes = fingerprint.attributes(input, self.protocol.as_deref())?;

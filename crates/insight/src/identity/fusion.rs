@@ -12,6 +12,11 @@ use super::statement::{Attribute, Fact, Facts, Software, Statement};
 /// However many witnesses agree, they may share one mistake.
 const SURE_MAX: f64 = 0.99;
 
+/// What is left of the doubt in a claim that nothing contradicts. How far a field is trusted weighs
+/// voices against each other; a voice that stands alone is wrong less often than that, on labelled
+/// banners about a fifth as often (`docs/insight.md`).
+const UNCONTRADICTED: f64 = 0.2;
+
 /// How far a system of computers tells that the host is a computer and not a device built on it.
 const COMPUTER: f64 = 0.8;
 
@@ -136,8 +141,9 @@ fn choose(
     // At most one of the two is right; each speaks for itself and against the other.
     let (sure, doubt) = (chosen.sure(), against.map_or(0.0, Candidate::sure));
     let right = sure * (1.0 - doubt);
-    let confidence = percent(right / (right + doubt * (1.0 - sure) + (1.0 - sure) * (1.0 - doubt)));
-    (confidence >= THRESHOLD).then(|| Claim {
+    let likely = right / (right + doubt * (1.0 - sure) + (1.0 - sure) * (1.0 - doubt));
+    let confidence = if against.is_none() { uncontradicted(sure) } else { percent(likely) };
+    (percent(likely) >= THRESHOLD).then(|| Claim {
         value: chosen.best.1.value.clone(),
         confidence,
         reason: reason(chosen, against),
@@ -213,12 +219,12 @@ fn components(statements: &[Statement], identity: &Identity) -> Vec<Component> {
     heard.sort_by_key(|(_, software)| software.version.is_none());
     for (statement, software) in heard {
         let name = normal_product(&software.product.value);
-        let confidence = percent(software.product.sure.min(SURE_MAX));
+        let sure = software.product.sure.min(SURE_MAX);
         let known_better = software.version.is_none()
             && out
                 .iter()
                 .any(|held| held.port == software.port && normal_product(&held.product.value) == name);
-        if Some(&name) == product.as_ref() || known_better || confidence < THRESHOLD {
+        if Some(&name) == product.as_ref() || known_better || percent(sure) < THRESHOLD {
             continue;
         }
         if seen.insert((software.port, name, software.version.clone())) {
@@ -226,7 +232,7 @@ fn components(statements: &[Statement], identity: &Identity) -> Vec<Component> {
                 vendor: software.vendor.clone(),
                 product: Claim {
                     value: software.product.value.clone(),
-                    confidence,
+                    confidence: uncontradicted(sure),
                     reason: statement.origin.clone(),
                 },
                 version: software.version.clone(),
@@ -262,6 +268,10 @@ fn equal(a: &str, b: &str) -> bool {
 fn related(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     a == b || (short.len() >= 3 && long.contains(short))
+}
+
+fn uncontradicted(sure: f64) -> u8 {
+    percent((1.0 - (1.0 - sure) * UNCONTRADICTED).min(SURE_MAX))
 }
 
 fn percent(sure: f64) -> u8 {

@@ -53,6 +53,20 @@ const SAME_MAKER: &[(&str, &str)] = &[
     ("hangzhouhikvision", "hikvision"),
     ("buffaloinc", "buffalo"),
     ("teltonikanetworks", "teltonika"),
+    // Makers of software under the names of their sites, of earlier owners and of renamed firms.
+    ("caddyserver", "caddy"),
+    ("mbedthis", "embedthis"),
+    ("mortbay", "eclipse"),
+    ("nginx", "f5"),
+    ("igorsysoev", "f5"),
+    ("rapidlogic", "windriver"),
+    ("rubylang", "ruby"),
+    ("squidcache", "squid"),
+    ("tornadoweb", "tornado"),
+    ("twistedmatrix", "twisted"),
+    ("ubuntu", "canonical"),
+    ("varnishcache", "varnish"),
+    ("wowzamedia", "wowza"),
 ];
 
 /// Normal form of a maker's name: letters and digits in lower case, words such as `Inc.` and
@@ -117,6 +131,7 @@ pub(super) fn is_general_purpose(vendor: Option<&str>, product: Option<&str>) ->
         "debianlinux",
         "debian",
         "ubuntu",
+        "canonical",
         "ubuntulinux",
         "enterpriselinux",
         "redhatlinux",

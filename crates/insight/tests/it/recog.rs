@@ -67,3 +67,23 @@ fn every_example_of_recog_matches_with_every_attribute_right() {
     assert!(fingerprints >= 4657 && examples >= 7525, "the whole database");
     assert_eq!((right, first), (examples, examples));
 }
+
+#[test]
+fn the_prefilter_changes_no_answer() {
+    let Some(pack) = pack() else {
+        eprintln!("skipped: the_prefilter_changes_no_answer (no shared data)");
+        return;
+    };
+    // Every fifth example is put to the databases of its neighbours too, where most match nothing.
+    let databases = pack.databases();
+    for (at, database) in databases.iter().enumerate() {
+        let neighbour = &databases[(at + 1) % databases.len()];
+        let examples = database.fingerprints().iter().flat_map(|fingerprint| fingerprint.examples());
+        for example in examples.step_by(5) {
+            for asked in [database, neighbour] {
+                let number = asked.first_match(&example.text).map(|found| found.number);
+                assert_eq!(number, asked.first_match_in_turn(&example.text).map(|found| found.number));
+            }
+        }
+    }
+}
