@@ -15,6 +15,8 @@ pub const OWN: &[(&str, &str)] = &[
     ("rtsp_authenticate.xml", include_str!("../../pack/rtsp_authenticate.xml")),
     ("rtsp_server.xml", include_str!("../../pack/rtsp_server.xml")),
     ("smtp_banner.xml", include_str!("../../pack/smtp_banner.xml")),
+    ("snmp_sys_description.xml", include_str!("../../pack/snmp_sys_description.xml")),
+    ("snmp_sys_object_id.xml", include_str!("../../pack/snmp_sys_object_id.xml")),
     ("ssh_banner.xml", include_str!("../../pack/ssh_banner.xml")),
     ("telnet_banner.xml", include_str!("../../pack/telnet_banner.xml")),
     ("x509_subject.xml", include_str!("../../pack/x509_subject.xml")),
