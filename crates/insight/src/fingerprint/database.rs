@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use regex::bytes::Captures;
+
 use super::literal::Prefilter;
 use super::pattern::{Compiled, Flags};
 use super::xml::{self, PackError};
@@ -153,17 +155,26 @@ impl Database {
         found
     }
 
-    /// The same answer as [`Database::first_match`] without the prefilter, by trying one fingerprint
-    /// after the other: what the prefilter is measured and tested against.
+    /// The same answer as [`Database::first_match`] by the plain loop: each pattern as written, one
+    /// after the other. What the prefilter is measured and tested against.
     pub fn first_match_in_turn(&self, input: &[u8]) -> Option<Match<'_>> {
         let input = &input[..input.len().min(INPUT_MAX)];
-        (0..self.fingerprints.len()).find_map(|index| self.match_one(index, input))
+        self.fingerprints.iter().enumerate().find_map(|(index, one)| {
+            let captures = one.compiled.captures_as_written(&one.pattern, one.flags, input)?;
+            Some(self.matched(index, &captures))
+        })
     }
 
     pub(super) fn match_one(&self, index: usize, input: &[u8]) -> Option<Match<'_>> {
+        let one = &self.fingerprints[index];
+        let captures = one.compiled.captures(&one.pattern, one.flags, input)?;
+        Some(self.matched(index, &captures))
+    }
+
+    fn matched(&self, index: usize, captures: &Captures<'_>) -> Match<'_> {
         let fingerprint = &self.fingerprints[index];
-        let attributes = fingerprint.attributes(input, self.protocol.as_deref())?;
-        Some(Match { pack: "", database: self, number: index + 1, fingerprint, attributes })
+        let attributes = fingerprint.attributes(captures, self.protocol.as_deref());
+        Match { pack: "", database: self, number: index + 1, fingerprint, attributes }
     }
 
     fn prefilter(&self) -> &Prefilter {
@@ -204,8 +215,7 @@ impl Fingerprint {
         &self.params
     }
 
-    fn attributes(&self, input: &[u8], protocol: Option<&str>) -> Option<BTreeMap<&str, String>> {
-        let captures = self.compiled.captures(&self.pattern, self.flags, input)?;
+    fn attributes(&self, captures: &Captures<'_>, protocol: Option<&str>) -> BTreeMap<&str, String> {
         let mut values: BTreeMap<&str, String> = BTreeMap::new();
         for param in &self.params {
             let value = match param.position {
@@ -219,7 +229,7 @@ impl Fingerprint {
         }
         self.interpolate(&mut values);
         values.retain(|name, _| !name.starts_with("_tmp."));
-        Some(values)
+        values
     }
 
     /// Replaces `{name}` in constants by that attribute, once and not recursively. What is not

@@ -1,8 +1,11 @@
 //! The prefilter: which patterns can match at all, by text that each of them requires.
 //!
-//! From every pattern a small set of literals is taken of which at least one occurs in whatever
-//! it matches. One automaton looks for all of them at once, in lower case; only patterns whose
-//! literal occurs, and the few that require none, are tried. The answer is the same as trying all.
+//! From every pattern up to two small sets of literals are taken, of each of which at least one occurs
+//! in whatever it matches. One automaton looks for all of them at once, in lower case; only patterns
+//! of whose sets each has a literal that occurs, and the few that require none, are tried. The answer
+//! is the same as trying all.
+
+use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -12,35 +15,40 @@ use super::pattern::{self, Flags};
 /// A literal shorter than this occurs everywhere and saves nothing.
 const LITERAL_MIN: usize = 3;
 
-/// Most literals for one pattern.
+/// Most literals in one set.
 const ALTERNATIVES_MAX: usize = 48;
+
+/// Most sets of one pattern.
+const SETS_MAX: usize = 2;
+
+/// Literals, in lower case, of which at least one occurs in every match.
+type Set = Vec<Vec<u8>>;
 
 /// Tells which fingerprints of a database to try for an input.
 #[derive(Debug)]
 pub(crate) struct Prefilter {
     automaton: Option<AhoCorasick>,
-    /// For each literal of the automaton, the fingerprints that it may mean.
-    owners: Vec<Vec<u32>>,
+    /// For each literal of the automaton, the fingerprints that it may mean, and which set of theirs.
+    owners: Vec<Vec<(u32, u8)>>,
+    /// How many sets each fingerprint has.
+    sets: Vec<u8>,
     /// Fingerprints that require no literal.
     always: Vec<u32>,
 }
 
 impl Prefilter {
     pub(crate) fn new<'a>(patterns: impl Iterator<Item = (&'a str, Flags)>) -> Self {
-        let mut owners: std::collections::BTreeMap<Vec<u8>, Vec<u32>> = std::collections::BTreeMap::new();
-        let mut always = Vec::new();
-        for (index, (pattern, flags)) in patterns.enumerate() {
-            let index = u32::try_from(index).expect("a file holds fewer fingerprints");
-            match pattern::structure(pattern, flags).and_then(|hir| required(&hir)) {
-                Some(literals) => {
-                    for literal in literals {
-                        let list = owners.entry(literal).or_default();
-                        if list.last() != Some(&index) {
-                            list.push(index);
-                        }
-                    }
+        let mut owners: BTreeMap<Vec<u8>, Vec<(u32, u8)>> = BTreeMap::new();
+        let mut sets = Vec::new();
+        for (index, (pattern, flags)) in (0u32..).zip(patterns) {
+            let required = pattern::structure(pattern, flags).map(|hir| required(&hir)).unwrap_or_default();
+            sets.push(0);
+            for set in required {
+                let number = sets.last_mut().expect("pushed above");
+                for literal in set {
+                    owners.entry(literal).or_default().push((index, *number));
                 }
-                None => always.push(index),
+                *number += 1;
             }
         }
         // Overlapping search needs the standard kind. Without an automaton (too large to build)
@@ -50,26 +58,26 @@ impl Prefilter {
             .match_kind(MatchKind::Standard)
             .build(owners.keys())
             .ok();
-        if automaton.is_none() {
-            let all = owners.values().flatten().copied().chain(always.iter().copied());
-            always = all.collect::<std::collections::BTreeSet<u32>>().into_iter().collect();
-        }
-        Self { automaton, owners: owners.into_values().collect(), always }
+        let unfiltered = (0u32..).zip(&sets).filter(|(_, sets)| **sets == 0 || automaton.is_none());
+        let always = unfiltered.map(|(index, _)| index).collect();
+        Self { automaton, owners: owners.into_values().collect(), sets, always }
     }
 
     /// Calls `attempt` with the index of each fingerprint worth trying, in order, until it says
     /// true.
     pub(crate) fn candidates(&self, input: &[u8], mut attempt: impl FnMut(usize) -> bool) {
-        let mut wanted: Vec<u32> = Vec::new();
+        let mut seen: Vec<(u32, u8)> = Vec::new();
         if let Some(automaton) = &self.automaton {
             for found in automaton.find_overlapping_iter(input) {
-                wanted.extend_from_slice(&self.owners[found.pattern().as_usize()]);
+                seen.extend_from_slice(&self.owners[found.pattern().as_usize()]);
             }
-            wanted.sort_unstable();
-            wanted.dedup();
+            seen.sort_unstable();
+            seen.dedup();
         }
+        let complete = |of_one: &&[(u32, u8)]| of_one.len() == usize::from(self.sets[of_one[0].0 as usize]);
+        let wanted = seen.chunk_by(|a, b| a.0 == b.0).filter(complete).map(|of_one| &of_one[0].0);
         // Merges the two sorted lists.
-        let (mut a, mut b) = (wanted.iter().peekable(), self.always.iter().peekable());
+        let (mut a, mut b) = (wanted.peekable(), self.always.iter().peekable());
         loop {
             let next = match (a.peek(), b.peek()) {
                 (Some(x), Some(y)) if x < y => a.next(),
@@ -93,38 +101,41 @@ impl Prefilter {
     }
 }
 
-/// Lower-case literals of which at least one occurs in every match, or `None`.
-fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    let found = best(hir)?;
-    (score(&found).0 >= LITERAL_MIN && found.len() <= ALTERNATIVES_MAX).then_some(found)
+/// The most telling sets, at most [`SETS_MAX`].
+fn required(hir: &Hir) -> Vec<Set> {
+    let mut sets = sets(hir);
+    sets.retain(|set| score(set).0 >= LITERAL_MIN && set.len() <= ALTERNATIVES_MAX);
+    sets.sort_by_key(|set| std::cmp::Reverse(score(set)));
+    sets.truncate(SETS_MAX);
+    sets
 }
 
 /// Longer is better; of equal length, fewer.
-fn score(literals: &[Vec<u8>]) -> (usize, std::cmp::Reverse<usize>) {
-    (literals.iter().map(Vec::len).min().unwrap_or(0), std::cmp::Reverse(literals.len()))
+fn score(set: &Set) -> (usize, std::cmp::Reverse<usize>) {
+    (set.iter().map(Vec::len).min().unwrap_or(0), std::cmp::Reverse(set.len()))
 }
 
-fn best(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+fn sets(hir: &Hir) -> Vec<Set> {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => None,
+        HirKind::Empty | HirKind::Look(_) => Vec::new(),
         HirKind::Literal(_) | HirKind::Class(_) | HirKind::Concat(_) => {
-            let mut runs = Runs { current: Vec::new(), best: None };
+            let mut runs = Runs { current: Vec::new(), found: Vec::new() };
             runs.walk(hir);
             runs.flush();
-            runs.best
+            runs.found
         }
-        HirKind::Repetition(repetition) if repetition.min > 0 => best(&repetition.sub),
-        HirKind::Repetition(_) => None,
-        HirKind::Capture(capture) => best(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => sets(&repetition.sub),
+        HirKind::Repetition(_) => Vec::new(),
+        HirKind::Capture(capture) => sets(&capture.sub),
         HirKind::Alternation(branches) => {
-            let mut all = Vec::new();
+            let mut all = Set::new();
             for branch in branches {
-                all.extend(best(branch)?);
-                if all.len() > ALTERNATIVES_MAX {
-                    return None;
+                match sets(branch).into_iter().max_by_key(score) {
+                    Some(best) if all.len() + best.len() <= ALTERNATIVES_MAX => all.extend(best),
+                    _ => return Vec::new(),
                 }
             }
-            Some(all)
+            vec![all]
         }
     }
 }
@@ -132,7 +143,7 @@ fn best(hir: &Hir) -> Option<Vec<Vec<u8>>> {
 /// Gathers neighbouring letters of a concatenation into runs.
 struct Runs {
     current: Vec<u8>,
-    best: Option<Vec<Vec<u8>>>,
+    found: Vec<Set>,
 }
 
 impl Runs {
@@ -149,20 +160,15 @@ impl Runs {
             },
             HirKind::Repetition(_) | HirKind::Alternation(_) => {
                 self.flush();
-                self.offer(best(hir));
+                self.found.extend(sets(hir));
             }
         }
     }
 
     fn flush(&mut self) {
         let run = std::mem::take(&mut self.current);
-        self.offer((!run.is_empty()).then(|| vec![run]));
-    }
-
-    fn offer(&mut self, found: Option<Vec<Vec<u8>>>) {
-        let Some(found) = found else { return };
-        if self.best.as_ref().is_none_or(|held| score(held) < score(&found)) {
-            self.best = Some(found);
+        if !run.is_empty() {
+            self.found.push(vec![run]);
         }
     }
 }
@@ -197,28 +203,29 @@ fn one_letter(class: &Class) -> Option<u8> {
 mod tests {
     use super::*;
 
-    fn of(pattern: &str) -> Option<Vec<String>> {
+    fn of(pattern: &str) -> Vec<Vec<String>> {
         let hir = pattern::structure(pattern, Flags::default()).unwrap();
-        required(&hir).map(|found| found.into_iter().map(|one| String::from_utf8(one).unwrap()).collect())
+        let text = |literal| String::from_utf8(literal).unwrap();
+        required(&hir).into_iter().map(|set| set.into_iter().map(text).collect()).collect()
     }
 
     #[test]
     fn literals_are_those_every_match_holds() {
-        let cases: &[(&str, Option<&[&str]>)] = &[
-            ("^OpenSSH_([0-9.]+)$", Some(&["openssh_"])),
-            ("(?i)^DraySSH_", Some(&["drayssh_"])),
-            ("^(?:Boa|GoAhead)/", Some(&["boa", "goahead"])),
-            ("^(?:Boa|GoAhead-Webs)(/.*)?$", Some(&["boa", "goahead-webs"])),
-            ("^(?:foobar)?x$", None),
-            ("^[a-z]+$", None),
-            (r"^\d+ (\S+) ready", Some(&[" ready"])),
-            ("^(?:abc)+def", Some(&["abc"])),
-            ("^x|yyyy", None),
-            ("", None),
+        let cases: &[(&str, &[&[&str]])] = &[
+            ("^OpenSSH_([0-9.]+)$", &[&["openssh_"]]),
+            ("(?i)^DraySSH_", &[&["drayssh_"]]),
+            ("^(?:Boa|GoAhead)/", &[&["boa", "goahead"]]),
+            ("^(?:Boa|GoAhead-Webs)(/.*)?$", &[&["boa", "goahead-webs"]]),
+            ("^(?:foobar)?x$", &[]),
+            ("^[a-z]+$", &[]),
+            (r"^\d+ (\S+) ready", &[&[" ready"]]),
+            ("^(?:abc)+def", &[&["abc"], &["def"]]),
+            ("^RICOH (.*) / Network .*", &[&[" / network "], &["ricoh "]]),
+            ("^x|yyyy", &[]),
+            ("", &[]),
         ];
         for (pattern, expected) in cases {
-            let expected = expected.map(|list| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
-            assert_eq!(of(pattern), expected, "{pattern}");
+            assert_eq!(of(pattern), *expected, "{pattern}");
         }
     }
 
@@ -239,5 +246,22 @@ mod tests {
             index == 2
         });
         assert_eq!(seen, [1, 2]);
+    }
+
+    #[test]
+    fn a_pattern_of_two_literals_is_tried_when_both_occur() {
+        let filter = Prefilter::new([("foo.*bar", Flags::default())].into_iter());
+        let tried = |input: &[u8]| {
+            let mut tried = 0;
+            filter.candidates(input, |_| {
+                tried += 1;
+                false
+            });
+            tried
+        };
+        assert_eq!(
+            ["foo", "bar", "foo bar", "bar foo", "foofoo"].map(|text| tried(text.as_bytes())),
+            [0, 0, 1, 1, 0]
+        );
     }
 }

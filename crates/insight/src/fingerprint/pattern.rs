@@ -8,6 +8,9 @@ use regex_syntax::hir::Hir;
 /// Largest compiled form of one pattern, in bytes.
 const COMPILED_MAX: usize = 4 * 1024 * 1024;
 
+/// Most memory for one lazily built automaton, in bytes.
+const DFA_MAX: usize = 2 * 1024 * 1024;
+
 /// Nesting allowed inside one pattern.
 const NEST_MAX: u32 = 64;
 
@@ -35,11 +38,14 @@ impl Flags {
     }
 }
 
-/// A pattern compiled when it is first needed, over bytes and, where that can make a difference,
-/// over characters.
+/// A pattern compiled when it is first needed, in the readings in which it is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Compiled {
+    /// For text of one line, where the anchors can mean the whole text: a pattern that begins with
+    /// one is then matched, or refused, in one pass from there.
+    line: OnceLock<Option<Regex>>,
     bytes: OnceLock<Option<Regex>>,
+    /// Over characters, where that can make a difference.
     characters: OnceLock<Option<Regex>>,
 }
 
@@ -49,30 +55,69 @@ impl Compiled {
     /// A dot is one byte. Text beyond ASCII that does not match so is read again as characters,
     /// for a title such as `Sign in · GitLab`.
     pub(crate) fn captures<'i>(&self, pattern: &str, flags: Flags, input: &'i [u8]) -> Option<Captures<'i>> {
-        let bytes = self.bytes.get_or_init(|| compile(pattern, flags).ok()).as_ref()?;
-        if let Some(found) = bytes.captures(input) {
-            return Some(found);
+        if input.contains(&b'\n') {
+            return self.captures_as_written(pattern, flags, input);
         }
+        let line = self.line.get_or_init(|| compile(pattern, Anchors::Text, flags).ok());
+        let found = line.as_ref()?.captures(input);
+        found.or_else(|| self.captures_of_characters(pattern, flags, input))
+    }
+
+    /// The same, by the plainest reading: anchors are line ends whatever the text.
+    pub(crate) fn captures_as_written<'i>(
+        &self,
+        pattern: &str,
+        flags: Flags,
+        input: &'i [u8],
+    ) -> Option<Captures<'i>> {
+        let bytes = self.bytes.get_or_init(|| compile(pattern, Anchors::Lines, flags).ok());
+        let found = bytes.as_ref()?.captures(input);
+        found.or_else(|| self.captures_of_characters(pattern, flags, input))
+    }
+
+    fn captures_of_characters<'i>(
+        &self,
+        pattern: &str,
+        flags: Flags,
+        input: &'i [u8],
+    ) -> Option<Captures<'i>> {
         if input.is_ascii() || !(pattern.contains('.') || pattern.contains("[^")) {
             return None;
         }
         std::str::from_utf8(input).ok()?;
-        self.characters.get_or_init(|| build(pattern, flags, true).ok()).as_ref()?.captures(input)
+        let characters = self.characters.get_or_init(|| build(pattern, Anchors::Lines, flags, true).ok());
+        characters.as_ref()?.captures(input)
     }
 }
 
-/// Compiles over bytes; a pattern that names characters beyond ASCII in a class needs Unicode.
-pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Regex, regex::Error> {
-    build(pattern, flags, false).or_else(|error| build(pattern, flags, true).map_err(|_| error))
+/// What `^` and `$` mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anchors {
+    /// Ends of lines.
+    Lines,
+    /// Ends of the text.
+    Text,
 }
 
-fn build(pattern: &str, flags: Flags, unicode: bool) -> Result<Regex, regex::Error> {
+/// Compiles over bytes; a pattern that names characters beyond ASCII in a class needs Unicode.
+pub(crate) fn compile(pattern: &str, anchors: Anchors, flags: Flags) -> Result<Regex, regex::Error> {
+    build(pattern, anchors, flags, false)
+        .or_else(|error| build(pattern, anchors, flags, true).map_err(|_| error))
+}
+
+fn build(pattern: &str, anchors: Anchors, flags: Flags, unicode: bool) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern)
-        .multi_line(true)
+        .multi_line(anchors == Anchors::Lines)
         .unicode(unicode)
         .case_insensitive(flags.ignore_case)
         .dot_matches_new_line(flags.dot_matches_newline)
         .size_limit(COMPILED_MAX)
+        .dfa_size_limit(match anchors {
+            Anchors::Lines => DFA_MAX,
+            // Banners are short: a lazy automaton's tables cost more than they save, and thousands of
+            // them drive each other out of the processor's cache.
+            Anchors::Text => 0,
+        })
         .nest_limit(NEST_MAX)
         .build()
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::database::{Database, Example, Match};
+use super::pattern::{self, Anchors};
 
 /// What is wrong with one fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Database {
         let mut result = Verification { fingerprints: self.fingerprints.len(), ..Verification::default() };
         for (index, fingerprint) in self.fingerprints.iter().enumerate() {
             let number = index + 1;
-            let groups = match super::pattern::compile(&fingerprint.pattern, fingerprint.flags) {
+            let groups = match pattern::compile(&fingerprint.pattern, Anchors::Lines, fingerprint.flags) {
                 Ok(regex) => regex.captures_len(),
                 Err(error) => {
                     result.add(self, fingerprint.line, number, FaultKind::Pattern(error.to_string()));
