@@ -5,6 +5,8 @@
 //! `KENSHIN_SHARED_DATA`), each put to its own database, and over the shipped pack's examples. Every
 //! pattern was compiled before the clock starts. Budget: at least five times as fast over Recog's.
 
+#![expect(clippy::print_stdout, reason = "its table is the data of a bench")]
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::ExitCode;
