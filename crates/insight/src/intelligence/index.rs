@@ -274,7 +274,7 @@ fn decide<'a>(entries: &[&'a Affected], version: &str) -> (Status, Option<&'a Af
     let mut unaffected = None;
     for entry in entries {
         // "All revisions of the hardware" beside a range of its firmware says nothing of versions.
-        if firmware && part(entry, "h") && entry.names_all() {
+        if firmware && !is_firmware(entry) && part(entry, "h") && entry.names_all() {
             continue;
         }
         match entry.status(version) {

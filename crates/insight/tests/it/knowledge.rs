@@ -8,7 +8,7 @@ use kenshin_insight::intelligence::{
     Import, Importer, Intelligence, IntelligenceKind, Names, Records, Snapshot, SnapshotError, Status,
 };
 
-fn shared(folder: &str) -> Option<PathBuf> {
+pub(crate) fn shared(folder: &str) -> Option<PathBuf> {
     let base = match std::env::var_os("KENSHIN_SHARED_DATA") {
         Some(path) => PathBuf::from(path),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),

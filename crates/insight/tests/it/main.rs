@@ -10,5 +10,6 @@ mod judgements;
 mod knowledge;
 mod malformed;
 mod pack;
+mod ranges;
 mod recog;
 mod world;
