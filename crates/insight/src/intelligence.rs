@@ -29,6 +29,7 @@ mod importer;
 mod index;
 mod kev;
 mod name;
+mod nvd;
 mod objects;
 mod record;
 mod snapshot;

@@ -504,7 +504,7 @@ fn named_host(text: &str) -> Result<(String, std::net::IpAddr), String> {
 pub(crate) enum IntelKind {
     /// CISA's known exploited vulnerabilities, JSON or CSV.
     Kev,
-    /// CVE records v5, JSON or JSON lines, also gzip.
+    /// CVE records v5 and NVD's API 2.0, JSON or JSON lines, also gzip; give both in one import.
     Cve5,
     /// endoflife.date product files.
     Endoflife,

@@ -1,19 +1,23 @@
-//! CVE records in format 5: JSON lines, one document a file, or several.
+//! CVE records in format 5: JSON lines, one document a file, or several. Files of NVD go to [`nvd`].
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use serde::Deserialize;
 
 use super::importer::io;
+use super::nvd;
 use super::objects::{Cut, Item, objects};
 use super::{Affected, Bound, Change, Cve, Cvss, Day, ImportError, Importer, Names, Range, Status};
 use crate::cpe::{Attribute, Cpe};
 
 /// The longest records of the list are below 2 MiB.
-const RECORD_MAX: usize = 16 << 20;
-const TITLE_MAX: usize = 160;
+pub(super) const RECORD_MAX: usize = 16 << 20;
+pub(super) const TITLE_MAX: usize = 160;
 /// More than any record of the list holds; beyond it a record is refused as a whole.
 const AFFECTED_MAX: usize = 20_000;
+
+/// Bytes at the beginning of a file by which its publisher is told.
+const HEAD_BYTES: u64 = 512;
 
 #[derive(Deserialize)]
 struct Document {
@@ -70,7 +74,7 @@ struct Metric {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Score {
+pub(super) struct Score {
     version: String,
     base_score: f64,
     #[serde(default)]
@@ -108,7 +112,7 @@ struct StatusChange {
 }
 
 #[derive(Deserialize)]
-struct Applicability {
+pub(super) struct Applicability {
     operator: Option<String>,
     #[serde(default)]
     negate: bool,
@@ -135,6 +139,12 @@ struct CpeMatch {
 }
 
 pub(super) fn read(importer: &mut Importer, file: &str, mut from: impl BufRead) -> Result<(), ImportError> {
+    let mut head = Vec::new();
+    from.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(io(file))?;
+    if nvd::is_nvd(&head) {
+        return nvd::read(importer, file, &head, head.as_slice().chain(from));
+    }
+    let mut from = std::io::Cursor::new(head).chain(from);
     // A list of records has one bracket around each.
     let first = loop {
         match from.fill_buf().map_err(io(file))?.first() {
@@ -186,18 +196,20 @@ fn record(document: Document) -> Result<Cve, String> {
 fn best(metrics: &[Metric]) -> Option<Cvss> {
     let by_version: [fn(&Metric) -> Option<&Score>; 4] =
         [|m| m.v4_0.as_ref(), |m| m.v3_1.as_ref(), |m| m.v3_0.as_ref(), |m| m.v2_0.as_ref()];
-    by_version.into_iter().find_map(|of| metrics.iter().find_map(of)).and_then(|score| {
-        let tenths = (score.base_score * 10.0).round();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the value lies between 0 and 100"
-        )]
-        (0.0..=100.0).contains(&tenths).then(|| Cvss {
-            version: score.version.clone(),
-            score_tenths: tenths as u8,
-            vector: score.vector_string.clone(),
-        })
+    by_version.into_iter().find_map(|of| metrics.iter().find_map(of)).and_then(score)
+}
+
+pub(super) fn score(score: &Score) -> Option<Cvss> {
+    let tenths = (score.base_score * 10.0).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the value lies between 0 and 100"
+    )]
+    (0.0..=100.0).contains(&tenths).then(|| Cvss {
+        version: score.version.clone(),
+        score_tenths: tenths as u8,
+        vector: score.vector_string.clone(),
     })
 }
 
@@ -230,7 +242,7 @@ fn entry(source: &str, product: Product) -> Option<Affected> {
 
 /// Entries of a CPE configuration. Alternatives are taken; of a conjunction only firmware that runs
 /// on its own hardware, because anything else cannot be told from outside.
-fn applicable(source: &str, applicability: Applicability) -> Vec<Affected> {
+pub(super) fn applicable(source: &str, applicability: Applicability) -> Vec<Affected> {
     if applicability.negate || applicability.nodes.iter().any(|node| node.negate) {
         return Vec::new();
     }

@@ -2,7 +2,9 @@
 
 use std::io::BufRead;
 
-use super::{Cve, Day, EndOfLife, Epss, IntelligenceKind, Kev, Records, Snapshot, cve, endoflife, epss, kev};
+use super::{
+    Cve, Day, EndOfLife, Epss, IntelligenceKind, Kev, Records, Snapshot, cve, endoflife, epss, kev, nvd,
+};
 
 /// Most rejected records that are listed; further ones are counted.
 pub const REJECTED_MAX: usize = 1_000;
@@ -78,6 +80,8 @@ pub struct Importer {
     pub(super) version: Option<String>,
     pub(super) kev: Vec<Kev>,
     pub(super) cve: Vec<Cve>,
+    /// What NVD says of CVEs.
+    pub(super) nvd: Vec<Cve>,
     pub(super) endoflife: Vec<EndOfLife>,
     pub(super) epss: Vec<Epss>,
     rejected: Vec<Rejected>,
@@ -92,6 +96,7 @@ impl Importer {
             version: None,
             kev: Vec::new(),
             cve: Vec::new(),
+            nvd: Vec::new(),
             endoflife: Vec::new(),
             epss: Vec::new(),
             rejected: Vec::new(),
@@ -109,7 +114,9 @@ impl Importer {
             IntelligenceKind::EndOfLife => endoflife::read(self, file, from)?,
             IntelligenceKind::Epss => epss::read(self, file, from)?,
         }
-        if self.kev.len() + self.cve.len() + self.endoflife.len() + self.epss.len() > RECORDS_MAX {
+        if self.kev.len() + self.cve.len() + self.nvd.len() + self.endoflife.len() + self.epss.len()
+            > RECORDS_MAX
+        {
             return Err(ImportError::TooMany { file: file.to_owned() });
         }
         Ok(())
@@ -119,7 +126,7 @@ impl Importer {
     pub fn finish(self, today: Day) -> Import {
         let records = match self.kind {
             IntelligenceKind::Kev => Records::Kev(self.kev),
-            IntelligenceKind::Cve => Records::Cve(self.cve),
+            IntelligenceKind::Cve => Records::Cve(nvd::join(self.cve, self.nvd)),
             IntelligenceKind::EndOfLife => Records::EndOfLife(self.endoflife),
             IntelligenceKind::Epss => Records::Epss(self.epss),
         };

@@ -254,3 +254,39 @@ fn real_names_of_one_product_meet() {
         "CISA's catalogue and the CVE list write vendors alike after normalising"
     );
 }
+
+#[test]
+fn pages_and_records_of_nvd_are_read_and_joined_to_the_list() {
+    let Some(folder) = shared("nvd") else { return };
+    let page = folder.join("nvd-api2-full-page.json");
+    let paged = import(IntelligenceKind::Cve, std::slice::from_ref(&page));
+    assert!(paged.rejected.is_empty(), "{:?}", paged.rejected);
+    assert_eq!(paged.snapshot.records.len(), 38);
+    let Records::Cve(of_page) = &paged.snapshot.records else { panic!("cve") };
+    assert!(of_page.iter().any(|cve| cve.id.to_string() == "CVE-2023-45109" && !cve.affected.is_empty()));
+    let mut records: Vec<PathBuf> = files(&folder.join("vulnfeeds/test_data/nvdcve-2.0"));
+    records.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let count = records.len();
+    let alone = import(IntelligenceKind::Cve, &records);
+    assert!(alone.rejected.is_empty(), "{:?}", alone.rejected);
+    assert_eq!(alone.snapshot.records.len(), count);
+
+    let list = r#"{"cveMetadata":{"cveId":"CVE-2023-27314","state":"PUBLISHED","dateUpdated":"2023-10-12T00:00:00Z"},
+        "containers":{"cna":{"title":"of the list","affected":[{"vendor":"n/a","product":"n/a","versions":[{"version":"n/a","status":"affected"}]}]}}}"#;
+    let withdrawn =
+        r#"{"cveMetadata":{"cveId":"CVE-2023-45109","state":"REJECTED"},"containers":{"cna":{}}}"#;
+    let mut importer = Importer::new(IntelligenceKind::Cve);
+    importer.read("page", bytes(&page).as_slice()).unwrap();
+    importer.read("list", format!("{list}\n{withdrawn}\n").as_bytes()).unwrap();
+    let Records::Cve(joined) = importer.finish("2026-04-01".parse().unwrap()).snapshot.records else {
+        panic!()
+    };
+    let of = |id: &str| joined.iter().find(|cve| cve.id.to_string() == id).unwrap();
+    let ontap = of("CVE-2023-27314");
+    assert_eq!(ontap.title.as_deref(), Some("of the list"));
+    assert_eq!(ontap.updated, Some("2023-10-18".parse().unwrap()));
+    assert!(ontap.cvss.is_some() && !ontap.affected.is_empty());
+    assert!(ontap.affected.iter().all(|entry| entry.source == "nvd"), "the list said n/a");
+    assert!(of("CVE-2023-45109").affected.is_empty(), "what the list withdrew stays withdrawn");
+    assert_eq!(joined.len(), 38);
+}
