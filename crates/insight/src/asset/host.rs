@@ -217,6 +217,10 @@ fn banner(observation: &Observation) -> Option<String> {
         .or_else(|| records.ftp.as_ref().map(|ftp| ftp.banner.clone()))
         .or_else(|| records.smtp.as_ref().map(|smtp| smtp.banner.clone()))
         .or_else(|| records.rtsp.as_ref().and_then(|rtsp| rtsp.server.clone()))
+        .or_else(|| records.snmp.as_ref().and_then(|snmp| snmp.sys_descr.clone()))
+        .or_else(|| records.ssdp.as_ref().and_then(|ssdp| ssdp.server.clone()))
+        .or_else(|| records.sip.as_ref().and_then(|sip| sip.user_agent.clone().or(sip.server.clone())))
+        .or_else(|| records.dns.as_ref().and_then(|dns| dns.version_bind.clone()))
         .or_else(|| records.unknown.as_ref().map(|unknown| unknown.banner.clone()));
     said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
 }

@@ -290,6 +290,7 @@ fn texts(observation: &Observation) -> impl Iterator<Item = (&'static str, &str)
     let records = &observation.records;
     let http = records.http.as_ref();
     let tls = records.tls.as_ref();
+    let sip = records.sip.as_ref();
     [
         ("ssh.banner", records.ssh.as_ref().map(|ssh| ssh.banner.as_str())),
         ("http.server", http.and_then(|http| http.server.as_deref())),
@@ -301,6 +302,20 @@ fn texts(observation: &Observation) -> impl Iterator<Item = (&'static str, &str)
         ("smtp.banner", records.smtp.as_ref().map(|smtp| smtp.banner.as_str())),
         ("rtsp.server", records.rtsp.as_ref().and_then(|rtsp| rtsp.server.as_deref())),
         ("tls.subject", tls.and_then(|tls| tls.subject.as_deref())),
+        ("snmp.sys_descr", records.snmp.as_ref().and_then(|snmp| snmp.sys_descr.as_deref())),
+        ("upnp.model_name", records.upnp.as_ref().and_then(|upnp| upnp.model_name.as_deref())),
+        ("ssdp.server", records.ssdp.as_ref().and_then(|ssdp| ssdp.server.as_deref())),
+        ("wsd.hardware", records.wsd.as_ref().and_then(|wsd| wsd.hardware.as_deref())),
+        ("dns.version_bind", records.dns.as_ref().and_then(|dns| dns.version_bind.as_deref())),
+        ("ntp.control_version", records.ntp.as_ref().and_then(|ntp| ntp.control_version.as_deref())),
+        ("sip.user_agent", sip.and_then(|sip| sip.user_agent.as_deref().or(sip.server.as_deref()))),
+        ("adb.model", records.adb.as_ref().and_then(|adb| adb.model.as_deref())),
+        ("modbus.product_code", records.modbus.as_ref().and_then(|modbus| modbus.product_code.as_deref())),
+        ("modbus.revision", records.modbus.as_ref().and_then(|modbus| modbus.revision.as_deref())),
+        ("s7.module", records.s7.as_ref().and_then(|s7| s7.module.as_deref())),
+        ("s7.version", records.s7.as_ref().and_then(|s7| s7.version.as_deref())),
+        ("bacnet.model", records.bacnet.as_ref().and_then(|bacnet| bacnet.model.as_deref())),
+        ("bacnet.firmware", records.bacnet.as_ref().and_then(|bacnet| bacnet.firmware.as_deref())),
         ("unknown.banner", records.unknown.as_ref().map(|unknown| unknown.banner.as_str())),
     ]
     .into_iter()

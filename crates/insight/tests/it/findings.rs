@@ -2,12 +2,12 @@
 
 use kenshin_insight::finding::{findings, remedy_codes, why_code};
 use kenshin_insight::intelligence::{Importer, Intelligence, IntelligenceKind, Snapshot};
-use kenshin_observation::protocol::{Http, Tls};
+use kenshin_observation::protocol::{Http, Snmp, Tls};
 use kenshin_observation::{
     AssetId, DeviceType, Finding, FindingKind, Identity, Messages, Observation, Outcome, Remedy, Severity,
 };
 
-use crate::world::{DAY, Seen, claim, component, device, good_tls, seen, t0};
+use crate::world::{DAY, Seen, claim, component, device, good_tls, seen, spoken, t0};
 
 fn snapshot(kind: IntelligenceKind, file: &str, text: &str) -> Snapshot {
     let mut importer = Importer::new(kind);
@@ -212,6 +212,16 @@ fn exploited_vulnerabilities_of_the_version_are_one_finding_each() {
     assert_eq!(of("").len(), 0, "no version, no finding");
     assert_eq!(of("1.04").len(), 0, "1.04 against 1.4 is a guess");
     assert_eq!(of("1.4ww").len(), 1, "1.4ww is below 1.5, against 1.4 unknown");
+}
+
+#[test]
+fn what_only_a_datagram_told_is_evidence_too() {
+    let snmp = Snmp { sys_descr: Some("Acme R1 1.2, SNMP agent".into()), ..Snmp::default() };
+    let seen = spoken(seen(1, 161), "snmp", |records| records.snmp = Some(snmp.into()));
+    let found = of(&[seen], &device("Acme Inc.", "R1", "1.2", "router"));
+    let known: Vec<_> = found.iter().filter(|f| f.kind == FindingKind::KnownExploited).collect();
+    assert_eq!(known.len(), 3);
+    assert!(known.iter().all(|finding| finding.evidence[0].field == "snmp.sys_descr"));
 }
 
 #[test]

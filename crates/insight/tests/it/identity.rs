@@ -1,9 +1,13 @@
 //! What hosts are, from tables of what they say.
 
+use kenshin_insight::evaluation::{self, Service};
 use kenshin_insight::fingerprint::Packs;
 use kenshin_insight::identity::{Field, Sighting, THRESHOLD, identify, identify_sightings};
 use kenshin_observation::Identity;
+use kenshin_observation::protocol::{Records, S7, Snmp, Upnp, Wsd};
 use proptest::prelude::*;
+
+use crate::world::{seen, spoken};
 
 /// One host of a table.
 #[derive(Debug, Default)]
@@ -160,6 +164,75 @@ fn agreement_strengthens_and_contradiction_weakens() {
 }
 
 #[test]
+fn datagram_services_and_name_plates_tell_the_device() {
+    let text = |text: &str| Some(text.to_owned());
+    let told = |protocol: &str, put: fn(&mut Records)| {
+        let seen = spoken(seen(1, 1), protocol, put);
+        let identity = identify(&[&seen], &Packs::own());
+        let claims = [identity.vendor, identity.product, identity.version, identity.device_type];
+        claims.map(|claim| claim.map(|claim| claim.value))
+    };
+    let table: [(&str, fn(&mut Records), [Option<&str>; 4]); 6] = [
+        (
+            "snmp",
+            |records| {
+                let sys_descr = Some("RTX810 Rev.11.01.34 (Tue Nov 26 18:39:12 2019)".to_owned());
+                records.snmp = Some(Snmp { sys_descr, ..Snmp::default() }.into());
+            },
+            [Some("Yamaha"), Some("RTX810"), Some("11.01.34"), Some("router")],
+        ),
+        (
+            "snmp",
+            |records| records.snmp = Some(Snmp { engine_enterprise: Some(28558), ..Snmp::default() }.into()),
+            [Some("KEYENCE"), None, None, None],
+        ),
+        (
+            "ssdp",
+            |records| {
+                records.upnp = Some(
+                    Upnp {
+                        manufacturer: Some("NEC Platforms, Ltd.".to_owned()),
+                        model_name: Some("Aterm WX3600HP".to_owned()),
+                        device_type: Some("urn:schemas-upnp-org:device:InternetGatewayDevice:1".to_owned()),
+                        ..Upnp::default()
+                    }
+                    .into(),
+                );
+            },
+            [Some("NEC Platforms, Ltd."), Some("Aterm WX3600HP"), None, Some("router")],
+        ),
+        (
+            "s7",
+            |records| {
+                let (module, version) = (Some("6ES7 315-2EH14-0AB0".to_owned()), Some("V3.2.6".to_owned()));
+                records.s7 = Some(S7 { module, version, ..S7::default() }.into());
+            },
+            [Some("Siemens"), Some("6ES7 315-2EH14-0AB0"), Some("V3.2.6"), Some("controller")],
+        ),
+        (
+            "wsd",
+            |records| {
+                let (types, hardware) =
+                    (vec!["dn:NetworkVideoTransmitter".to_owned()], Some("WV-S1131".to_owned()));
+                records.wsd = Some(Wsd { types, hardware, ..Wsd::default() }.into());
+            },
+            [None, Some("WV-S1131"), None, Some("camera")],
+        ),
+        (
+            "ssdp",
+            |records| {
+                let manufacturer = Some("MiniUPnP".to_owned());
+                records.upnp = Some(Upnp { manufacturer, ..Upnp::default() }.into());
+            },
+            [None; 4],
+        ),
+    ];
+    for (protocol, put, expected) in table {
+        assert_eq!(told(protocol, put), expected.map(|value| value.and_then(text)), "{protocol}");
+    }
+}
+
+#[test]
 fn observations_and_their_sightings_agree() {
     assert!(identify(&[], &Packs::own()).is_unknown());
     assert_eq!(identify(&[], &Packs::own()), Identity::default());
@@ -202,6 +275,14 @@ proptest! {
         let versions = identity.components.iter().filter_map(|one| one.version.as_ref());
         for version in versions.chain(identity.version.as_ref().map(|claim| &claim.value)) {
             prop_assert!(said.iter().any(|text| text.contains(version.as_str())), "{version} in {said:?}");
+        }
+    }
+
+    /// A labelled banner of any bytes is read as some fields, whatever service it claims to be of.
+    #[test]
+    fn labelled_banners_never_panic(service in prop::sample::select(Service::ALL), banner: Vec<u8>) {
+        for sighting in evaluation::sightings(service, &banner) {
+            prop_assert!(!sighting.text.is_empty());
         }
     }
 }
