@@ -172,7 +172,9 @@ fn datagram_services_and_name_plates_tell_the_device() {
         let claims = [identity.vendor, identity.product, identity.version, identity.device_type];
         claims.map(|claim| claim.map(|claim| claim.value))
     };
-    let table: [(&str, fn(&mut Records), [Option<&str>; 4]); 6] = [
+    /// Protocol, what its record holds, and the vendor, product, version and type to be told.
+    type Row<'a> = (&'a str, fn(&mut Records), [Option<&'a str>; 4]);
+    let table: [Row<'_>; 6] = [
         (
             "snmp",
             |records| {
