@@ -1,7 +1,7 @@
 //! `insight`: eval.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +21,10 @@ const SHOWN_MAX: usize = 20;
 pub(crate) fn run(context: &Context<'_>, command: &Insight) -> anyhow::Result<Exit> {
     let Insight::Eval { file, pack, recog, wrong } = command;
     let packs = packs(context, *pack, recog.as_deref())?;
-    let reader = File::open(file).map_err(|source| ActError::io("read", file, source))?;
+    let reader = File::open(file).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => ActError::input(format!("`{}` is not there", file.display())),
+        _ => ActError::io("read", file, source),
+    })?;
     let name = file.display().to_string();
     let evaluation = evaluate(&name, BufReader::new(reader), &packs)
         .map_err(|source| ActError::io("read", file, source))?;
@@ -73,13 +76,13 @@ fn imported(folder: &Path) -> anyhow::Result<Arc<Pack>> {
     // A checkout has its files in `xml`.
     let inner = folder.join("xml");
     let folder = if inner.is_dir() { &inner } else { folder };
-    let pack = read_pack(folder)?;
-    if pack.is_empty() {
-        return Err(ActError::input(format!("`{}` holds no fingerprints", folder.display()))
+    let pack = if folder.exists() { Some(read_pack(folder)?) } else { None };
+    match pack.filter(|pack| !pack.is_empty()) {
+        Some(pack) => Ok(Arc::new(pack)),
+        None => Err(ActError::input(format!("`{}` holds no fingerprints", folder.display()))
             .with_hint("name the folder with Recog's XML files")
-            .into());
+            .into()),
     }
-    Ok(Arc::new(pack))
 }
 
 /// One attribute, as it is printed.

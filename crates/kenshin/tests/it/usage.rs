@@ -108,3 +108,37 @@ fn a_mandate_is_written_signed_checked_and_planned() {
     );
     assert!(revoked.contains("revoked"), "{revoked}");
 }
+
+/// Labelled banners against the shipped fingerprints, and what is said when Recog's are not there.
+#[test]
+fn labelled_banners_are_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let path = folder.path().join("labelled.jsonl");
+    let file = path.to_str().unwrap();
+    std::fs::write(
+        &path,
+        r#"{"service":"snmp","banner":"RTX810 Rev.11.01.34 (Tue Nov 26 18:39:12 2019)","truth":{"vendor":"YAMAHA","type":"router"}}
+{"service":"ssh","banner":"SSH-2.0-dropbear_2019.78","truth":{"version":["2019.79","2020.80"]}}
+not json
+"#,
+    )
+    .unwrap();
+    let figures =
+        expect(&home, 0, &["insight", "eval", file, "--pack", "own", "--format", "json", "--wrong"]);
+    let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+    assert_eq!(figures["vendor"]["precision"], 1.0);
+    assert_eq!(figures["version"]["judged"], 1);
+    assert_eq!(figures["version"]["correct"], 0);
+    assert_eq!(figures["product"]["precision"], serde_json::Value::Null);
+    assert_eq!(figures["wrong"][0]["answer"], "2019.78");
+    let table = expect(&home, 0, &["insight", "eval", file, "--pack", "own"]);
+    assert!(table.contains("PRECISION") && table.contains("vendor"), "{table}");
+    let talk = expect_error(&home, 0, &["insight", "eval", file, "--pack", "own"]);
+    assert!(talk.contains("labelled.jsonl:3: "), "{talk}");
+    let nowhere = folder.path().join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    let error = expect_error(&home, 2, &["insight", "eval", file, "--pack", "recog", "--recog", nowhere]);
+    assert!(error.contains("nowhere") && error.contains("hint: name the folder"), "{error}");
+    assert!(expect_error(&home, 2, &["insight", "eval", nowhere]).contains("is not there"));
+}
