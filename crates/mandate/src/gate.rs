@@ -10,11 +10,13 @@ use crate::{AddressSet, Narrowing, RevocationError, RevocationList, VerifiedMand
 
 mod bucket;
 mod permit;
+mod providers;
 mod refusal;
 mod standing;
 
 use bucket::{Bucket, KeyedBuckets, Limit};
 pub use permit::Permit;
+use providers::Providers;
 pub use refusal::Refusal;
 pub use standing::standing;
 
@@ -103,7 +105,7 @@ impl GateError {
 /// limits together.
 ///
 /// In any span of time at most `burst + rate × span` permits are granted, for the whole, for each
-/// prefix and for each address. Time never runs backwards in a gate: while the clock is behind
+/// prefix, for each provider and for each address. Time never runs backwards in a gate: while the clock is behind
 /// what it was, nothing is refilled, and more than a second behind everything is refused.
 #[derive(Debug)]
 pub struct Gate {
@@ -120,6 +122,7 @@ pub struct Gate {
     whole: (Limit, Bucket),
     per_prefix: KeyedBuckets,
     per_address: KeyedBuckets,
+    providers: Providers,
 }
 
 impl Gate {
@@ -149,6 +152,7 @@ impl Gate {
             whole: (whole, origin(whole)),
             per_prefix: KeyedBuckets::new(prefix, origin(prefix), start.now, BUCKETS_MAX),
             per_address: KeyedBuckets::new(address, origin(address), start.now, BUCKETS_MAX),
+            providers: Providers::default(),
             mandate,
         };
         gate.narrow(&start.narrowing);
@@ -220,6 +224,7 @@ impl Gate {
             self.narrowed.extend(effective.cloned());
             self.allowed = self.allowed.minus(&taken);
         }
+        self.providers.add(narrowing.providers(), self.sensor.share_percent, self.latest);
     }
 
     /// Takes a newer revocation list. What was revoked once stays revoked in this gate, whatever
@@ -295,12 +300,14 @@ impl Gate {
         let (prefix, prefix_wait_us) = self.per_prefix.look(prefix_key, now);
         let (address, address_wait_us) = self.per_address.look(address_key, now);
         let wait_us = whole.wait_us(limit, now).max(prefix_wait_us).max(address_wait_us);
+        let wait_us = wait_us.max(self.providers.wait_us(addr, now));
         if wait_us > 0 {
             return Verdict::Wait { until: now.plus_micros(wait_us) };
         }
         self.whole.1.take(limit, now);
         self.per_prefix.take(prefix_key, prefix, now);
         self.per_address.take(address_key, address, now);
+        self.providers.take(addr, now);
         Verdict::Granted(Permit::new(exchange, listen_only, Arc::clone(&self.digest), self.sensor.id, now))
     }
 }

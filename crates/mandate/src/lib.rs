@@ -39,7 +39,7 @@ pub use mandate::{
     AddressRate, Contacts, ENUMERABLE_V6_MAX, Exclusion, LegalBasis, Mandate, NotEnumerable, PrefixRate,
     Rate, RevocationTerms, SCHEMA_VERSION, Sensor, SpecialSpace, Supersedes, TEXT_BYTES_MAX, Terms,
 };
-pub use narrowing::Narrowing;
+pub use narrowing::{Narrowing, ProviderRate};
 pub use ports::{HARMFUL_PORTS, HarmfulPorts, PortSet, Ports, SpeakGrant};
 pub use problem::{Invalid, Problem};
 pub use revocation::{

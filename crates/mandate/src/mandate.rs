@@ -23,6 +23,9 @@ pub const SCHEMA_VERSION: i64 = 1;
 /// Bytes of a mandate text that are read at most.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
+/// Highest rate that can be written: far above what a line carries.
+pub(crate) const RATE_MAX: u32 = 1_000_000_000;
+
 /// A mandate that is well-formed: every term was read and checked. It authorises nothing until
 /// its signatures are verified ([`crate::VerifiedMandate`]).
 ///

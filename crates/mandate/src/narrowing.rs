@@ -1,12 +1,13 @@
-//! Lists that narrow: exclusions, opt-outs, revocations. They apply at once and unsigned, because
-//! they can only take away: there is no word in them for giving.
+//! Lists that narrow: exclusions, opt-outs, revocations, and providers that are asked more slowly. They
+//! apply at once and unsigned, because they can only take away: there is no word in them for giving.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use kenshin_observation::Prefix;
 use toml::Spanned;
 
-use crate::mandate::Exclusion;
+use crate::mandate::{Exclusion, RATE_MAX};
 use crate::problem::{Invalid, Report};
 use crate::revocation::RevokedText;
 use crate::{AddressSet, Revocation, RevocationDraft, Revoked, VerifiedMandate};
@@ -17,11 +18,29 @@ const SCHEMA_VERSION: i64 = 1;
 /// Reason of an exclusion that the user of the address asked for.
 const OPT_OUT: &str = "opt-out";
 
+/// Most providers of a list.
+const PROVIDERS_MAX: usize = 1 << 16;
+
 /// What is taken away from mandates. It has only methods that take away more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Narrowing {
     exclusions: Vec<Exclusion>,
     revoked: Vec<Revocation>,
+    providers: Vec<ProviderRate>,
+}
+
+/// Limit for all the networks of a provider together, below what a mandate says of the whole, of
+/// prefixes and of addresses. Whoever is in the networks of several is under the limits of all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProviderRate {
+    /// Who can be asked about it.
+    pub name: String,
+    /// The networks.
+    pub addresses: AddressSet,
+    /// Probes per second of all sensors together.
+    pub pps: u32,
+    /// Probes that may leave at once; one for each sensor at least.
+    pub burst: u32,
 }
 
 #[derive(serde::Deserialize)]
@@ -34,6 +53,8 @@ struct Document {
     opt_out: Vec<Spanned<OptOutText>>,
     #[serde(default)]
     revoked: Vec<Spanned<RevokedText>>,
+    #[serde(default)]
+    provider: Vec<Spanned<ProviderText>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -50,6 +71,15 @@ struct OptOutText {
     prefix: Option<Spanned<String>>,
     /// Reference to the proof that the requester holds the prefix.
     proof: Option<Spanned<String>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProviderText {
+    name: String,
+    prefixes: Vec<Spanned<String>>,
+    pps: Spanned<i64>,
+    burst: Spanned<i64>,
 }
 
 impl Narrowing {
@@ -93,6 +123,13 @@ impl Narrowing {
         for entry in &document.revoked {
             narrowing.revoked.extend(RevokedText::read(entry, &mut report));
         }
+        for entry in document.provider.iter().take(PROVIDERS_MAX) {
+            narrowing.providers.extend(provider(entry.get_ref(), &mut report));
+        }
+        if let Some(entry) = document.provider.get(PROVIDERS_MAX) {
+            let problem = format!("a list has at most {PROVIDERS_MAX} providers");
+            report.add(entry.span(), problem, "let the smallest share one entry");
+        }
         report.finish()?;
         Ok(narrowing)
     }
@@ -135,6 +172,11 @@ impl Narrowing {
         self.exclude(prefix.into(), &format!("opt-out, proof: {proof}"));
     }
 
+    /// Has a provider's networks asked no faster than `rate` says, a probe a second at least.
+    pub fn slow_down(&mut self, rate: ProviderRate) {
+        self.providers.push(ProviderRate { pps: rate.pps.max(1), burst: rate.burst.max(1), ..rate });
+    }
+
     /// Revokes mandates.
     pub fn revoke(&mut self, entry: Revocation) {
         self.revoked.push(entry);
@@ -152,6 +194,7 @@ impl Narrowing {
     pub fn and(mut self, other: Self) -> Self {
         self.exclusions.extend(other.exclusions);
         self.revoked.extend(other.revoked);
+        self.providers.extend(other.providers);
         self
     }
 
@@ -161,15 +204,17 @@ impl Narrowing {
         let taken: AddressSet = known.exclusions.iter().map(|exclusion| &exclusion.addresses).collect();
         let more = |exclusion: &&Exclusion| !exclusion.addresses.minus(&taken).is_empty();
         let new = |entry: &&Revocation| !known.revoked.iter().any(|held| held.what == entry.what);
+        let slow: HashSet<&ProviderRate> = known.providers.iter().collect();
         Self {
             exclusions: self.exclusions.iter().filter(more).cloned().collect(),
             revoked: self.revoked.iter().filter(new).cloned().collect(),
+            providers: self.providers.iter().filter(|rate| !slow.contains(rate)).cloned().collect(),
         }
     }
 
     /// True when it takes nothing away.
     pub fn is_empty(&self) -> bool {
-        self.exclusions.is_empty() && self.revoked.is_empty()
+        self.exclusions.is_empty() && self.revoked.is_empty() && self.providers.is_empty()
     }
 
     /// Single addresses that are left out at the request of their users.
@@ -180,13 +225,23 @@ impl Narrowing {
     /// The list as [`Narrowing::parse`] reads it.
     pub fn to_text(&self) -> String {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let prefixes = |addresses: &AddressSet| {
+            let prefixes: Vec<String> = addresses.prefixes().map(|prefix| format!("\"{prefix}\"")).collect();
+            prefixes.join(", ")
+        };
         let mut text = format!("schema_version = {SCHEMA_VERSION}\n");
         for Exclusion { addresses, reason } in &self.exclusions {
-            let prefixes: Vec<String> = addresses.prefixes().map(|prefix| format!("\"{prefix}\"")).collect();
             text.push_str(&format!(
                 "\n[[exclusion]]\nprefixes = [{}]\nreason = {}\n",
-                prefixes.join(", "),
+                prefixes(addresses),
                 quoted(reason)
+            ));
+        }
+        for ProviderRate { name, addresses, pps, burst } in &self.providers {
+            text.push_str(&format!(
+                "\n[[provider]]\nname = {}\nprefixes = [{}]\npps = {pps}\nburst = {burst}\n",
+                quoted(name),
+                prefixes(addresses)
             ));
         }
         self.revoked.iter().for_each(|entry| text.push_str(&entry.to_text()));
@@ -198,6 +253,11 @@ impl Narrowing {
         &self.exclusions
     }
 
+    /// Providers that are asked more slowly.
+    pub fn providers(&self) -> &[ProviderRate] {
+        &self.providers
+    }
+
     /// Mandates revoked.
     pub fn revoked(&self) -> &[Revocation] {
         &self.revoked
@@ -207,7 +267,7 @@ impl Narrowing {
 /// What an unsigned revocation list can do: take away.
 impl From<&RevocationDraft> for Narrowing {
     fn from(draft: &RevocationDraft) -> Self {
-        Self { exclusions: Vec::new(), revoked: draft.revoked.clone() }
+        Self { revoked: draft.revoked.clone(), ..Self::none() }
     }
 }
 
@@ -222,6 +282,20 @@ fn prefix(text: &Spanned<String>, report: &mut Report<'_>) -> Option<Prefix> {
             );
         })
         .ok()
+}
+
+fn provider(entry: &ProviderText, report: &mut Report<'_>) -> Option<ProviderRate> {
+    let mut number = |text: &Spanned<i64>, what| {
+        let number = u32::try_from(*text.get_ref()).ok().filter(|number| (1..=RATE_MAX).contains(number));
+        if number.is_none() {
+            let problem = format!("{what} is {}, and must be from 1 to {RATE_MAX}", text.get_ref());
+            report.add(text.span(), problem, "leave networks out with [[exclusion]] to send nothing there");
+        }
+        number
+    };
+    let (pps, burst) = (number(&entry.pps, "pps"), number(&entry.burst, "burst"));
+    let addresses: AddressSet = entry.prefixes.iter().filter_map(|text| prefix(text, report)).collect();
+    Some(ProviderRate { name: entry.name.clone(), addresses, pps: pps?, burst: burst? })
 }
 
 fn opt_out(entry: &Spanned<OptOutText>, report: &mut Report<'_>) -> Option<(Prefix, Option<String>)> {

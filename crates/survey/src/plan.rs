@@ -400,7 +400,7 @@ impl SurveyPlan {
         };
         plan.check_against(mandate)?;
         let share = share(mandate, request.sensor_id)?;
-        let summary = summary::summarise(&plan, &targets, mandate, share, excluded);
+        let summary = summary::summarise(&plan, &targets, mandate, narrowing, share, excluded);
         Ok((plan, summary))
     }
 

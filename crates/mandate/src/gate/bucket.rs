@@ -41,6 +41,11 @@ impl Limit {
         }
     }
 
+    /// With room for a token, however small the share.
+    pub(super) fn of_one_at_least(self) -> Self {
+        Self { capacity: self.capacity.max(self.token), ..self }
+    }
+
     /// µs until an empty bucket is full.
     fn fill_us(self) -> i64 {
         i64::try_from(self.capacity.div_ceil(self.units_per_us)).unwrap_or(i64::MAX)

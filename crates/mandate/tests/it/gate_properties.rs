@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use kenshin_mandate::{
-    AddressRate, AddressSet, Exchange, Gate, GateStart, Narrowing, PrefixRate, Rate, Revocation, Revoked,
-    TemplateOptions, TemplateSensor, Verdict, VerifiedMandate, template,
+    AddressRate, AddressSet, Exchange, Gate, GateStart, Narrowing, PrefixRate, ProviderRate, Rate,
+    Revocation, Revoked, TemplateOptions, TemplateSensor, Verdict, VerifiedMandate, template,
 };
 use kenshin_observation::{Check, Endpoint, Prefix, SensorId, TimeUs, Transport};
 use proptest::prelude::*;
@@ -25,6 +25,8 @@ struct World {
     shares: Vec<u8>,
     /// Seconds of validity after noon.
     valid_s: i64,
+    /// Networks of providers, probes a second and burst.
+    providers: Vec<(Vec<Prefix>, u32, u32)>,
 }
 
 /// Addresses near each other, so that prefixes overlap and hits are common.
@@ -63,10 +65,12 @@ fn world() -> impl Strategy<Value = World> {
         rate,
         prop_oneof![Just(vec![100]), Just(vec![60, 40]), Just(vec![33, 33, 34]), Just(vec![20, 25])],
         1i64..40,
+        proptest::collection::vec((proptest::collection::vec(prefix(), 1..4), 1u32..40, 1u32..10), 0..3),
     )
-        .prop_map(|(scope, excluded, ports, mut checks, rate, shares, valid_s)| {
+        .prop_map(|(scope, excluded, ports, mut checks, rate, shares, valid_s, providers)| {
             checks.push(Check::Sweep);
-            World { scope, excluded, ports: ports.into_iter().collect(), checks, rate, shares, valid_s }
+            let ports = ports.into_iter().collect();
+            World { scope, excluded, ports, checks, rate, shares, valid_s, providers }
         })
 }
 
@@ -96,12 +100,27 @@ impl World {
         }))
     }
 
-    fn gate(mandate: &Arc<VerifiedMandate>, sensor: usize, last_sent: Option<TimeUs>, now: TimeUs) -> Gate {
+    fn gate(
+        &self,
+        mandate: &Arc<VerifiedMandate>,
+        sensor: usize,
+        last_sent: Option<TimeUs>,
+        now: TimeUs,
+    ) -> Gate {
+        let mut narrowing = Narrowing::none();
+        for (prefixes, pps, burst) in &self.providers {
+            narrowing.slow_down(ProviderRate {
+                name: "a provider".to_owned(),
+                addresses: prefixes.iter().copied().collect(),
+                pps: *pps,
+                burst: *burst,
+            });
+        }
         let start = GateStart {
             sensor: mandate.sensors[sensor].id,
             last_sent,
             revocation: Some(list(1, noon(), Vec::new())),
-            narrowing: Narrowing::none(),
+            narrowing,
             now,
         };
         Gate::new(Arc::clone(mandate), start).unwrap()
@@ -174,6 +193,12 @@ fn assert_rates(world: &World, granted: &[(TimeUs, IpAddr)]) {
         let times = times(&|addr| addr == address);
         assert_rate(&times, rate.per_address.per_minute, rate.per_address.burst, 60_000_000, "address");
     }
+    for (prefixes, pps, burst) in &world.providers {
+        let times = times(&|addr| prefixes.iter().any(|prefix| prefix.contains(*addr)));
+        // Each sensor may send one at least.
+        let burst = burst + u32::try_from(world.shares.len()).unwrap();
+        assert_rate(&times, *pps, burst, 1_000_000, "provider");
+    }
 }
 
 proptest! {
@@ -187,7 +212,7 @@ proptest! {
         asked in proptest::collection::vec((exchange(), 0i64..400_000), 1..200),
     ) {
         let mandate = world.mandate();
-        let mut gate = World::gate(&mandate, 0, None, noon());
+        let mut gate = world.gate(&mandate, 0, None, noon());
         let mut now = noon();
         for (exchange, pause) in asked {
             now = now.plus_micros(pause);
@@ -222,7 +247,7 @@ proptest! {
         let world = World { valid_s: 3600, ..world };
         let mandate = world.mandate();
         let sensors = world.shares.len();
-        let mut gates: Vec<Gate> = (0..sensors).map(|n| World::gate(&mandate, n, None, noon())).collect();
+        let mut gates: Vec<Gate> = (0..sensors).map(|n| world.gate(&mandate, n, None, noon())).collect();
         let mut last_sent = vec![None; sensors];
         let mut granted = Vec::new();
         let mut now = noon();
@@ -230,7 +255,7 @@ proptest! {
             now = now.plus_micros(pause);
             let sensor = usize::from(sensor) % sensors;
             if restart == 0 {
-                gates[sensor] = World::gate(&mandate, sensor, last_sent[sensor], now);
+                gates[sensor] = world.gate(&mandate, sensor, last_sent[sensor], now);
             }
             // Ask often about few targets, so that the limits are what decides.
             let addr = mandate.allowed().nth(u128::from(exchange.endpoint.port) % 4).unwrap_or(exchange.endpoint.addr);
@@ -259,9 +284,10 @@ proptest! {
             per_prefix: PrefixRate { pps: 1_000_000, burst: 1_000_000, ..world.rate.per_prefix },
             per_address: AddressRate { per_minute: 1_000_000, burst: 1_000_000 },
         };
-        let mandate = World { rate: generous, ..world }.mandate();
+        let world = World { rate: generous, providers: Vec::new(), ..world };
+        let mandate = world.mandate();
         let (mut plain, mut narrowed) =
-            (World::gate(&mandate, 0, None, noon()), World::gate(&mandate, 0, None, noon()));
+            (world.gate(&mandate, 0, None, noon()), world.gate(&mandate, 0, None, noon()));
         let mut narrowing = Narrowing::none();
         narrowing.exclude(taken.iter().copied().collect(), "taken");
         narrowing.opt_out(opted_out);
@@ -281,7 +307,7 @@ proptest! {
     #[test]
     fn a_jumping_clock_widens_nothing(world in world(), jumps in proptest::collection::vec(-3_000_000i64..3_000_000, 1..200)) {
         let mandate = world.mandate();
-        let mut gate = World::gate(&mandate, 0, None, noon());
+        let mut gate = world.gate(&mandate, 0, None, noon());
         let addr = mandate.allowed().nth(0);
         prop_assume!(addr.is_some());
         let probe = Exchange { endpoint: Endpoint::tcp(addr.unwrap(), world.ports[0]), check: Check::Sweep };

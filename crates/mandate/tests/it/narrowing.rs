@@ -1,6 +1,7 @@
 //! Lists that narrow: kept by what they add, written as they are read.
 
-use kenshin_mandate::{Narrowing, Revocation, Revoked};
+use kenshin_mandate::{AddressSet, Narrowing, ProviderRate, Revocation, Revoked};
+use kenshin_observation::Prefix;
 
 fn parse(text: &str) -> Narrowing {
     Narrowing::parse("narrowing.toml", text).unwrap_or_else(|invalid| panic!("{invalid}\n{text}"))
@@ -16,7 +17,13 @@ fn list() -> Narrowing {
     list.opt_out_prefix("2001:db8::/48".parse().unwrap(), "letter 7");
     list.revoke(Revocation { what: Revoked::Mandate("old".into()), reason: "no basis".into() });
     list.revoke(Revocation { what: Revoked::Digest("ab".repeat(32)), reason: "superseded".into() });
+    list.slow_down(provider("Example \"Net\"", 200));
     list
+}
+
+fn provider(name: &str, pps: u32) -> ProviderRate {
+    let prefixes = ["198.51.100.0/24", "2001:db8:7::/48"].map(|text| text.parse::<Prefix>().unwrap());
+    ProviderRate { name: name.to_owned(), addresses: AddressSet::from_iter(prefixes), pps, burst: 20 }
 }
 
 #[test]
@@ -42,7 +49,25 @@ fn a_list_that_became_shorter_gives_nothing_back() {
     next.opt_out("198.51.100.3".parse().unwrap());
     next.opt_out("198.51.100.201".parse().unwrap());
     next.revoke(Revocation { what: Revoked::Mandate("old".into()), reason: "said again".into() });
+    next.slow_down(provider("Example \"Net\"", 200));
+    next.slow_down(provider("Example \"Net\"", 100));
     let more = next.beyond(&known);
     assert_eq!((more.exclusions().len(), more.revoked().len()), (1, 0));
+    assert_eq!(more.providers(), [provider("Example \"Net\"", 100)]);
     assert!(next.beyond(&known.and(more)).is_empty());
+}
+
+#[test]
+fn a_provider_without_a_rate_refuses_the_list() {
+    for (entry, problem) in [
+        ("pps = 0\nburst = 1", "pps is 0"),
+        ("pps = 10\nburst = 5_000_000_000", "burst is 5000000000"),
+        ("pps = 10", "`burst` is missing"),
+        ("pps = 10\nburst = 1\nname = 'x'", "duplicate key"),
+    ] {
+        let text =
+            format!("schema_version = 1\n[[provider]]\nname = 'a'\nprefixes = ['192.0.2.0/24']\n{entry}\n");
+        let invalid = Narrowing::parse("narrowing.toml", &text).unwrap_err().to_string();
+        assert!(invalid.contains(problem), "{invalid}");
+    }
 }

@@ -20,7 +20,7 @@ pub struct PlanSummary {
     /// Seconds for `exchanges` at the mandate's rates and this sensor's share, windows included.
     /// Conversations with those who answer come on top.
     pub duration_s: u64,
-    /// The limit that decides the duration: `whole`, `per-prefix` or `per-address`.
+    /// The limit that decides the duration: `whole`, `per-prefix`, `per-provider` or `per-address`.
     pub bound_by: String,
     /// Slices.
     pub slices: u64,
@@ -65,6 +65,7 @@ pub(super) fn summarise(
     plan: &SurveyPlan,
     targets: &AddressSet,
     mandate: &Mandate,
+    narrowing: &Narrowing,
     share_percent: u8,
     excluded: Vec<ExcludedCount>,
 ) -> PlanSummary {
@@ -77,14 +78,19 @@ pub(super) fn summarise(
         exchanges as f64 * 100.0 / (per_second * f64::from(share_percent.max(1)))
     };
     let prefix = largest_prefix(targets, rate.per_prefix.v4_len, rate.per_prefix.v6_len);
+    let providers = narrowing.providers().iter().map(|provider| {
+        let addresses = u64::try_from(targets.intersect(&provider.addresses).count()).unwrap_or(u64::MAX);
+        (scaled(addresses.saturating_mul(ports), provider.pps.into()), "per-provider")
+    });
     let (seconds, bound_by) = [
         (scaled(exchanges, rate.whole_pps.into()), "whole"),
         (scaled(prefix.saturating_mul(ports), rate.per_prefix.pps.into()), "per-prefix"),
         (scaled(ports, f64::from(rate.per_address.per_minute) / 60.0), "per-address"),
     ]
     .into_iter()
+    .chain(providers)
     .max_by(|a, b| a.0.total_cmp(&b.0))
-    .expect("three limits");
+    .expect("three limits at least");
     let open = mandate.windows.seconds_per_week().max(1) as f64 / 604_800.0;
     PlanSummary {
         addresses,

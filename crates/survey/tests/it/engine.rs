@@ -170,6 +170,42 @@ async fn the_rate_is_kept_in_any_second() {
     }
 }
 
+/// A provider's networks together are asked at its rate, whatever else is asked, and in the middle of
+/// a run too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rate_of_a_provider_is_kept_in_any_second() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    (0..128).for_each(|host| town.listen(addr(base, host), 2213, SSH));
+    let mut terms = Terms::new(&format!("{base}/25"), &[2213]);
+    terms.checks = vec![Check::Sweep];
+    let world = World::new(&terms);
+    let mut narrowing = Narrowing::none();
+    let networks = [format!("{base}/27"), format!("{}/27", addr(base, 96))];
+    let networks = networks.iter().map(|prefix| prefix.parse::<kenshin_observation::Prefix>().unwrap());
+    let addresses: kenshin_mandate::AddressSet = networks.collect();
+    let name = "a provider".to_owned();
+    narrowing.slow_down(kenshin_mandate::ProviderRate {
+        name,
+        addresses: addresses.clone(),
+        pps: 20,
+        burst: 4,
+    });
+    let mut survey = world.run();
+    survey.settings.refresh = Some(Arc::new(move |gate, _| gate.lock().unwrap().narrow(&narrowing)));
+    let began = Instant::now();
+    assert_eq!(run(survey).await.unwrap().ending, Ending::Finished);
+    assert!(began.elapsed() > Duration::from_millis(2_900), "64 targets at 20 a second");
+    rows(&world.plan, &world.batches());
+    let calls = town.calls.lock().unwrap();
+    let (slow, fast): (Vec<_>, Vec<_>) = calls.iter().partition(|(at, _)| addresses.contains(at.ip()));
+    assert_eq!((slow.len(), fast.len()), (64, 64));
+    for (n, (_, first)) in slow.iter().enumerate() {
+        let within = slow[n..].iter().take_while(|(_, at)| *at - *first < Duration::from_secs(1)).count();
+        assert!(within <= 21 + 4, "{within} in one second");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rate_of_an_address_delays_only_that_address() {
     let (base, _) = network();

@@ -1,6 +1,6 @@
 //! Plans: what they come to, and what they refuse. Nothing is sent.
 
-use kenshin_mandate::{AddressSet, Narrowing};
+use kenshin_mandate::{AddressSet, Narrowing, ProviderRate};
 use kenshin_observation::{Check, OrgId, Prefix, SurveyId, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
 use kenshin_survey::plan::{DictionaryRef, Manner, PlanError, PlanRequest, PlanSummary, Silence, SurveyPlan};
@@ -75,6 +75,15 @@ fn its_duration_is_that_of_the_tightest_rate() {
     assert_eq!(duration(&|t| t.rate.whole_pps = 10), (96, "whole".into()));
     assert_eq!(duration(&|t| t.rate.per_prefix.pps = 20), (48, "per-prefix".into()));
     assert_eq!(duration(&|t| t.rate.per_address.per_minute = 2), (120, "per-address".into()));
+    let mut narrowing = Narrowing::none();
+    narrowing.slow_down(ProviderRate {
+        name: "a provider".to_owned(),
+        addresses: set(&["127.9.0.0/26", "127.10.0.0/16"]),
+        pps: 2,
+        burst: 1,
+    });
+    let summary = make(&World::new(&terms()), &narrowing, |_| {}).unwrap().1;
+    assert_eq!((summary.duration_s, summary.bound_by.as_str()), (128, "per-provider"));
 }
 
 #[test]

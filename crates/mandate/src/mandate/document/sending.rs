@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 
 use super::{PortText, PortsText, RateText, Reader};
-use crate::mandate::{AddressRate, PrefixRate, Rate};
+use crate::mandate::{AddressRate, PrefixRate, RATE_MAX, Rate};
 use crate::ports::{PortSet, Ports, SpeakGrant};
 
 impl Reader<'_> {
@@ -102,6 +102,3 @@ impl Reader<'_> {
         }
     }
 }
-
-/// Highest rate that can be written: far above what a line carries.
-const RATE_MAX: u32 = 1_000_000_000;
