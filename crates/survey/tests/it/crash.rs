@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kenshin_observation::{Check, Outcome, TimeUs};
+use kenshin_survey::plan::Silence;
 use kenshin_survey::run::{Ending, RunSummary, run, run_with};
 use kenshin_survey::sweep::{ConnectSettings, ConnectSweep};
 use serde::{Deserialize, Serialize};
@@ -37,11 +38,20 @@ pub(crate) struct Task {
     pub(crate) revoked_when: Option<std::path::PathBuf>,
     /// Hosts that listen on the first port, in the same process.
     pub(crate) hosts: Vec<std::net::IpAddr>,
+    /// Sweeps over raw packets with this engine.
+    pub(crate) raw: Option<String>,
+    pub(crate) source: Option<std::net::IpAddr>,
+    pub(crate) silence: Silence,
 }
 
 impl Task {
-    fn terms(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         let mut terms = Terms::new(&self.prefix, &self.ports);
+        terms.source = self.source.unwrap_or(terms.source);
+        terms.silence = self.silence;
+        if self.raw.is_some() {
+            terms.manner.limits.connect_ms = 300;
+        }
         terms.manner.slice_addresses = self.slice_addresses;
         terms.manner.slices_max = 3;
         terms.manner.attempts_max = 10;
@@ -100,9 +110,18 @@ fn child() {
                 }
             }));
         }
-        let ended = match task.descriptors {
-            None => run(survey).await,
-            Some(most) => {
+        let ended = match (&task.raw, task.descriptors) {
+            #[cfg(target_os = "linux")]
+            (Some(engine), _) => {
+                use kenshin_survey::raw::{link, sweep};
+                let settings = link::Settings {
+                    engine: engine.parse().unwrap(),
+                    ..link::Settings::new(vec![task.source.unwrap()])
+                };
+                sweep::run(survey, &sweep::Sockets::open(settings).unwrap()).await
+            }
+            (_, None) => run(survey).await,
+            (_, Some(most)) => {
                 rlimit::setrlimit(rlimit::Resource::NOFILE, most, most).unwrap();
                 // As if nobody had told the engine how few there are.
                 let settings = ConnectSettings {

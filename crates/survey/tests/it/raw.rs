@@ -20,6 +20,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 mod answers;
 mod counts;
+mod crash;
 mod datagrams;
 mod guard;
 mod privilege;

@@ -16,19 +16,23 @@ use kenshin_survey::run::{Ending, RunSummary};
 use super::*;
 use crate::world::{Terms, World, revoking, rows};
 
-/// Counts SYNs that come in, and drops those to the upper half of 198.18.7.0/24.
+/// Counts SYNs that come in, those of the sweep apart and by target, and drops what goes to the upper
+/// half of 198.18.7.0/24.
 const RULES: &str = "table inet count {
     counter syns { }
     counter outside { }
+    counter swept { }
+    set asked { type ipv4_addr . inet_service; flags dynamic; size 65535; }
     chain in {
         type filter hook prerouting priority -300
         tcp flags & (syn | ack | rst | fin) == syn counter name syns
         tcp flags & (syn | ack | rst | fin) == syn ip daddr != 198.18.0.0/16 counter name outside
+        tcp flags & (syn | ack | rst | fin) == syn tcp sport >= 61000 counter name swept update @asked { ip daddr . tcp dport }
         ip daddr 198.18.7.128/25 drop
     }
 }";
 
-fn terms(prefix: &str, ports: &[u16], pps: u32, silence: Silence) -> Terms {
+pub(super) fn terms(prefix: &str, ports: &[u16], pps: u32, silence: Silence) -> Terms {
     let mut terms = Terms::new(prefix, ports);
     terms.source = addr(US_V4);
     terms.silence = silence;
@@ -44,7 +48,7 @@ fn terms(prefix: &str, ports: &[u16], pps: u32, silence: Silence) -> Terms {
 }
 
 /// Says something to whoever comes to port 80 of any address, until it is dropped.
-fn greet(pair: &Pair) {
+pub(super) fn greet(pair: &Pair) {
     pair.inside("b", || {
         nft(RULES);
         let listener = TcpListener::bind("198.18.7.1:80").map(drop);
@@ -59,7 +63,7 @@ fn greet(pair: &Pair) {
 }
 
 /// Runs a survey in namespace `a`.
-fn survey(
+pub(super) fn survey(
     pair: &Pair,
     world: &World,
     engine: Engine,
