@@ -307,11 +307,19 @@ impl Samples {
                 return None;
             }
             self.agenda.pop();
-            if self.going_on.get(&endpoint).is_some_and(|trial| trial.state == State::Due(at)) {
-                return Some(endpoint);
+            match self.going_on.get(&endpoint).copied() {
+                Some(Trial { state: State::Due(due), .. }) if due == at => return Some(endpoint),
+                // One that `turn` did not come to.
+                Some(trial) if trial.state == State::Asked(at) => self.unanswered(endpoint, trial, now),
+                _ => {}
             }
         }
         None
+    }
+
+    /// True for a host that the operator knows to be up.
+    pub(super) fn is_canary(&self, endpoint: Endpoint) -> bool {
+        self.going_on.get(&endpoint).is_some_and(|trial| trial.canary)
     }
 
     /// How often it was asked again before.
@@ -367,16 +375,21 @@ impl Samples {
             match trial.state {
                 State::Asked(until) if until <= now => {
                     self.agenda.pop();
-                    self.signs.trial(false, None);
-                    if trial.asks < self.asks_max {
-                        self.wait(endpoint, now);
-                    } else {
-                        self.conclude(endpoint, trial, true, now);
-                    }
+                    self.unanswered(endpoint, trial, now);
                 }
                 State::Due(due) if due == at => return,
                 State::Due(_) | State::Asked(_) => drop(self.agenda.pop()),
             }
+        }
+    }
+
+    /// The time of a trial's last ask is over.
+    fn unanswered(&mut self, endpoint: Endpoint, trial: Trial, now: TimeUs) {
+        self.signs.trial(false, None);
+        if trial.asks < self.asks_max {
+            self.wait(endpoint, now);
+        } else {
+            self.conclude(endpoint, trial, true, now);
         }
     }
 
@@ -462,6 +475,27 @@ mod tests {
     fn without_trials_nothing_is_known() {
         let estimate = MissEstimate::new(0, 0, 1_000, 1.0);
         assert_eq!((estimate.low, estimate.high), (0.0, 1.0));
+    }
+
+    /// One trial that is due before another's time is over hides it from nobody.
+    #[test]
+    fn every_trial_ends() {
+        let at = |ms: i64| TimeUs::from_micros(1_800_000_000_000_000 + ms * 1_000);
+        let canary = |n: u8| Endpoint::tcp([198, 18, 0, n].into(), 80);
+        let terms = MissTerms { canaries: vec![canary(1), canary(2)], ..MissTerms::none() };
+        let mut samples = Samples::new(terms, 1, 0, at(0));
+        while let Some(endpoint) = samples.next(at(0)) {
+            samples.sent(endpoint, 1, at(if endpoint == canary(1) { 0 } else { 1_500 }));
+        }
+        samples.heard(canary(1), 1, Reply::Answered, at(1));
+        // The first is due again since a second, and the time of the second is over.
+        samples.turn(at(2_600));
+        assert_eq!((samples.next(at(2_600)), samples.next(at(2_600))), (Some(canary(1)), None));
+        samples.sent(canary(1), 1, at(2_600));
+        samples.hurry(at(2_700));
+        samples.turn(at(5_000));
+        assert!(samples.idle());
+        assert_eq!((samples.canary_asked, samples.canary_missed), (3, 2));
     }
 
     #[test]
