@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::dialer::{DialRequest, Dialer};
-use super::front::FrontTerms;
+use super::front::{BreakerTerms, FrontTerms};
 use super::host::Suspicion;
 use super::queue::{Job, Queue};
 use super::sealing::Context;
@@ -205,6 +205,12 @@ impl<S: Sweep> Engine<S> {
             wait_us: us(manner.limits.connect_ms),
             whole_pps: f64::from(self.mandate.rate.whole_pps) * share,
             miss: self.settings.miss.clone(),
+            breaker: BreakerTerms {
+                after: manner.retry.breaker_after,
+                v4_len: self.mandate.rate.per_prefix.v4_len,
+                v6_len: self.mandate.rate.per_prefix.v6_len,
+                wait_us: us(manner.limits.connect_ms),
+            },
         };
         let (space, gate, clock) = (Arc::clone(&self.space), Arc::clone(&self.gate), Arc::clone(&self.clock));
         self.sweeper = Some(Sweeper::begin(packets, space, terms, gate, clock).map_err(RunError::Packets)?);

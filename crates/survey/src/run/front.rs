@@ -6,13 +6,16 @@
 //! and every target that is not on the list was silent. An answer finds its slice by arithmetic
 //! ([`Space::index_of`]), and whether it answers a packet of ours is told by the packet itself.
 //!
+//! Whoever answered and stops answering after us is left alone ([`breaker`]), and the pace falls when the
+//! network suffers ([`pace`]).
+//!
 //! Each packet is judged by the [`Gate`] immediately before it is built. A sample of those who
 //! answered is asked again in the same way, later: the share of it that stays silent this time is
 //! the share of all that was missed ([`miss`]).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use kenshin_mandate::{Exchange, Gate, Permit, Refusal, Verdict};
@@ -22,9 +25,12 @@ use super::slice::{End, Swept};
 use crate::space::{Slice, Space};
 use crate::sweep::Reply;
 
+mod breaker;
 pub mod miss;
 mod pace;
 
+pub(crate) use breaker::BreakerTerms;
+use breaker::{Breaker, Standing, Unit};
 use miss::{MissTerms, Samples};
 pub use pace::Slowed;
 use pace::{Pace, Signs};
@@ -35,8 +41,19 @@ const BURST: u32 = 64;
 /// Asks that wait for a rate at most, in all slices; more wait as places of the cursor.
 const WAITING_MAX: usize = 1 << 17;
 
+/// Asks that wait come back no denser than one in so many µs: those of a slow provider may be many, and
+/// all of them wait for the same token.
+const WAITING_EACH_US: i64 = 20;
+
 /// An ask is tried again after this pause while its next hop is being asked for.
 const NEIGHBOUR_PAUSE_US: i64 = 500_000;
+
+/// The same while it is in doubt whether anybody is there.
+const DOUBT_PAUSE_US: i64 = 100_000;
+
+/// Tells an ask because of a doubt from others of its target: the last of the sixteen salts that are
+/// told apart, and more than all asks and asks again.
+const DOUBTED: u32 = 15;
 
 /// How packets leave this machine, for the front.
 pub(crate) trait Emit {
@@ -99,6 +116,8 @@ pub(crate) struct FrontTerms {
     pub(crate) whole_pps: f64,
     /// How misses are measured.
     pub(crate) miss: MissTerms,
+    /// When whom to leave alone.
+    pub(crate) breaker: BreakerTerms,
 }
 
 /// A slice whose sweep is over.
@@ -114,6 +133,8 @@ pub(crate) struct Over {
     pub(crate) known: BTreeMap<u32, Swept>,
     /// Targets from this number on were never asked, unless they are known: the survey was cut off.
     pub(crate) asked_to: u32,
+    /// Of those who answered, addresses that stopped answering after us.
+    pub(crate) left_alone: BTreeSet<IpAddr>,
 }
 
 /// What a step came to.
@@ -147,6 +168,7 @@ pub(crate) struct Front {
     slices: BTreeMap<u64, Sweeping>,
     waiting: BinaryHeap<Reverse<(TimeUs, u64, u32, u32)>>,
     samples: Samples,
+    breaker: Breaker,
     pace: Pace,
     counts: Counts,
 }
@@ -182,14 +204,21 @@ impl Sweeping {
 
 /// Somebody to ask.
 enum Job {
-    Target { slice: u64, number: u32, endpoint: Endpoint },
+    Target {
+        slice: u64,
+        number: u32,
+        endpoint: Endpoint,
+    },
     Again(Endpoint),
+    /// It is in doubt whether anybody is there.
+    Doubted(Unit, Endpoint),
 }
 
 impl Front {
     pub(crate) fn new(space: Arc<Space>, terms: FrontTerms, now: TimeUs) -> Self {
         Self {
             samples: Samples::new(terms.miss.clone(), terms.asks_max, terms.pause_us, now),
+            breaker: Breaker::new(terms.breaker),
             pace: Pace::new(terms.whole_pps, now),
             space,
             terms,
@@ -286,13 +315,18 @@ impl Front {
         if matches!(reply, Reply::Filtered(_)) {
             self.pace.sign(Signs { unreachable: 1, ..Signs::default() });
         }
+        let doubted = self.breaker.standing(target.addr) == Standing::Doubted;
+        if matches!(reply, Reply::Answered | Reply::Refused) {
+            self.breaker.alive(target);
+        }
         if self.samples.heard(target, vantage.port(), reply, at) {
             return false;
         }
         let Some(index) = self.space.index_of(target) else { return false };
         let (number, within) = self.space.place_of(index);
         let Some(sweeping) = self.slices.get_mut(&number) else {
-            self.counts.late += 1;
+            // Asked again because of a doubt, not late.
+            self.counts.late += u64::from(!doubted);
             return false;
         };
         let within = u32::try_from(within).expect("a plan allows 2^22 targets in a slice");
@@ -308,7 +342,7 @@ impl Front {
                 true
             }
             Some(_) => {
-                self.counts.repeated += 1;
+                self.counts.repeated += u64::from(!doubted);
                 false
             }
         }
@@ -326,7 +360,7 @@ impl Front {
             let Some(sweeping) = self.slices.remove(&number) else { continue };
             self.sample(&sweeping, now);
             let asked_to = sweeping.targets();
-            over.push(sweeping.end(now, asked_to));
+            over.push(self.end_slice(sweeping, now, asked_to));
         }
         over
     }
@@ -344,9 +378,25 @@ impl Front {
         slices
             .map(|sweeping| {
                 let asked_to = if sweeping.pass > 0 { sweeping.targets() } else { sweeping.cursor };
-                sweeping.end(now, asked_to)
+                self.end_slice(sweeping, now, asked_to)
             })
             .collect()
+    }
+
+    /// What is known of a slice. Its hosts are watched no more.
+    fn end_slice(&mut self, sweeping: Sweeping, now: TimeUs, asked_to: u32) -> Over {
+        let Sweeping { slice, attempt, began_at, sent, known, .. } = sweeping;
+        let mut left_alone = BTreeSet::new();
+        for number in known.keys() {
+            let addr = slice.target_at(u64::from(*number)).1.addr;
+            if self.breaker.standing(addr) == Standing::Broken {
+                left_alone.insert(addr);
+            }
+        }
+        for number in known.keys() {
+            self.breaker.forget(slice.target_at(u64::from(*number)).1.addr);
+        }
+        Over { slice, attempt, began_at, ended_at: now, sent, known, asked_to, left_alone }
     }
 
     /// Begins the next pass where it is time.
@@ -363,10 +413,13 @@ impl Front {
     fn next_due(&self) -> Option<TimeUs> {
         let slices = self.slices.values().filter_map(|sweeping| sweeping.due(&self.terms));
         let waiting = self.waiting.peek().map(|waiting| waiting.0.0);
-        slices.chain(waiting).chain(self.samples.due()).min()
+        slices.chain(waiting).chain(self.samples.due()).chain(self.breaker.due()).min()
     }
 
     fn next(&mut self, now: TimeUs) -> Option<Job> {
+        if let Some((unit, endpoint)) = self.breaker.next(now) {
+            return Some(Job::Doubted(unit, endpoint));
+        }
         if let Some(endpoint) = self.samples.next(now) {
             return Some(Job::Again(endpoint));
         }
@@ -399,12 +452,31 @@ impl Front {
     }
 
     fn ask(&mut self, job: Job, now: TimeUs, gate: &mut Gate, emit: &mut impl Emit) -> Result<(), Refusal> {
-        let (Job::Target { endpoint, .. } | Job::Again(endpoint)) = job;
+        let (Job::Target { endpoint, .. } | Job::Again(endpoint) | Job::Doubted(_, endpoint)) = job;
+        let standing = match job {
+            Job::Target { .. } => self.breaker.standing(endpoint.addr),
+            // A canary that is silent says so itself.
+            Job::Again(_) if self.samples.is_canary(endpoint) => Standing::Free,
+            Job::Again(_) => self.breaker.standing(endpoint.addr),
+            Job::Doubted(..) => Standing::Free,
+        };
+        match standing {
+            Standing::Broken => {
+                self.end(job, End::Limited("breaker"), now);
+                return Ok(());
+            }
+            Standing::Doubted => {
+                self.wait(job, now.plus_micros(DOUBT_PAUSE_US));
+                return Ok(());
+            }
+            Standing::Free => {}
+        }
         match gate.judge(&Exchange { endpoint, check: Check::Sweep }, now) {
             Verdict::Granted(permit) => {
                 let salt = match job {
                     Job::Target { slice, .. } => self.slices.get(&slice).map_or(0, |s| s.pass),
                     Job::Again(_) => self.terms.asks_max + self.samples.asks(endpoint),
+                    Job::Doubted(..) => DOUBTED,
                 };
                 self.granted(job, emit.ask(permit, salt), now);
                 Ok(())
@@ -429,7 +501,9 @@ impl Front {
             (Job::Again(endpoint), Emitted::Sent(vantage)) => {
                 self.samples.sent(endpoint, vantage.port(), now)
             }
-            (Job::Target { slice, .. }, Emitted::Sent(_)) => {
+            (Job::Doubted(unit, _), Emitted::Sent(_)) => self.breaker.sent(unit, now),
+            (Job::Target { slice, endpoint, .. }, Emitted::Sent(_)) => {
+                self.breaker.asked(endpoint.addr, now);
                 if let Some(sweeping) = self.slices.get_mut(&slice) {
                     self.counts.asked += u64::from(sweeping.pass == 0);
                     sweeping.sent += 1;
@@ -440,6 +514,7 @@ impl Front {
             // As silent as a target can be.
             (Job::Target { .. }, Emitted::Absent) => self.counts.asked += 1,
             (Job::Again(endpoint), Emitted::Absent) => self.samples.forget(endpoint),
+            (Job::Doubted(unit, _), Emitted::Absent) => self.breaker.give_up(unit),
             (job, Emitted::NoWay(why)) => self.end(job, End::Error(why), now),
         }
     }
@@ -449,9 +524,12 @@ impl Front {
             Job::Target { slice, number, .. } => {
                 let Some(sweeping) = self.slices.get_mut(&slice) else { return };
                 sweeping.waiting += 1;
+                let spread_us = self.waiting.len() as i64 * WAITING_EACH_US;
+                let until = until.plus_micros(i64::from(number.wrapping_mul(0x9e37_79b1)) % (spread_us + 1));
                 self.waiting.push(Reverse((until, slice, number, sweeping.pass)));
             }
             Job::Again(endpoint) => self.samples.wait(endpoint, until),
+            Job::Doubted(unit, _) => self.breaker.wait(unit, until),
         }
     }
 
@@ -463,6 +541,7 @@ impl Front {
                 }
             }
             Job::Again(endpoint) => self.samples.forget(endpoint),
+            Job::Doubted(unit, _) => self.breaker.give_up(unit),
         }
     }
 
@@ -482,13 +561,6 @@ impl Front {
             let endpoint = sweeping.slice.target_at(u64::from(*number)).1;
             self.samples.offer(endpoint, index, self.terms.wait_us + left, now);
         }
-    }
-}
-
-impl Sweeping {
-    fn end(self, now: TimeUs, asked_to: u32) -> Over {
-        let Self { slice, attempt, began_at, sent, known, .. } = self;
-        Over { slice, attempt, began_at, ended_at: now, sent, known, asked_to }
     }
 }
 

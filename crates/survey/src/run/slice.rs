@@ -147,6 +147,9 @@ impl Work {
         for (number, swept) in over.known {
             work.know(number, swept, &talks);
         }
+        for (host, state) in work.hosts.iter_mut() {
+            state.broken = over.left_alone.contains(&work.slice.addresses()[host as usize]);
+        }
         work
     }
 

@@ -26,6 +26,7 @@ mod guard;
 mod privilege;
 mod routes;
 mod survey;
+mod troubles;
 
 const US_V4: &str = "198.19.0.1";
 const US_V6: &str = "2001:db8:ffff::1";
@@ -141,7 +142,12 @@ fn nft(rules: &str) {
 
 /// Packets of a named counter of the table `count`.
 fn counter(name: &str) -> u64 {
-    let text = run("nft", &["list", "counter", "inet", "count", name]).unwrap();
+    counter_of("count", name)
+}
+
+/// Packets of a named counter of a table.
+fn counter_of(table: &str, name: &str) -> u64 {
+    let text = run("nft", &["list", "counter", "inet", table, name]).unwrap();
     let after = text.split("packets ").nth(1).unwrap();
     after.split_whitespace().next().unwrap().parse().unwrap()
 }

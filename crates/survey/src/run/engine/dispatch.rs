@@ -173,9 +173,12 @@ impl<S: Sweep> Engine<S> {
         if !work.hosts[host].has_room() {
             work.hosts[host].parked.push_back(number);
             self.parked += 1;
-        } else {
-            work.hosts[host].open += 1;
-            self.converse(place, number, endpoint, None);
+            return Step::Begun;
+        }
+        work.hosts[host].open += 1;
+        match (work.hosts[host].broken, self.talk_check(endpoint)) {
+            (true, Some(check)) => self.cut_off(place, number, check, Outcome::Limited, "breaker"),
+            _ => self.converse(place, number, endpoint, None),
         }
         Step::Begun
     }

@@ -3,8 +3,15 @@
 use kenshin_observation::TimeUs;
 use serde::{Deserialize, Serialize};
 
-/// Signs are judged over so long.
+/// Signs are judged over so long; trials over as long as it takes to have [`TRIALS_MIN`] of them, so that
+/// a few canaries tell something too.
 const WINDOW_US: i64 = 1_000_000;
+
+/// Fewer trials tell nothing.
+const TRIALS_MIN: u64 = 20;
+
+/// Fewer answers say nothing of how long they take.
+const ANSWERS_MIN: u64 = 10;
 
 /// The slowest pace, as a part of the whole rate.
 const FACTOR_MIN: f64 = 1.0 / 64.0;
@@ -119,15 +126,16 @@ impl Pace {
         if self.factor >= 1.0 {
             self.why = None;
         }
-        (self.sent, self.dropped, self.signs) = (0, 0, Signs::default());
+        let kept = if self.signs.trials < TRIALS_MIN { self.signs } else { Signs::default() };
+        (self.sent, self.dropped, self.signs) = (0, 0, Signs { unreachable: 0, ..kept });
     }
 
     fn trouble(&mut self) -> Option<&'static str> {
         let Signs { unreachable, trials, missed, took_us } = self.signs;
         let answered = trials - missed;
-        // Too few trials tell nothing.
-        let lost = (trials >= 20).then(|| missed as f64 / trials as f64);
-        let took = (answered >= 10).then(|| took_us as f64 / answered as f64);
+        let enough = trials >= TRIALS_MIN;
+        let lost = enough.then(|| missed as f64 / trials as f64);
+        let took = (enough && answered >= ANSWERS_MIN).then(|| took_us as f64 / answered as f64);
         let before = (self.best_missed, self.best_took_us);
         self.best_missed = lost.map_or(self.best_missed, |lost| lost.min(self.best_missed));
         self.best_took_us = took.map_or(self.best_took_us, |took| took.min(self.best_took_us));
@@ -199,6 +207,24 @@ mod tests {
         assert_eq!(pace.slowed(), None);
         pace.turn(at(3), trials(100, 0, 90_000));
         assert_eq!(pace.slowed().map(|slowed| slowed.why), Some("latency"));
+    }
+
+    #[test]
+    fn a_few_canaries_tell_of_loss_after_a_while() {
+        let mut pace = Pace::new(10_000.0, at(0));
+        let (well, gone) = (trials(3, 0, 1_000), trials(3, 3, 0));
+        (1..30).for_each(|second| pace.turn(at(second), well));
+        assert_eq!(pace.slowed(), None);
+        let slowed = (30..60).find(|second| {
+            pace.turn(at(*second), gone);
+            pace.slowed().is_some()
+        });
+        // A verdict takes seven seconds of three canaries.
+        assert!(slowed.is_some_and(|second| second < 30 + 7), "{slowed:?}");
+        assert_eq!(pace.slowed(), Some(Slowed { factor: 0.5, why: "loss" }));
+        // Nothing new is known before the next seven seconds are over.
+        pace.turn(at(slowed.unwrap() + 1), gone);
+        assert!(pace.slowed().is_some_and(|slowed| slowed.factor > 0.5));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use kenshin_mandate::{AddressSet, Narrowing, Revocation, Revoked};
+use kenshin_mandate::{AddressSet, Narrowing, ProviderRate, Revocation, Revoked};
 use kenshin_observation::Prefix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -36,6 +36,10 @@ struct Network {
     absent: Option<IpAddr>,
     /// The next hop is not known before this instant.
     resolved_at: TimeUs,
+    /// It lets so many more packets of ours in, then none.
+    tires: Option<(Prefix, u32)>,
+    /// From this instant on an answer takes ten times as long.
+    slow_from: TimeUs,
 }
 
 const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -53,6 +57,8 @@ impl Network {
             asked: Vec::new(),
             absent: None,
             resolved_at: START,
+            tires: None,
+            slow_from: TimeUs::from_micros(i64::MAX),
         }
     }
 
@@ -76,11 +82,19 @@ impl Emit for Network {
         }
         self.built += 1;
         self.asked.push((self.now, target));
-        let port = 61_000 + u16::try_from(salt).unwrap();
-        if (self.alive)(target) {
+        let port = 61_000 + u16::try_from(salt % 1_000).unwrap();
+        let lets_in = match &mut self.tires {
+            Some((network, left)) if network.contains(target.addr) => {
+                *left = left.saturating_sub(1);
+                *left > 0
+            }
+            _ => true,
+        };
+        if lets_in && (self.alive)(target) {
             // Each way may lose it.
             if !self.lost() && !self.lost() {
-                self.answers.push(Reverse((self.now.plus_micros(20_000), target, port)));
+                let took_us = if self.now < self.slow_from { 20_000 } else { 200_000 };
+                self.answers.push(Reverse((self.now.plus_micros(took_us), target, port)));
             }
         }
         Emitted::Sent(SocketAddr::new(US.into(), port))
@@ -111,6 +125,7 @@ fn terms(asks_max: u32, sample_ppm: u32) -> FrontTerms {
             key: PermutationKey([8; 16]),
             ..MissTerms::none()
         },
+        breaker: BreakerTerms { after: 0, v4_len: 24, v6_len: 48, wait_us: 300_000 },
     }
 }
 
@@ -202,6 +217,34 @@ fn the_rate_of_the_mandate_is_kept_and_used() {
     assert!((1_900_000..2_100_000).contains(&lasted), "{lasted}");
 }
 
+/// A provider is asked no faster than its limit says and no slower, and nobody waits for it.
+#[test]
+fn the_rate_of_a_provider_is_kept_and_used() {
+    let space = space("198.18.0.0/21", &[23, 80], 256);
+    let slow: Prefix = "198.18.4.0/22".parse().unwrap();
+    let mut gate = gate(1_000_000);
+    let mut narrowing = Narrowing::none();
+    let rate = ProviderRate { name: "a provider".into(), addresses: slow.into(), pps: 500, burst: 20 };
+    narrowing.slow_down(rate);
+    gate.narrow(&narrowing);
+    let mut network = Network::new(everybody, Loss::Each(0.0), 1);
+    run(&space, terms(1, 0), &mut network, &mut gate);
+    let asked = |slowly: bool| -> Vec<TimeUs> {
+        let asked = network.asked.iter().filter(|(_, target)| slow.contains(target.addr) == slowly);
+        asked.map(|(at, _)| *at).collect()
+    };
+    let (slowly, quickly) = (asked(true), asked(false));
+    assert_eq!((slowly.len(), quickly.len()), (2048, 2048));
+    for (n, from) in slowly.iter().enumerate() {
+        let within = slowly[n..].iter().take_while(|at| at.micros_since(*from) < 1_000_000).count();
+        assert!(within <= 520, "{within} in a second");
+    }
+    let lasted = slowly[2047].micros_since(START);
+    assert!((4_000_000..4_500_000).contains(&lasted), "{lasted}");
+    // Eight slices are in flight: those of others in them are asked at once.
+    assert!(quickly[1023].micros_since(START) < 1_000_000);
+}
+
 #[test]
 fn a_revoked_mandate_ends_asking_and_what_is_known_remains() {
     let space = space("198.18.0.0/24", &[23], 256);
@@ -226,6 +269,55 @@ fn a_revoked_mandate_ends_asking_and_what_is_known_remains() {
     // One target had its turn when the mandate fell; it is known as limited.
     assert_eq!((over.len(), over[0].asked_to, over[0].known.len()), (1, BURST + 1, 2));
     assert_eq!(over[0].known.values().filter(|known| known.end == End::Limited("revoked")).count(), 1);
+}
+
+/// A network that shuts us out in the middle is asked a few times more, and left alone; it has its
+/// outcome all the same, and others are asked to the end.
+#[test]
+fn a_network_that_shuts_us_out_is_left_alone() {
+    let space = space("198.18.0.0/22", &[22, 23, 80, 443, 990], 256);
+    let shut: Prefix = "198.18.2.0/24".parse().unwrap();
+    let mut terms = terms(1, 0);
+    terms.breaker.after = 8;
+    for (tires, left_alone) in [(None, false), (Some((shut, 400)), true)] {
+        let mut network = Network::new(everybody, Loss::Each(0.0), 1);
+        network.tires = tires;
+        let (over, front) = run(&space, terms.clone(), &mut network, &mut gate(3_000));
+        let ends = over.iter().flat_map(|over| &over.known).map(|(_, swept)| swept.end);
+        let broken = ends.filter(|end| *end == End::Limited("breaker")).count();
+        let asked = |within: bool| {
+            network.asked.iter().filter(|(_, target)| shut.contains(target.addr) == within).count()
+        };
+        assert_eq!(broken > 0, left_alone);
+        // The other networks: each target once, and few again because of a doubt.
+        assert!((3 * 1280..3 * 1280 + 60).contains(&asked(false)), "{}", asked(false));
+        let most = if left_alone { 400 + 256 + 64 } else { 1280 + 20 };
+        assert!(asked(true) <= most, "{} asked, {broken} left alone", asked(true));
+        assert!(asked(true) + broken >= 1280, "{} asked, {broken} left alone", asked(true));
+        assert_eq!(over.iter().any(|over| !over.left_alone.is_empty()), left_alone);
+        assert_eq!((front.counts().late, front.counts().repeated), (0, 0));
+    }
+}
+
+/// Canaries that answer much later than before halve the pace, again and again while they do.
+#[test]
+fn answers_that_come_much_later_slow_it_down() {
+    let space = space("198.18.0.0/20", &[23], 256);
+    let mut terms = terms(1, 0);
+    (terms.whole_pps, terms.miss.canary_every_ms) = (1_000.0, 100);
+    terms.miss.canaries = (1..=5).map(|n| Endpoint::tcp([198, 18, 100, n].into(), 23)).collect();
+    let mut network = Network::new(everybody, Loss::Each(0.0), 1);
+    network.slow_from = START.plus_secs(2);
+    let (over, _) = run(&space, terms.clone(), &mut network, &mut gate(1_000));
+    assert_eq!(over.iter().map(|over| over.known.len()).sum::<usize>(), 4096);
+    let asked = |from: i64| {
+        let within = START.plus_micros(from * 1_000)..START.plus_micros((from + 500) * 1_000);
+        let swept =
+            |(at, target): &&(TimeUs, Endpoint)| within.contains(at) && !terms.miss.canaries.contains(target);
+        network.asked.iter().filter(swept).count()
+    };
+    assert!((400..600).contains(&asked(1_000)), "{}", asked(1_000));
+    assert!(asked(5_000) < 130, "{}", asked(5_000));
 }
 
 #[test]
