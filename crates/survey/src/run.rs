@@ -86,7 +86,7 @@ pub struct Settings {
     pub clock_error_us: Option<i64>,
     /// Dictionary of a credential check; `None` to read the plan's file.
     pub dictionary: Option<Arc<Dictionary>>,
-    /// How a raw sweep measures what it misses.
+    /// How a sweep measures what it misses.
     pub miss: MissTerms,
 }
 

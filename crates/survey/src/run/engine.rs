@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::dialer::{DialRequest, Dialer};
+use super::front::miss::MissTerms;
 use super::front::{BreakerTerms, FrontTerms};
 use super::host::Suspicion;
 use super::queue::{Job, Queue};
@@ -32,12 +33,14 @@ use crate::space::Space;
 use crate::spool::Spool;
 use crate::sweep::{Answer, Reply, Sweep};
 
+mod again;
 mod chores;
 mod conversation;
 mod dispatch;
 mod meter;
 mod standing;
 
+use again::{AGAIN, Again};
 use chores::Chore;
 use meter::Meter;
 
@@ -85,6 +88,8 @@ pub(super) struct Engine<S> {
     sealing: u32,
     next_slice: u64,
     sealed: SliceSet,
+    /// Trials of what a sweep that connects misses; the thread has its own.
+    again: Again,
     /// The thread that sweeps over raw packets; `None` when the sweep connects.
     sweeper: Option<Sweeper>,
     /// Slices it has, with their attempt and beginning.
@@ -168,10 +173,11 @@ impl<S: Sweep> Engine<S> {
             opening: 0,
             sealing: 0,
             next_slice: settings.shard.index,
+            again: Again::new(&plan, settings.miss.clone(), clock()),
             sweeper: None,
             sweeping: BTreeMap::new(),
             sweeper_last: false,
-            sweeper_idle: true,
+            sweeper_idle: false,
             lost: None,
             looked: Instant::now(),
             plan: Arc::new(plan),
@@ -214,7 +220,6 @@ impl<S: Sweep> Engine<S> {
         };
         let (space, gate, clock) = (Arc::clone(&self.space), Arc::clone(&self.gate), Arc::clone(&self.clock));
         self.sweeper = Some(Sweeper::begin(packets, space, terms, gate, clock).map_err(RunError::Packets)?);
-        self.sweeper_idle = false;
         Ok(self)
     }
 
@@ -224,6 +229,7 @@ impl<S: Sweep> Engine<S> {
         let fresh = self.begin_refreshing(&mut refreshing).await?;
         let ending = self.work(fresh.as_ref()).await;
         self.look_at_sweeper();
+        self.look_at_again();
         if let Some(sweeper) = self.sweeper.take() {
             // Ends within a few milliseconds; what it held is set aside or was given back.
             drop(sweeper);
@@ -256,6 +262,7 @@ impl<S: Sweep> Engine<S> {
             self.seal_complete();
             self.open_slices();
             self.look_at_sweeper();
+            self.look_at_again();
             if self.all_done() {
                 return Ok(Ending::Finished);
             }
@@ -271,12 +278,16 @@ impl<S: Sweep> Engine<S> {
     }
 
     fn all_done(&self) -> bool {
+        let measured = if self.sweeper.is_some() { self.sweeper_idle } else { self.again.idle() };
+        self.no_slice_comes() && self.sealing == 0 && measured
+    }
+
+    /// Every slice was taken, and none is in flight any more.
+    fn no_slice_comes(&self) -> bool {
         self.next_slice >= self.space.slices()
             && self.order.is_empty()
             && self.opening == 0
-            && self.sealing == 0
             && self.sweeping.is_empty()
-            && self.sweeper_idle
     }
 
     /// Takes the sweeping thread's counts, and tells it when no slice will come any more.
@@ -316,7 +327,11 @@ impl<S: Sweep> Engine<S> {
 
     /// How long nothing will be due.
     fn nap(&self) -> Duration {
-        let due = self.queue.next().map(|at| at.micros_since((self.clock)()).max(0).unsigned_abs());
+        // Without room a trial that is due waits for it like everything else.
+        let room = self.sweep.room(self.talks.len()) > 0;
+        let again = self.again.due().filter(|_| room && self.lost.is_none() && self.sweeper.is_none());
+        let next = self.queue.next().into_iter().chain(again).min();
+        let due = next.map(|at| at.micros_since((self.clock)()).max(0).unsigned_abs());
         due.map_or(TICK, |micros| Duration::from_micros(micros).clamp(Duration::from_millis(1), TICK))
     }
 
@@ -337,6 +352,9 @@ impl<S: Sweep> Engine<S> {
 
     fn answered(&mut self, answer: Answer) {
         let now = (self.clock)();
+        if answer.token & AGAIN != 0 {
+            return self.answered_again(answer, now);
+        }
         let (place, number) = ((answer.token & !VERIFY) >> 32, answer.token as u32);
         let place = u32::try_from(place).expect("31 bits");
         if answer.token & VERIFY != 0 {

@@ -51,6 +51,9 @@ const NEIGHBOUR_PAUSE_US: i64 = 500_000;
 /// The same while it is in doubt whether anybody is there.
 const DOUBT_PAUSE_US: i64 = 100_000;
 
+/// How long a canary may take to answer.
+const CANARY_WAIT_US: i64 = 1_000_000;
+
 /// Tells an ask because of a doubt from others of its target: the last of the sixteen salts that are
 /// told apart, and more than all asks and asks again.
 const DOUBTED: u32 = 15;
@@ -217,7 +220,7 @@ enum Job {
 impl Front {
     pub(crate) fn new(space: Arc<Space>, terms: FrontTerms, now: TimeUs) -> Self {
         Self {
-            samples: Samples::new(terms.miss.clone(), terms.asks_max, terms.pause_us, now),
+            samples: Samples::new(terms.miss.clone(), terms.asks_max, terms.pause_us, CANARY_WAIT_US, now),
             breaker: Breaker::new(terms.breaker),
             pace: Pace::new(terms.whole_pps, now),
             space,

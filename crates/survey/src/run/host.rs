@@ -50,9 +50,9 @@ impl Host {
         Self { left: targets, suspicious_at: breaker_after, ..Self::default() }
     }
 
-    /// True when one more connection may be opened to it for a target.
-    pub(super) fn has_room(&self) -> bool {
-        self.open < CONNECTIONS_PER_ADDRESS_MAX && self.verifying.is_none()
+    /// True when one more connection may be opened to it for a target, with `beside` of others open.
+    pub(super) fn has_room(&self, beside: u32) -> bool {
+        self.open + beside < CONNECTIONS_PER_ADDRESS_MAX && self.verifying.is_none()
     }
 
     /// The target whose credentials are checked next, when it is time for that.
@@ -121,14 +121,14 @@ mod tests {
         let mut asked = 0;
         for _ in 0..200 {
             if host.silent() == Suspicion::Verify {
-                assert!(!host.has_room(), "nothing else is sent meanwhile");
+                assert!(!host.has_room(0), "nothing else is sent meanwhile");
                 asked += 1;
                 host.alive(80);
             }
         }
         // After 4, 8, 16, 32, 64 silent ports.
         assert_eq!(asked, 5);
-        assert!(!host.broken && host.has_room());
+        assert!(!host.broken && host.has_room(0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kenshin_mandate::Narrowing;
 use kenshin_observation::{Check, Endpoint, Outcome};
 use kenshin_survey::journal::{Entry, Journal};
+use kenshin_survey::run::front::miss::MissTerms;
 use kenshin_survey::run::{Ending, RunError, resume, run, stored_plan};
 use kenshin_survey::space::Shard;
 use tokio::sync::watch;
@@ -204,6 +205,39 @@ async fn the_rate_of_a_provider_is_kept_in_any_second() {
         let within = slow[n..].iter().take_while(|(_, at)| *at - *first < Duration::from_secs(1)).count();
         assert!(within <= 21 + 4, "{within} in one second");
     }
+}
+
+/// Those who answered are asked again when everything else at them is over; who is silent then counts as
+/// missed, and nobody ever holds more than two connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_connecting_sweep_misses_is_estimated() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    for host in 0..40 {
+        town.listen(addr(base, host), 2214, if host % 4 == 0 { Manners::Tires } else { FTP });
+        town.listen(addr(base, host), 2215, FTP);
+    }
+    for (ppm, most, canaries) in [(1_000_000, 1_000, 1), (0, 1_000, 0)] {
+        let world = World::new(&Terms::new(&format!("{base}/26"), &[2214, 2215, 2216]));
+        let mut survey = world.run();
+        survey.settings.miss = MissTerms {
+            sample_ppm: ppm,
+            sample_max: most,
+            canaries: (0..canaries).map(|_| Endpoint::tcp(addr(base, 1), 2215)).collect(),
+            ..MissTerms::none()
+        };
+        let summary = run(survey).await.unwrap();
+        assert_eq!(summary.ending, Ending::Finished);
+        rows(&world.plan, &world.batches());
+        let Some(miss) = summary.progress.miss else {
+            assert_eq!(ppm, 0, "nothing is said of what is not measured");
+            continue;
+        };
+        // The canary is no sample, and the tired are silent.
+        assert_eq!((miss.asked, miss.missed, miss.canary_missed), (79, 10, 0), "{miss:?}");
+        assert!(miss.canary_asked >= 1 && miss.low < 0.126 && miss.high > 0.126, "{miss:?}");
+    }
+    assert!(town.most_at_one_address() <= 2, "{}", town.most_at_one_address());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

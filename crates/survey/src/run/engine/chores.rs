@@ -96,6 +96,9 @@ impl<S: Sweep> Engine<S> {
         for place in complete {
             self.order.retain(|held| *held != place);
             if let Some(work) = self.works[place as usize].take() {
+                if self.sweeper.is_none() {
+                    self.sample(&work);
+                }
                 self.seal(work);
             }
         }

@@ -37,6 +37,9 @@ impl<S: Sweep> Engine<S> {
                 Step::Lost => return None,
             }
         }
+        if !self.ask_again(now) {
+            return None;
+        }
         let mut waits = 0;
         let mut waiting = None;
         while waits < WAITS_MAX {
@@ -131,7 +134,7 @@ impl<S: Sweep> Engine<S> {
             self.decide(place, number, End::Limited("breaker"));
             return Step::Begun;
         }
-        if !work.hosts[host].has_room() {
+        if !work.hosts[host].has_room(self.again.open_at(endpoint.addr)) {
             work.hosts[host].parked.push_back(number);
             self.parked += 1;
             return Step::Begun;
@@ -170,7 +173,7 @@ impl<S: Sweep> Engine<S> {
     fn begin_talk(&mut self, place: u32, number: u32) -> Step {
         let Some(work) = self.works[place as usize].as_mut() else { return Step::Begun };
         let (host, endpoint) = work.endpoint(number);
-        if !work.hosts[host].has_room() {
+        if !work.hosts[host].has_room(self.again.open_at(endpoint.addr)) {
             work.hosts[host].parked.push_back(number);
             self.parked += 1;
             return Step::Begun;
@@ -187,7 +190,7 @@ impl<S: Sweep> Engine<S> {
         let Some(work) = self.works[place as usize].as_mut() else { return Step::Begun };
         let (host, endpoint) = work.endpoint(number);
         let state = &mut work.hosts[host];
-        if !state.has_room() {
+        if !state.has_room(self.again.open_at(endpoint.addr)) {
             self.queue.push_at(now.plus_micros(BUSY_PAUSE_US), Job::Check { place, target: number });
             return Step::Begun;
         }
@@ -203,7 +206,8 @@ impl<S: Sweep> Engine<S> {
     fn begin_verify(&mut self, place: u32, host: u32, now: TimeUs) -> Step {
         let Some(work) = self.works[place as usize].as_mut() else { return Step::Begun };
         let state = &work.hosts[host as usize];
-        if state.open >= crate::plan::CONNECTIONS_PER_ADDRESS_MAX {
+        let beside = self.again.open_at(work.slice.addresses()[host as usize]);
+        if state.open + beside >= crate::plan::CONNECTIONS_PER_ADDRESS_MAX {
             let soon = now.plus_micros(BUSY_PAUSE_US);
             self.queue.push_at(soon, Job::Verify { place, host });
             return Step::Begun;

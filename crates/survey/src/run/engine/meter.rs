@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::progress::SlowedDown;
+use crate::run::front::miss::MissEstimate;
 use crate::run::sweeper::Figures;
 use crate::space::Shard;
 
@@ -91,6 +92,16 @@ impl Meter {
         self.progress.slowed =
             figures.slowed.map(|slowed| SlowedDown { factor: slowed.factor, why: slowed.why.to_owned() });
         self.progress.answered
+    }
+
+    /// Targets that answered so far.
+    pub(super) fn answered(&self) -> u64 {
+        self.progress.answered
+    }
+
+    /// What is known of misses.
+    pub(super) fn missed(&mut self, estimate: Option<MissEstimate>) {
+        self.progress.miss = estimate;
     }
 
     pub(super) fn done(&mut self, targets: u64) {

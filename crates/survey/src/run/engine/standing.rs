@@ -67,6 +67,7 @@ impl<S: Sweep> Engine<S> {
         tracing::warn!(%refusal, "the mandate lets nothing be sent");
         let since = self.lost.take().map_or_else(Instant::now, |lost| lost.since);
         self.sweep.abort();
+        self.again.aborted((self.clock)());
         self.talks = JoinSet::new();
         for talk in std::mem::take(&mut self.talking).into_values() {
             let Some(work) = self.works[talk.place as usize].as_mut() else { continue };

@@ -242,7 +242,7 @@ enum State {
 
 /// The trials of a run.
 #[derive(Debug)]
-pub(super) struct Samples {
+pub(in crate::run) struct Samples {
     terms: MissTerms,
     asks_max: u32,
     pause_us: i64,
@@ -260,7 +260,14 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    pub(super) fn new(terms: MissTerms, asks_max: u32, pause_us: i64, now: TimeUs) -> Self {
+    /// Every ask of a canary has `canary_wait_us`.
+    pub(in crate::run) fn new(
+        terms: MissTerms,
+        asks_max: u32,
+        pause_us: i64,
+        canary_wait_us: i64,
+        now: TimeUs,
+    ) -> Self {
         let mut samples = Self {
             asks_max,
             pause_us,
@@ -277,14 +284,14 @@ impl Samples {
             terms,
         };
         for canary in samples.terms.canaries.clone() {
-            samples.plan(canary, Trial::new(true, DELAY_US / 8, now));
+            samples.plan(canary, Trial::new(true, canary_wait_us, now));
         }
         samples
     }
 
     /// A target that answered; drawn or not by a hash of its position, so that it is the same
     /// sample in every run.
-    pub(super) fn offer(&mut self, endpoint: Endpoint, index: u64, wait_us: i64, now: TimeUs) {
+    pub(in crate::run) fn offer(&mut self, endpoint: Endpoint, index: u64, wait_us: i64, now: TimeUs) {
         let full = self.drawn >= self.terms.sample_max || self.going_on.len() >= GOING_ON_MAX;
         if full || self.going_on.contains_key(&endpoint) {
             return;
@@ -301,7 +308,7 @@ impl Samples {
     }
 
     /// The next to be asked.
-    pub(super) fn next(&mut self, now: TimeUs) -> Option<Endpoint> {
+    pub(in crate::run) fn next(&mut self, now: TimeUs) -> Option<Endpoint> {
         while let Some(Reverse((at, endpoint))) = self.agenda.peek().copied() {
             if at > now {
                 return None;
@@ -327,7 +334,7 @@ impl Samples {
         self.going_on.get(&endpoint).map_or(0, |trial| trial.asks)
     }
 
-    pub(super) fn sent(&mut self, endpoint: Endpoint, port: u16, now: TimeUs) {
+    pub(in crate::run) fn sent(&mut self, endpoint: Endpoint, port: u16, now: TimeUs) {
         let Some(trial) = self.going_on.get_mut(&endpoint) else { return };
         let pause =
             if trial.asks + 1 < self.asks_max { trial.wait_us.max(self.pause_us) } else { trial.wait_us };
@@ -339,19 +346,40 @@ impl Samples {
         self.agenda.push(Reverse((until, endpoint)));
     }
 
-    pub(super) fn wait(&mut self, endpoint: Endpoint, until: TimeUs) {
+    pub(in crate::run) fn wait(&mut self, endpoint: Endpoint, until: TimeUs) {
         let Some(trial) = self.going_on.get_mut(&endpoint) else { return };
         trial.state = State::Due(until);
         self.agenda.push(Reverse((until, endpoint)));
     }
 
     /// It may not be asked any more: no trial.
-    pub(super) fn forget(&mut self, endpoint: Endpoint) {
+    pub(in crate::run) fn forget(&mut self, endpoint: Endpoint) {
         self.going_on.remove(&endpoint);
     }
 
+    /// Nothing was sent after all: this ask counts for nothing, and is made at `until`.
+    pub(in crate::run) fn unsent(&mut self, endpoint: Endpoint, port: u16, until: TimeUs) {
+        let Some(trial) = self.going_on.get_mut(&endpoint) else { return };
+        if matches!(trial.state, State::Asked(_)) && trial.port == port {
+            trial.asks -= 1;
+            self.wait(endpoint, until);
+        }
+    }
+
+    /// The ask was in vain, by the word of whoever made it; the pause before the next begins now.
+    pub(in crate::run) fn silent(&mut self, endpoint: Endpoint, port: u16, now: TimeUs) {
+        let Some(trial) = self.going_on.get(&endpoint).copied() else { return };
+        if !matches!(trial.state, State::Asked(_)) || trial.port != port {
+            return;
+        }
+        self.unanswered(endpoint, trial, now);
+        if trial.asks < self.asks_max {
+            self.wait(endpoint, now.plus_micros(self.pause_us));
+        }
+    }
+
     /// True when the answer is that of a trial.
-    pub(super) fn heard(&mut self, endpoint: Endpoint, port: u16, reply: Reply, at: TimeUs) -> bool {
+    pub(in crate::run) fn heard(&mut self, endpoint: Endpoint, port: u16, reply: Reply, at: TimeUs) -> bool {
         let Some(trial) = self.going_on.get(&endpoint).copied() else { return false };
         if !matches!(trial.state, State::Asked(_)) || trial.port != port {
             return false;
@@ -363,7 +391,7 @@ impl Samples {
     }
 
     /// Concludes trials whose time is over.
-    pub(super) fn turn(&mut self, now: TimeUs) {
+    pub(in crate::run) fn turn(&mut self, now: TimeUs) {
         while let Some(Reverse((at, endpoint))) = self.agenda.peek().copied() {
             if at > now {
                 return;
@@ -398,12 +426,12 @@ impl Samples {
         std::mem::take(&mut self.signs)
     }
 
-    pub(super) fn due(&self) -> Option<TimeUs> {
+    pub(in crate::run) fn due(&self) -> Option<TimeUs> {
         self.agenda.peek().map(|due| due.0.0)
     }
 
     /// Asks at once what was to be asked later, and canaries no more.
-    pub(super) fn hurry(&mut self, now: TimeUs) {
+    pub(in crate::run) fn hurry(&mut self, now: TimeUs) {
         self.hurried = true;
         self.going_on.retain(|_, trial| !trial.canary || matches!(trial.state, State::Asked(_)));
         let due: Vec<Endpoint> =
@@ -411,11 +439,11 @@ impl Samples {
         due.into_iter().for_each(|endpoint| self.wait(endpoint, now));
     }
 
-    pub(super) fn idle(&self) -> bool {
+    pub(in crate::run) fn idle(&self) -> bool {
         self.going_on.values().all(|trial| trial.canary && !self.hurried)
     }
 
-    pub(super) fn estimate(&self, found: u64) -> MissEstimate {
+    pub(in crate::run) fn estimate(&self, found: u64) -> MissEstimate {
         MissEstimate {
             canary_asked: self.canary_asked,
             canary_missed: self.canary_missed,
@@ -483,7 +511,7 @@ mod tests {
         let at = |ms: i64| TimeUs::from_micros(1_800_000_000_000_000 + ms * 1_000);
         let canary = |n: u8| Endpoint::tcp([198, 18, 0, n].into(), 80);
         let terms = MissTerms { canaries: vec![canary(1), canary(2)], ..MissTerms::none() };
-        let mut samples = Samples::new(terms, 1, 0, at(0));
+        let mut samples = Samples::new(terms, 1, 0, 1_000_000, at(0));
         while let Some(endpoint) = samples.next(at(0)) {
             samples.sent(endpoint, 1, at(if endpoint == canary(1) { 0 } else { 1_500 }));
         }

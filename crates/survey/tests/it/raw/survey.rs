@@ -127,6 +127,39 @@ fn every_target_of_a_raw_sweep_has_its_outcome() {
     }
 }
 
+/// A sweep that connects over a way that loses a tenth: what is asked again loses as much.
+#[test]
+fn a_connecting_sweep_estimates_what_the_network_loses() {
+    let Some(pair) = Pair::new("a_connecting_sweep_estimates_what_the_network_loses") else { return };
+    greet(&pair);
+    pair.inside("b", || {
+        nft("table inet trouble {
+            chain in {
+                type filter hook prerouting priority -200
+                tcp flags & (syn | ack | rst | fin) == syn numgen random mod 100 < 10 drop
+            }
+        }");
+    });
+    let mut terms = terms("198.18.16.0/22", &[80], 20_000, Silence::Rows);
+    terms.checks = vec![Check::Sweep];
+    let world = World::new(&terms);
+    let summary = pair.inside("a", || {
+        let mut run = world.run();
+        run.settings.miss = MissTerms { sample_ppm: 1_000_000, sample_max: 10_000, ..MissTerms::none() };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(kenshin_survey::run::run(run)).unwrap()
+    });
+    assert_eq!(summary.ending, Ending::Finished);
+    let (answered, miss) = (summary.progress.answered, summary.progress.miss.unwrap());
+    let truth = 1.0 - answered as f64 / 1024.0;
+    assert_eq!(miss.asked, answered);
+    // Twice the interval: one run in fifteen thousand is outside of it.
+    assert!((miss.rate - truth).abs() < miss.high - miss.low, "{truth} is not {miss:?}");
+    assert!(truth > 0.05 && miss.high < 0.2, "{truth} {miss:?}");
+    assert_eq!(pair.inside("b", || counter("syns")), summary.progress.sent, "no SYN but those permitted");
+}
+
 /// Invariant 1 at speed: the kernel of the other side counts, the mandate is revoked in the middle.
 #[test]
 fn a_raw_sweep_ends_within_a_second_of_its_mandate() {
