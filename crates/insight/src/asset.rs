@@ -5,7 +5,7 @@
 //! and TLS public keys. A key seen at more than [`SHARED_ABOVE`] addresses in one round, now or
 //! ever, is shared by many devices and identifies nobody. A host without a key of its own is
 //! bound to its address, weakly: the binding ends when another key or another product answers
-//! there.
+//! there. Middleboxes, tarpits and decoys, as labels of observations tell, are no devices.
 //!
 //! ```
 //! use kenshin_insight::asset::{AssetLinks, hosts, resolve};

@@ -26,12 +26,14 @@ use kenshin_observation::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::decoy::of_devices;
 use crate::intelligence::Intelligence;
 
 /// Longest value kept as evidence, in bytes.
 const VALUE_MAX: usize = 200;
 
-/// Everything that is wrong with one asset, given its observations of one round.
+/// Everything that is wrong with one asset, given its observations of one round. With a decoy at its
+/// address nothing is wrong.
 pub fn findings(
     asset_id: AssetId,
     observations: &[&Observation],
@@ -39,6 +41,8 @@ pub fn findings(
     intelligence: &Intelligence,
     now: TimeUs,
 ) -> Vec<Finding> {
+    let devices = of_devices(observations);
+    let observations = devices.as_slice();
     let mut found = BTreeMap::new();
     for observation in observations {
         for finding in service::of(asset_id, observation, identity) {

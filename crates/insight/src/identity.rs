@@ -27,6 +27,7 @@ mod statement;
 
 use kenshin_observation::{Identity, Observation};
 
+use crate::decoy::of_devices;
 use crate::fingerprint::Packs;
 
 pub use cpe::cpe23;
@@ -36,9 +37,9 @@ pub use sighting::{Field, Sighting, sightings};
 /// Percent below which nothing is claimed.
 pub const THRESHOLD: u8 = 60;
 
-/// What the host that all of `observations` saw is.
+/// What the host that all of `observations` saw is. A decoy at its address tells nothing of it.
 pub fn identify(observations: &[&Observation], packs: &Packs) -> Identity {
-    identify_sightings(&sightings(observations), packs)
+    identify_sightings(&sightings(&of_devices(observations)), packs)
 }
 
 /// What the host that showed all of `sightings` is.

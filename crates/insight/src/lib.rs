@@ -12,6 +12,7 @@
 
 pub mod asset;
 pub mod cpe;
+mod decoy;
 pub mod evaluation;
 pub mod finding;
 pub mod fingerprint;

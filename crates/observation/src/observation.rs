@@ -54,6 +54,13 @@ pub struct Observation {
     pub labels: Vec<String>,
 }
 
+impl Observation {
+    /// True unless a label says that what was seen is no device.
+    pub fn is_of_device(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
 words!(
     /// What a blob holds; also its retention class.
     BlobClass, "blob class" {

@@ -8,6 +8,7 @@ use kenshin_observation::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::decoy::decoys;
 use crate::finding::exposure;
 
 /// What one endpoint showed in one round.
@@ -137,12 +138,15 @@ pub fn keys(observation: &Observation) -> Vec<DeviceKey> {
         .collect()
 }
 
-/// Gathers the observations of one round by address. `identity` tells what the host at an address
+/// Gathers the observations of one round by address. Of a middlebox, tarpit or decoy is kept that its port
+/// is open, and nothing that it said. `identity` tells what the host at an address
 /// is, when it was identified.
 pub fn hosts<'a, 'i>(
     observations: impl IntoIterator<Item = &'a Observation>,
     mut identity: impl FnMut(IpAddr) -> Option<&'i Identity>,
 ) -> BTreeMap<IpAddr, Host> {
+    let observations: Vec<&Observation> = observations.into_iter().collect();
+    let decoys = decoys(&observations);
     let mut hosts: BTreeMap<IpAddr, Host> = BTreeMap::new();
     for observation in observations {
         let addr = observation.subject.addr;
@@ -160,7 +164,12 @@ pub fn hosts<'a, 'i>(
             told: BTreeMap::new(),
             time: observation.time,
         });
-        add(service, observation);
+        if decoys.contains(&observation.subject) {
+            service.time = service.time.max(observation.time);
+            service.open = true;
+        } else {
+            add(service, observation);
+        }
     }
     for host in hosts.values_mut() {
         let Some(identity) = identity(host.addr) else { continue };

@@ -8,7 +8,7 @@ use kenshin_insight::asset::{AssetLink, AssetLinks, LinkAction, Resolution, Sigh
 use kenshin_observation::{AssetId, Identity, Messages, Observation, Outcome, SurveyId};
 use proptest::prelude::*;
 
-use crate::world::{DAY, Seen, addr, device, endpoint, good_tls, seen, swept, t0};
+use crate::world::{DAY, Seen, addr, device, endpoint, good_tls, key, seen, swept, t0};
 
 static MESSAGES: LazyLock<Messages> = LazyLock::new(Messages::builtin);
 
@@ -228,4 +228,25 @@ proptest! {
             }
         }
     }
+}
+
+/// Middleboxes, tarpits and decoys are no devices, whatever keys they show; a device beside a decoy at the
+/// same address remains one.
+#[test]
+fn what_is_labelled_is_no_device() {
+    let labelled =
+        |observation: Observation, label: &str| Observation { labels: vec![label.to_owned()], ..observation };
+    let mut book = Book::default();
+    let resolution = book.round(&[
+        swept(1, 22, Outcome::Answered),
+        labelled(seen(1, 22).ssh("SSH-2.0-OpenSSH_6.0p1", &key("decoy")), "honeypot-tell"),
+        swept(2, 80, Outcome::Answered),
+        labelled(seen(2, 80), "tarpit"),
+        swept(3, 22, Outcome::Answered),
+        seen(3, 22).ssh("SSH-2.0-dropbear_2019.78", &key("own")),
+        labelled(seen(3, 21).ftp("220 Welcome to the ftp service", Some("accepted")), "honeypot-tell"),
+    ]);
+    let addrs: Vec<_> = resolution.assets.iter().map(|asset| &asset.addrs).collect();
+    assert_eq!(addrs, [&BTreeSet::from([addr(3)])]);
+    assert_eq!(resolution.endpoints.keys().copied().collect::<Vec<_>>(), [endpoint(3, 22)]);
 }

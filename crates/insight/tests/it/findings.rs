@@ -113,6 +113,14 @@ fn conversations_show_weaknesses_by_themselves() {
 }
 
 #[test]
+fn nothing_is_wrong_with_a_decoy() {
+    let login = seen(1, 21).ftp("220 Welcome to the ftp service", Some("accepted"));
+    let decoy = Observation { labels: vec!["honeypot-tell".into()], ..seen(1, 21) };
+    assert_eq!(kinds(std::slice::from_ref(&login), &Identity::default()).len(), 1);
+    assert_eq!(kinds(&[login, decoy], &Identity::default()), []);
+}
+
+#[test]
 fn several_rows_of_one_weakness_are_one_finding() {
     let found = of(
         &[seen(1, 23).telnet("login: "), seen(1, 23).telnet("login: ").credential("accepted").later(5)],

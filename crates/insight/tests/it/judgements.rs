@@ -221,6 +221,9 @@ fn rule_1_a_key_at_home() {
     check(&closing(keyed(), round([ssh(1, "k1"), unfinished])), Unobservable, "judge.unfinished");
     let failed = swept(1, 23, Outcome::Error);
     check(&closing(keyed(), round([ssh(1, "k1"), failed])), Unobservable, "judge.unfinished");
+    // A tarpit where the service was says nothing of the device.
+    let tarpit = Observation { labels: vec!["tarpit".into()], ..seen(1, 23) };
+    check(&closing(keyed(), round([ssh(1, "k1"), tarpit])), Unobservable, "judge.unfinished");
     // The same remedy is still needed at another port of the device.
     let other_port = round([ssh(1, "k1"), refused(1, 23), seen(1, 21).ftp("220 x", Some("accepted"))]);
     check(&closing(keyed(), other_port), Affected, "judge.affected");
