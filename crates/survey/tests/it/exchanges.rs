@@ -97,12 +97,20 @@ fn allowed(task: &Task) -> Allowed {
     Allowed { prefix: task.prefix.clone(), excluded: task.excluded.clone(), ports: ports.join(", ") }
 }
 
-/// Looks at the counter until the child has ended; (when, how many) for each look.
-fn watch(namespace: &Namespace, child: &mut std::process::Child) -> Vec<(Instant, u64)> {
+/// One look at the counter: between these two instants it stood at `syns`.
+struct Look {
+    from: Instant,
+    to: Instant,
+    syns: u64,
+}
+
+/// Looks at the counter until the child has ended.
+fn watch(namespace: &Namespace, child: &mut std::process::Child) -> Vec<Look> {
     let mut looks = Vec::new();
     while child.try_wait().unwrap().is_none() {
-        // The instant before the look: what is counted had left by its end.
-        looks.push((Instant::now(), namespace.counter("syns")));
+        let from = Instant::now();
+        let syns = namespace.counter("syns");
+        looks.push(Look { from, to: Instant::now(), syns });
         std::thread::sleep(Duration::from_millis(20));
     }
     looks
@@ -122,16 +130,13 @@ fn nothing_leaves_outside_the_mandate_and_never_faster() {
     assert!(namespace.counter("syns") >= 192 * 3);
     assert_eq!(namespace.counter("outside"), 0);
     let (pps, burst) = task.rate.unwrap();
-    for (n, (from, before)) in looks.iter().enumerate() {
-        for (to, after) in &looks[n..] {
-            let span = (*to - *from).as_secs_f64();
-            // Looking takes a while itself; the span is that from look to look.
-            let most = f64::from(burst) + f64::from(pps) * 1.05 * (span + 0.1);
-            assert!(
-                ((after - before) as f64) <= most,
-                "{} in {span} s, limit {pps} + {burst}",
-                after - before
-            );
+    for (n, first) in looks.iter().enumerate() {
+        for last in &looks[n..] {
+            // The longest time in which these can have left.
+            let span = (last.to - first.from).as_secs_f64();
+            let most = f64::from(burst) + f64::from(pps) * 1.05 * span;
+            let left = last.syns - first.syns;
+            assert!(left as f64 <= most, "{left} in {span} s, limit {pps} + {burst}");
         }
     }
 }

@@ -121,18 +121,28 @@ fn a_refused_frame_stops_the_batch_where_it_is(engine: Engine, test: &str) {
         pair.inside("a", || ip(&["link", "set", "va", "down"]));
         assert_eq!((sweeper.send().handed_over, expected), (0, pair.inside("b", || counter("syns"))));
         pair.inside("a", || ip(&["link", "set", "va", "up"]));
-        fill(&mut sweeper.frames, &syn, gateway, 0, before);
-        let ports = Ports { source: 61_000, target: 53 };
-        sweeper.frames.push(|out| udp.write(out, &to, ports, &[0; 300]).unwrap());
-        fill(&mut sweeper.frames, &syn, gateway, 0, 50);
-        let sent = sweeper.send();
-        assert_eq!(
-            (sent.handed_over, sent.dropped, sent.stop),
-            (before as usize, 51, Some(Stop::NoRoom)),
-            "{before}"
-        );
-        expected += u64::from(before);
-        assert_eq!(pair.inside("b", || counter("syns")), expected, "{before}");
+        // A busy machine may use up the patience of a send before its batch has come so far; what it says
+        // was handed over is true all the same.
+        let mut tries = 0;
+        loop {
+            fill(&mut sweeper.frames, &syn, gateway, 0, before);
+            let ports = Ports { source: 61_000, target: 53 };
+            sweeper.frames.push(|out| udp.write(out, &to, ports, &[0; 300]).unwrap());
+            fill(&mut sweeper.frames, &syn, gateway, 0, 50);
+            let sent = sweeper.send();
+            assert_eq!(
+                (sent.handed_over + sent.dropped, sent.stop),
+                (before as usize + 51, Some(Stop::NoRoom))
+            );
+            assert!(sent.handed_over <= before as usize, "{before}: {sent:?}");
+            expected += sent.handed_over as u64;
+            assert_eq!(pair.inside("b", || counter("syns")), expected, "{before}: {sent:?}");
+            tries += 1;
+            if sent.handed_over == before as usize {
+                break;
+            }
+            assert!(tries < 5, "{before}: {sent:?}");
+        }
     }
     fill(&mut sweeper.frames, &syn, gateway, 0, 256);
     assert_eq!(sweeper.send().handed_over, 256);
