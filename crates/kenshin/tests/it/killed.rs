@@ -12,9 +12,10 @@ use serde_json::Value;
 use crate::office;
 use crate::process::{expect, kenshin};
 
+/// In all; each step dies so often that no slice uses up its three attempts.
 const KILLS: usize = 50;
-/// Circles of survey, notices and re-check; far more than it takes.
-const CIRCLES_MAX: usize = 12;
+const KILLS_OF_A_SURVEY: usize = 2;
+const KILLS_OF_A_NOTIFICATION: usize = 4;
 
 /// Who kills, and how often they have.
 struct Killer {
@@ -22,12 +23,19 @@ struct Killer {
     kills: usize,
 }
 
+/// A step that is killed at random instants of the time that it takes.
+struct Step {
+    kills_left: usize,
+    /// How long it took the last time that it ended by itself.
+    takes: Duration,
+}
+
 impl Killer {
-    /// Runs a command and kills it within `span_ms`, unless it ends before; true when it ended well.
-    fn run(&mut self, home: &Path, args: &[&str], span_ms: u64) -> bool {
+    /// Runs a command, and kills it within the time that it takes, as often as the step may die.
+    fn run(&mut self, home: &Path, args: &[&str], step: &mut Step) -> bool {
         self.state =
             self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let lives = Duration::from_millis((self.state >> 33) % span_ms);
+        let lives = step.takes.mul_f64((self.state >> 33) as f64 / (1u64 << 31) as f64);
         let mut child = kenshin(home)
             .args(args)
             .arg("--quiet")
@@ -37,9 +45,10 @@ impl Killer {
             .spawn()
             .unwrap();
         let began = Instant::now();
-        while self.kills < KILLS && child.try_wait().unwrap().is_none() {
+        while step.kills_left > 0 && child.try_wait().unwrap().is_none() {
             if began.elapsed() >= lives {
                 child.kill().unwrap();
+                step.kills_left -= 1;
                 self.kills += 1;
                 break;
             }
@@ -48,8 +57,11 @@ impl Killer {
         let output = child.wait_with_output().unwrap();
         match output.status.code() {
             None => false,
-            // Done, or done and the answer is no: nobody to notify.
-            Some(0 | 1) => true,
+            // Done, or done and the answer is no: nobody is left to be told.
+            Some(0 | 1) => {
+                step.takes = began.elapsed();
+                true
+            }
             Some(code) => {
                 panic!("kenshin {args:?} ended with {code}: {}", String::from_utf8_lossy(&output.stderr))
             }
@@ -57,22 +69,25 @@ impl Killer {
     }
 
     /// Starts a survey by `start`, and resumes it until it is assessed.
-    fn survey(&mut self, home: &Path, start: &[&str], assessed: usize) {
-        loop {
+    fn survey(&mut self, home: &Path, start: &[&str], assessed: usize, takes: &mut Duration) {
+        let mut step = Step { kills_left: KILLS_OF_A_SURVEY, takes: *takes };
+        for runs in 0.. {
+            assert!(runs < 10, "{}", json(home, &["survey", "list"]));
             let surveys = json(home, &["survey", "list"]);
             let surveys = surveys.as_array().unwrap();
             let open = surveys.iter().find(|survey| survey["assessed_at"].is_null());
             match open {
                 Some(survey) => {
                     let id = survey["survey_id"].as_str().unwrap();
-                    self.run(home, &["survey", "resume", id, "--engine", "connect"], 3_500);
+                    self.run(home, &["survey", "resume", id, "--engine", "connect"], &mut step);
                 }
-                None if surveys.len() == assessed => return,
+                None if surveys.len() == assessed => break,
                 None => {
-                    self.run(home, start, 3_500);
+                    self.run(home, start, &mut step);
                 }
             }
         }
+        *takes = step.takes;
     }
 }
 
@@ -109,20 +124,19 @@ fn killed_fifty_times_nothing_is_doubled_and_nothing_is_lost() {
     let recheck: Vec<&str> = "case recheck --mandate town --near".split(' ').collect();
     let mut killer = Killer { state: 2_026, kills: 0 };
     let mut circles = 0;
-    while killer.kills < KILLS || circles == 0 {
-        assert!(
-            circles < CIRCLES_MAX,
-            "killed {} times: the machine is too fast for this test",
-            killer.kills
-        );
-        killer.survey(&home, &run, 2 * circles + 1);
-        while !killer.run(&home, &["case", "notify"], 1_200) {}
+    let (mut survey_takes, mut recheck_takes) = (Duration::from_secs(4), Duration::from_secs(4));
+    while killer.kills < KILLS {
+        killer.survey(&home, &run, 2 * circles + 1, &mut survey_takes);
+        let mut step = Step { kills_left: KILLS_OF_A_NOTIFICATION, takes: Duration::from_millis(500) };
+        while !killer.run(&home, &["case", "notify"], &mut step) {}
         if circles == 0 {
             runtime.block_on(running.advance(2)).unwrap();
         }
-        killer.survey(&home, &recheck, 2 * circles + 2);
+        killer.survey(&home, &recheck, 2 * circles + 2, &mut recheck_takes);
         circles += 1;
+        assert!(circles < KILLS, "killed {} times: it ends before it can be killed", killer.kills);
     }
+    eprintln!("killed {} times in {circles} circles", killer.kills);
 
     one_final_outcome_each(&home, 2 * circles);
     no_notice_twice_and_no_case_lost(&home);
@@ -133,6 +147,7 @@ fn one_final_outcome_each(home: &Path, surveys_count: usize) {
     let twice = "SELECT survey_id, subject_addr, subject_port, \"check\" FROM observations \
                  GROUP BY 1, 2, 3, 4 HAVING count(*) > 1";
     expect(home, 1, &["sql", twice]);
+    expect(home, 1, &["sql", "SELECT 1 FROM observations WHERE reason = 'attempts-exhausted'"]);
     let swept = json(
         home,
         &["sql", "SELECT survey_id, count(*) AS n FROM observations WHERE \"check\" = 'sweep' GROUP BY 1"],
