@@ -308,6 +308,8 @@ impl Front {
         match refused {
             Some(refusal) => Stepped::Refused(refusal),
             None if ready > now => Stepped::Until(ready),
+            // There may be more to ask at once, of which nothing but the cursors know.
+            None if asked == BURST => Stepped::Until(now),
             None => Stepped::Until(self.next_due().unwrap_or(TimeUs::from_micros(i64::MAX)).max(now)),
         }
     }

@@ -245,6 +245,22 @@ fn the_rate_of_a_provider_is_kept_and_used() {
     assert!(quickly[1023].micros_since(START) < 1_000_000);
 }
 
+/// A burst is a pause for others to be heard in, not a nap: nothing but the mandate's rate limits a
+/// sweep of silent targets.
+#[test]
+fn who_has_more_to_ask_comes_again_at_once() {
+    let space = space("198.18.0.0/22", &[23], 1024);
+    let (mut gate, mut network) = (gate(1_000_000), Network::new(|_| false, Loss::Each(0.0), 1));
+    let mut front = Front::new(Arc::clone(&space), terms(1, 0), START);
+    front.take(space.slice(0), 1, START);
+    for burst in 1..=1024 / BURST {
+        assert_eq!(front.step(START, &mut gate, &mut network), Stepped::Until(START));
+        assert_eq!(network.asked.len(), (burst * BURST) as usize);
+    }
+    // Everybody was asked, and answers take 300 ms.
+    assert_eq!(front.step(START, &mut gate, &mut network), Stepped::Until(START.plus_micros(300_000)));
+}
+
 #[test]
 fn a_revoked_mandate_ends_asking_and_what_is_known_remains() {
     let space = space("198.18.0.0/24", &[23], 256);
