@@ -13,13 +13,12 @@
 //! answered is asked again in the same way, later: the share of it that stays silent this time is
 //! the share of all that was missed ([`miss`]).
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use kenshin_mandate::{Exchange, Gate, Permit, Refusal, Verdict};
-use kenshin_observation::{Check, Endpoint, TimeUs};
+use kenshin_observation::{Check, Endpoint, Prefix, TimeUs};
 
 use super::slice::{End, Swept};
 use crate::space::{Slice, Space};
@@ -28,12 +27,14 @@ use crate::sweep::Reply;
 mod breaker;
 pub mod miss;
 mod pace;
+mod waiting;
 
 pub(crate) use breaker::BreakerTerms;
 use breaker::{Breaker, Standing, Unit};
 use miss::{MissTerms, Samples};
 pub use pace::Slowed;
 use pace::{Pace, Signs};
+use waiting::{Place, Waiting};
 
 /// Asks in one step at most; then the lists that narrow and the answers have their turn.
 const BURST: u32 = 64;
@@ -169,7 +170,7 @@ pub(crate) struct Front {
     space: Arc<Space>,
     terms: FrontTerms,
     slices: BTreeMap<u64, Sweeping>,
-    waiting: BinaryHeap<Reverse<(TimeUs, u64, u32, u32)>>,
+    waiting: Waiting,
     samples: Samples,
     breaker: Breaker,
     pace: Pace,
@@ -226,7 +227,7 @@ impl Front {
             space,
             terms,
             slices: BTreeMap::new(),
-            waiting: BinaryHeap::new(),
+            waiting: Waiting::default(),
             counts: Counts::default(),
         }
     }
@@ -373,7 +374,7 @@ impl Front {
     /// Gives up: what is known of the slices in flight. Targets that wait for a rate count as never
     /// asked, with `code` as the reason.
     pub(crate) fn cut_off(&mut self, now: TimeUs, code: &'static str) -> Vec<Over> {
-        for Reverse((_, slice, number, pass)) in std::mem::take(&mut self.waiting) {
+        for Place { slice, number, pass } in self.waiting.drain() {
             if let (Some(sweeping), 0) = (self.slices.get_mut(&slice), pass) {
                 let swept = Swept { end: End::Limited(code), at: now, vantage: None };
                 sweeping.known.entry(number).or_insert(swept);
@@ -417,8 +418,7 @@ impl Front {
 
     fn next_due(&self) -> Option<TimeUs> {
         let slices = self.slices.values().filter_map(|sweeping| sweeping.due(&self.terms));
-        let waiting = self.waiting.peek().map(|waiting| waiting.0.0);
-        slices.chain(waiting).chain(self.samples.due()).chain(self.breaker.due()).min()
+        slices.chain(self.waiting.due()).chain(self.samples.due()).chain(self.breaker.due()).min()
     }
 
     fn next(&mut self, now: TimeUs) -> Option<Job> {
@@ -428,11 +428,7 @@ impl Front {
         if let Some(endpoint) = self.samples.next(now) {
             return Some(Job::Again(endpoint));
         }
-        while let Some(Reverse((at, slice, number, pass))) = self.waiting.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.waiting.pop();
+        while let Some(Place { slice, number, pass }) = self.waiting.pop(now) {
             let Some(sweeping) = self.slices.get_mut(&slice) else { continue };
             sweeping.waiting -= 1;
             if sweeping.pass == pass && !sweeping.known.contains_key(&number) {
@@ -487,7 +483,7 @@ impl Front {
                 Ok(())
             }
             Verdict::Wait { until } => {
-                self.wait(job, until);
+                self.wait(job, until, waiting::line(gate, endpoint.addr, now, until));
                 Ok(())
             }
             Verdict::Refused(refusal) if refusal.concerns_target() => {
@@ -495,7 +491,7 @@ impl Front {
                 Ok(())
             }
             Verdict::Refused(refusal) => {
-                self.wait(job, now);
+                self.wait(job, now, Prefix::host(endpoint.addr));
                 Err(refusal)
             }
         }
@@ -515,7 +511,10 @@ impl Front {
                     sweeping.asked_at = sweeping.asked_at.max(now);
                 }
             }
-            (job, Emitted::Unresolved) => self.wait(job, now.plus_micros(NEIGHBOUR_PAUSE_US)),
+            (job, Emitted::Unresolved) => {
+                let (Job::Target { endpoint, .. } | Job::Again(endpoint)) = job;
+                self.wait(job, now.plus_micros(NEIGHBOUR_PAUSE_US), Prefix::host(endpoint.addr));
+            }
             // As silent as a target can be.
             (Job::Target { .. }, Emitted::Absent) => self.counts.asked += 1,
             (Job::Again(endpoint), Emitted::Absent) => self.samples.forget(endpoint),
@@ -524,14 +523,16 @@ impl Front {
         }
     }
 
-    fn wait(&mut self, job: Job, until: TimeUs) {
+    fn wait(&mut self, job: Job, until: TimeUs, line: Prefix) {
         match job {
             Job::Target { slice, number, .. } => {
                 let Some(sweeping) = self.slices.get_mut(&slice) else { return };
                 sweeping.waiting += 1;
-                let spread_us = self.waiting.len() as i64 * WAITING_EACH_US;
+                // Who waits by itself waits for its provider, with many others, or for its own address.
+                let alone = line == Prefix::host(line.base());
+                let spread_us = if alone { self.waiting.len() as i64 * WAITING_EACH_US } else { 0 };
                 let until = until.plus_micros(i64::from(number.wrapping_mul(0x9e37_79b1)) % (spread_us + 1));
-                self.waiting.push(Reverse((until, slice, number, sweeping.pass)));
+                self.waiting.push(line, Place { slice, number, pass: sweeping.pass }, until);
             }
             Job::Again(endpoint) => self.samples.wait(endpoint, until),
             Job::Doubted(unit, _) => self.breaker.wait(unit, until),

@@ -17,6 +17,16 @@ const AUTHORITY: &str = "authority@example.jp";
 /// A gate that stands at [`START`] and lets send so many exchanges a second, after a burst of a tenth
 /// of it; the other limits never make a test wait.
 pub(crate) fn gate(pps: u32) -> Gate {
+    gate_at(Rate {
+        whole_pps: pps,
+        whole_burst: pps / 10,
+        per_prefix: PrefixRate { v4_len: 24, v6_len: 48, pps: 1_000_000, burst: 1_000_000 },
+        per_address: AddressRate { per_minute: 60_000_000, burst: 1_000_000 },
+    })
+}
+
+/// A gate that stands at [`START`], with these rates.
+pub(crate) fn gate_at(rate: Rate) -> Gate {
     let key = SignerKey::from_seed(&[1; 32], "test");
     let line = key.allowed_signers_line(AUTHORITY, &[MANDATE_NAMESPACE, REVOCATION_NAMESPACE]);
     let roots = TrustRoots::parse("allowed_signers", &line).unwrap();
@@ -26,12 +36,7 @@ pub(crate) fn gate(pps: u32) -> Gate {
     options.exclusions = vec![];
     options.tcp_ports = (1..=1024).collect();
     options.checks = vec![Check::Sweep, Check::Banner, Check::Handshake];
-    options.rate = Rate {
-        whole_pps: pps,
-        whole_burst: pps / 10,
-        per_prefix: PrefixRate { v4_len: 24, v6_len: 48, pps: 1_000_000, burst: 1_000_000 },
-        per_address: AddressRate { per_minute: 60_000_000, burst: 1_000_000 },
-    };
+    options.rate = rate;
     options.valid_from = START.plus_secs(-3600);
     options.valid_until = START.plus_secs(36_000);
     options.signers_required = 1;

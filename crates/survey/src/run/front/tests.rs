@@ -1,16 +1,19 @@
 //! The front against a simulated network: time is a number, packets are lost by rule.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr};
 
-use kenshin_mandate::{AddressSet, Narrowing, ProviderRate, Revocation, Revoked};
+use kenshin_mandate::{
+    AddressRate, AddressSet, Narrowing, PrefixRate, ProviderRate, Rate, Revocation, Revoked,
+};
 use kenshin_observation::Prefix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
 use crate::permutation::PermutationKey;
-use crate::run::test_gate::{START, gate};
+use crate::run::test_gate::{START, gate, gate_at};
 use crate::space::Port;
 
 /// How packets are lost.
@@ -259,6 +262,34 @@ fn who_has_more_to_ask_comes_again_at_once() {
     }
     // Everybody was asked, and answers take 300 ms.
     assert_eq!(front.step(START, &mut gate, &mut network), Stepped::Until(START.plus_micros(300_000)));
+}
+
+/// Of two thousand targets that wait for the rate of their prefix, nobody is asked too early, and the
+/// rate is used as if there were no others; an address that has to wait keeps none of its neighbours.
+#[test]
+fn who_waits_for_a_prefix_goes_at_its_rate() {
+    let space = space("198.18.0.0/23", &[21, 22, 23, 80], 64);
+    let mut network = Network::new(everybody, Loss::Each(0.0), 1);
+    let mut gate = gate_at(Rate {
+        whole_pps: 1_000_000,
+        whole_burst: 1_000,
+        per_prefix: PrefixRate { v4_len: 24, v6_len: 48, pps: 100, burst: 10 },
+        per_address: AddressRate { per_minute: 60, burst: 2 },
+    });
+    run(&space, terms(1, 0), &mut network, &mut gate);
+    let asked: BTreeSet<Endpoint> = network.asked.iter().map(|(_, target)| *target).collect();
+    assert_eq!((asked.len(), network.asked.len()), (2048, 2048));
+    for third in [0, 1] {
+        let of = |addr| matches!(addr, IpAddr::V4(v4) if v4.octets()[2] == third);
+        let asked: Vec<TimeUs> = network.asked.iter().filter(|a| of(a.1.addr)).map(|a| a.0).collect();
+        let within = |from: &TimeUs| {
+            asked.iter().filter(|at| (0..1_000_000).contains(&at.micros_since(*from))).count()
+        };
+        assert!(asked.iter().map(within).max().unwrap() <= 111);
+        // 1,024 targets at 100 a second after a burst of 10.
+        let lasted = asked.last().unwrap().micros_since(asked[0]);
+        assert!((10_100_000..10_700_000).contains(&lasted), "{lasted}");
+    }
 }
 
 #[test]
