@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kenshin_observation::{Check, Endpoint, SensorId, TimeUs, Transport};
 
 use crate::mandate::{Exclusion, Sensor};
-use crate::{AddressSet, Narrowing, RevocationError, RevocationList, VerifiedMandate};
+use crate::{AddressSet, CompiledSet, Narrowing, RevocationError, RevocationList, VerifiedMandate};
 
 mod bucket;
 mod permit;
@@ -112,7 +112,7 @@ pub struct Gate {
     mandate: Arc<VerifiedMandate>,
     digest: Arc<str>,
     sensor: Sensor,
-    allowed: AddressSet,
+    allowed: CompiledSet,
     narrowed: Vec<Exclusion>,
     revoked: Option<String>,
     revocation: Option<RevocationList>,
@@ -143,7 +143,7 @@ impl Gate {
         let mut gate = Self {
             digest: mandate.digest().into(),
             sensor,
-            allowed: mandate.allowed().clone(),
+            allowed: CompiledSet::new(mandate.allowed().clone()),
             narrowed: Vec::new(),
             revoked: None,
             revocation: None,
@@ -219,10 +219,11 @@ impl Gate {
         }
         // The same list comes again and again; only what takes something away is kept.
         let taken: AddressSet = narrowing.exclusions().iter().map(|exclusion| &exclusion.addresses).collect();
-        if self.allowed.overlaps(&taken) {
-            let effective = narrowing.exclusions().iter().filter(|e| self.allowed.overlaps(&e.addresses));
+        let allowed = self.allowed.set();
+        if allowed.overlaps(&taken) {
+            let effective = narrowing.exclusions().iter().filter(|e| allowed.overlaps(&e.addresses));
             self.narrowed.extend(effective.cloned());
-            self.allowed = self.allowed.minus(&taken);
+            self.allowed = CompiledSet::new(allowed.minus(&taken));
         }
         self.providers.add(narrowing.providers(), self.sensor.share_percent, self.latest);
     }
@@ -251,7 +252,7 @@ impl Gate {
 
     /// Where sending is allowed, after everything that narrowed.
     pub fn allowed(&self) -> &AddressSet {
-        &self.allowed
+        self.allowed.set()
     }
 
     /// The newest revocation list.
