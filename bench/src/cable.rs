@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use kenshin_observation::Prefix;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// One end of the cable.
@@ -37,6 +38,14 @@ impl Side {
         }
     }
 
+    /// Its address of IPv6.
+    pub const fn addr_v6(self) -> &'static str {
+        match self {
+            Self::Near => "2001:db8:ffff::1",
+            Self::Far => "2001:db8:ffff::2",
+        }
+    }
+
     /// Its station.
     pub const fn mac(self) -> &'static str {
         match self {
@@ -65,17 +74,27 @@ impl Cable {
         ])?;
         for side in Side::ALL {
             let namespace = this.namespace(side);
+            let device = side.device();
             ip(&["-n", &namespace, "link", "set", "lo", "up"])?;
-            ip(&["-n", &namespace, "link", "set", side.device(), "up"])?;
-            ip(&["-n", &namespace, "address", "add", &format!("{}/24", side.addr()), "dev", side.device()])?;
+            ip(&["-n", &namespace, "link", "set", device, "up"])?;
+            let (v4, v6) = (format!("{}/24", side.addr()), format!("{}/64", side.addr_v6()));
+            ip(&["-n", &namespace, "address", "add", &v4, "dev", device])?;
+            ip(&["-n", &namespace, "address", "add", &v6, "dev", device, "nodad"])?;
         }
         ip(&["-n", &near, "route", "add", "default", "via", Side::Far.addr()])?;
+        ip(&["-n", &near, "route", "add", "default", "via", Side::Far.addr_v6()])?;
         Ok(this)
     }
 
     fn namespace(&self, side: Side) -> String {
         let side = if side == Side::Near { "near" } else { "far" };
         format!("{}-{side}", self.0)
+    }
+
+    /// One side, for threads to move there.
+    pub(crate) fn namespace_file(&self, side: Side) -> Result<File> {
+        let path = format!("/run/netns/{}", self.namespace(side));
+        File::open(&path).with_context(|| format!("failed to open {path}"))
     }
 
     /// A program to be started on one side, with its output thrown away.
@@ -97,9 +116,30 @@ impl Cable {
         Ok(())
     }
 
+    /// Frames that one side has received so far.
+    pub fn received(&self, side: Side) -> Result<u64> {
+        let device = side.device();
+        let text = self.inside(side, || Ok(std::fs::read_to_string("/proc/thread-self/net/dev")?))?;
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'));
+        let packets = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        packets.with_context(|| format!("no count of {device}"))
+    }
+
+    /// All of `prefix` is at home on the far side: whatever listens there on every address answers
+    /// for it.
+    pub fn settle(&self, prefix: Prefix) -> Result<()> {
+        ip(&["-n", &self.namespace(Side::Far), "route", "add", "local", &prefix.to_string(), "dev", "lo"])
+    }
+
+    /// Sets a variable of the kernel below `/proc/sys/net` on one side.
+    pub fn set(&self, side: Side, name: &str, value: &str) -> Result<()> {
+        let path = format!("/proc/sys/net/{name}");
+        self.inside(side, || std::fs::write(&path, value).with_context(|| format!("failed to write {path}")))
+    }
+
     /// Runs on a thread of its own on one side.
     pub fn inside<T: Send>(&self, side: Side, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let namespace = File::open(format!("/run/netns/{}", self.namespace(side)))?;
+        let namespace = self.namespace_file(side)?;
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
