@@ -27,7 +27,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1020)]
     addresses: u32,
     /// Of them, so many from the first on are nmap's: its speed is stated per address.
-    #[arg(long, default_value_t = 1020)]
+    #[arg(long, default_value_t = 120)]
     sample: u32,
     /// Rounds of Kenshin's; nmap has one.
     #[arg(long, default_value_t = 5)]
