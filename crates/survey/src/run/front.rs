@@ -467,7 +467,7 @@ impl Front {
                 return Ok(());
             }
             Standing::Doubted => {
-                self.wait(job, now.plus_micros(DOUBT_PAUSE_US));
+                self.wait(job, now.plus_micros(DOUBT_PAUSE_US), Prefix::host(endpoint.addr));
                 return Ok(());
             }
             Standing::Free => {}
@@ -512,7 +512,7 @@ impl Front {
                 }
             }
             (job, Emitted::Unresolved) => {
-                let (Job::Target { endpoint, .. } | Job::Again(endpoint)) = job;
+                let (Job::Target { endpoint, .. } | Job::Again(endpoint) | Job::Doubted(_, endpoint)) = job;
                 self.wait(job, now.plus_micros(NEIGHBOUR_PAUSE_US), Prefix::host(endpoint.addr));
             }
             // As silent as a target can be.
