@@ -42,7 +42,7 @@ struct Range {
 
 const UPPER_HALVES: u64 = 1 << 16;
 
-/// So many entries are compared at once and without a branch: guessing how far to look would make
+/// So many ranges are compared at once and without a branch: guessing how far to look would make
 /// every read of memory wait for the one before.
 const WINDOW: usize = 4;
 
@@ -72,9 +72,8 @@ impl CompiledSet {
                 place(v4.partition_point(|range| u64::from(range.before) <= number).saturating_sub(1))
             })
             .collect();
-        let mut bounds: Vec<u16> = bounds.into_iter().map(|bound| bound as u16).collect();
+        let bounds = bounds.into_iter().map(|bound| bound as u16).collect();
         // Whole windows can be read everywhere.
-        bounds.resize(bounds.len() + WINDOW, 0);
         v4.resize(v4.len() + WINDOW, Range::default());
         Self { set, v4_count, bounds, by_upper_half, v4, by_number, shift }
     }
@@ -94,8 +93,7 @@ impl CompiledSet {
         let (from, to) = (self.by_number[place] as usize, self.by_number[place + 1] as usize);
         let index = u32::try_from(index).expect("a number of IPv4");
         // The range begins at or before the number; few ranges share a place.
-        let range =
-            self.v4[from + leading(&self.v4, from + 1, to.max(from) + 1, |range| range.before <= index)];
+        let range = self.v4[from + begun(&self.v4, from + 1, to.max(from) + 1, index)];
         Some(IpAddr::V4(Ipv4Addr::from_bits(range.first + (index - range.before))))
     }
 
@@ -106,20 +104,19 @@ impl CompiledSet {
         let bits = v4.to_bits();
         let (upper, lower) = ((bits >> 16) as usize, bits as u16);
         let (from, to) = (self.by_upper_half[upper] as usize, self.by_upper_half[upper + 1] as usize);
-        (from + leading(&self.bounds, from, to, |bound| *bound <= lower)) % 2 == 1
+        (from + self.bounds[from..to].partition_point(|bound| *bound <= lower)) % 2 == 1
     }
 }
 
-/// How many of `entries[from..to]` `holds` is true for; it is for the first of them and for no other.
-/// A [`WINDOW`] beyond can be read.
+/// How many of `ranges[from..to]` begin at or before a number. A [`WINDOW`] beyond can be read.
 #[inline]
-fn leading<T>(entries: &[T], from: usize, to: usize, holds: impl Fn(&T) -> bool) -> usize {
+fn begun(ranges: &[Range], from: usize, to: usize, number: u32) -> usize {
     let len = to - from;
     if len > WINDOW {
-        return entries[from..to].partition_point(holds);
+        return ranges[from..to].partition_point(|range| range.before <= number);
     }
-    let window = &entries[from..from + WINDOW];
-    window.iter().enumerate().map(|(at, entry)| usize::from(holds(entry) & (at < len))).sum()
+    let window = ranges[from..from + WINDOW].iter().enumerate();
+    window.map(|(at, range)| usize::from((range.before <= number) & (at < len))).sum()
 }
 
 #[cfg(test)]
