@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kenshin_mandate::{Gate, Refusal, VerifiedMandate};
 use kenshin_observation::{Check, Clock, Endpoint, Outcome, TimeUs, Transport};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -50,6 +50,9 @@ const VERIFY: u64 = 1 << 63;
 /// Pause before this machine tries again what it had no room for.
 const BUSY_PAUSE_US: i64 = 200_000;
 
+/// Slices drafted and sealed at a time: the spool takes one after the other, and drafts take memory.
+const SEALERS_MAX: usize = 2;
+
 /// How often a target is tried when this machine fails.
 const FAILURES_MAX: u32 = 2;
 
@@ -75,6 +78,8 @@ pub(super) struct Engine<S> {
     talking: HashMap<Id, Talk>,
     dial_requests: (mpsc::Sender<DialRequest>, mpsc::Receiver<DialRequest>),
     chores: JoinSet<Result<Chore, RunError>>,
+    /// Places for slices that are being drafted and sealed.
+    sealers: Arc<Semaphore>,
     /// Tells chores that wait for the spool to give up.
     give_up: Arc<AtomicBool>,
 
@@ -98,6 +103,8 @@ pub(super) struct Engine<S> {
     sweeper_last: bool,
     sweeper_idle: bool,
     lost: Option<Lost>,
+    /// The limit of open descriptors allows fewer connections at a time than the plan.
+    short: bool,
     /// When open conversations were last held against the lists that narrow.
     looked: Instant,
     meter: Meter,
@@ -159,12 +166,23 @@ impl<S: Sweep> Engine<S> {
             contact: mandate.contacts.email.clone(),
             name: introduction_name(&mandate),
         };
+        let connections_max = usize::try_from(plan.manner.connections_max).unwrap_or(usize::MAX);
+        let short = sweep.room(0) < connections_max;
+        if short {
+            let connections = sweep.room(0);
+            tracing::warn!(
+                connections,
+                wanted = connections_max,
+                "the limit of open files allows fewer connections at a time than planned: slower, and nothing is left out; hint: ulimit -n, or LimitNOFILE="
+            );
+        }
         let meter = Meter::new(progress, &plan, &space, settings.shard, &sealed);
         Self {
             talks: JoinSet::new(),
             talking: HashMap::new(),
             dial_requests: mpsc::channel(1024),
             chores: JoinSet::new(),
+            sealers: Arc::new(Semaphore::new(SEALERS_MAX)),
             give_up: Arc::new(AtomicBool::new(false)),
             queue: Queue::default(),
             works: Vec::new(),
@@ -179,6 +197,7 @@ impl<S: Sweep> Engine<S> {
             sweeper_last: false,
             sweeper_idle: false,
             lost: None,
+            short,
             looked: Instant::now(),
             plan: Arc::new(plan),
             space: Arc::new(space),

@@ -2,12 +2,14 @@
 //!
 //! [`child`] is the other process: this test binary run again with a task in its environment.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kenshin_observation::{Check, Outcome, TimeUs};
 use kenshin_survey::plan::Silence;
+use kenshin_survey::progress::{Progress, Waiting};
 use kenshin_survey::run::{Ending, RunSummary, run, run_with};
 use kenshin_survey::sweep::{ConnectSettings, ConnectSweep};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,10 @@ pub(crate) struct Task {
     pub(crate) raw: Option<String>,
     pub(crate) source: Option<std::net::IpAddr>,
     pub(crate) silence: Silence,
+    /// Keeps the line open for seconds, and wants so many conversations at a time.
+    pub(crate) conversations: Option<u32>,
+    /// Limit of open descriptors, of which the engine knows.
+    pub(crate) files_max: Option<u64>,
 }
 
 impl Task {
@@ -55,6 +61,11 @@ impl Task {
         terms.manner.slice_addresses = self.slice_addresses;
         terms.manner.slices_max = 3;
         terms.manner.attempts_max = 10;
+        if let Some(conversations) = self.conversations {
+            (terms.manner.connections_max, terms.manner.slices_max) = (conversations, 256);
+            let listen_ms = 4_000 + u64::from(conversations) / 4;
+            (terms.manner.limits.listen_ms, terms.manner.limits.conversation_ms) = (listen_ms, 2 * listen_ms);
+        }
         if let Some((whole_pps, whole_burst)) = self.rate {
             (terms.rate.whole_pps, terms.rate.whole_burst) = (whole_pps, whole_burst);
         }
@@ -110,6 +121,10 @@ fn child() {
                 }
             }));
         }
+        if let Some(files) = task.files_max {
+            rlimit::setrlimit(rlimit::Resource::NOFILE, files, files).unwrap();
+        }
+        let watching = watch(survey.progress.subscribe());
         let ended = match (&task.raw, task.descriptors) {
             #[cfg(target_os = "linux")]
             (Some(engine), _) => {
@@ -136,10 +151,14 @@ fn child() {
             let status = std::fs::read_to_string("/proc/self/status").unwrap();
             let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
             let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-            eprintln!(
-                "peak memory {kib} KiB, {:?}",
-                ended.as_ref().map(|s| s.ended_at.micros_since(s.began_at))
-            );
+            let took = ended.as_ref().map(|summary| summary.ended_at.micros_since(summary.began_at));
+            let Seen { conversations, room } = watching.await.unwrap();
+            eprintln!("peak memory {kib} KiB, {conversations} conversations at a time, {took:?} µs");
+            let asked_for = u64::from(task.conversations.unwrap_or_default());
+            match task.files_max {
+                Some(files) => assert!(room.contains("descriptors") && conversations < files, "{room:?}"),
+                None => assert!(conversations * 10 >= asked_for * 9, "{conversations} of {asked_for}"),
+            }
             assert!(kib < most, "{kib} KiB");
         }
         match ended {
@@ -154,6 +173,28 @@ fn child() {
         }
     });
     std::process::exit(code);
+}
+
+/// What a survey said of itself.
+struct Seen {
+    /// Most conversations at a time.
+    conversations: u64,
+    /// What it was short of.
+    room: BTreeSet<String>,
+}
+
+fn watch(mut progress: tokio::sync::watch::Receiver<Progress>) -> tokio::task::JoinHandle<Seen> {
+    tokio::spawn(async move {
+        let mut seen = Seen { conversations: 0, room: BTreeSet::new() };
+        while progress.changed().await.is_ok() {
+            let now = progress.borrow();
+            seen.conversations = seen.conversations.max(now.conversations);
+            if let Some(Waiting::Room { what }) = &now.waiting {
+                seen.room.insert(what.clone());
+            }
+        }
+        seen
+    })
 }
 
 /// Pseudo-random numbers with a seed, for the instants of the kills.
@@ -278,6 +319,34 @@ async fn without_descriptors_it_slows_down_and_fails_nothing() {
     let batches: Vec<_> = spool.pending().map(Result::unwrap).collect();
     let rows = rows(&plan, &batches);
     assert!(rows.values().filter(|row| row.check == Check::Sweep).all(|row| row.outcome != Outcome::Error));
+}
+
+/// Below the limit of open descriptors it goes on with fewer conversations, and says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_low_limit_of_descriptors_slows_it_down_and_is_told() {
+    let (base, _) = network();
+    let ports = [2316, 2317, 2318];
+    let mut town = Town::default();
+    for host in 0..256 {
+        ports.iter().for_each(|port| town.listen(addr(base, host), *port, Manners::Hold));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let task = Task {
+        prefix: format!("{base}/24"),
+        files_max: Some(260),
+        conversations: Some(4_096),
+        memory_kib_max: Some(100 << 10),
+        slice_addresses: 16,
+        ..task(&dir, base, ports)
+    };
+    let starved = task.clone();
+    let (code, talk) = tokio::task::spawn_blocking(move || wait(starved.spawn())).await.unwrap();
+    assert_eq!(code, Some(0), "{talk}");
+    let (spool, _, _, plan) = parts(dir.path(), &task.terms(), task.hour);
+    let batches: Vec<_> = spool.pending().map(Result::unwrap).collect();
+    let rows = rows(&plan, &batches);
+    assert!(rows.values().all(|row| row.outcome != Outcome::Error));
+    assert_eq!(rows.keys().filter(|(_, check)| *check == Check::Handshake).count(), 768);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod datagrams;
 mod guard;
 mod privilege;
 mod routes;
+mod scale;
 mod survey;
 mod troubles;
 

@@ -109,7 +109,7 @@ impl<S: Sweep> Engine<S> {
         let (context, journal) = (Arc::clone(&self.context), Arc::clone(&self.journal));
         let (spool, clock, give_up) =
             (self.spool.clone(), Arc::clone(&self.clock), Arc::clone(&self.give_up));
-        let seed = self.settings.seed;
+        let (seed, sealers) = (self.settings.seed, Arc::clone(&self.sealers));
         self.chores.spawn(async move {
             while spool.is_full() {
                 if give_up.load(Ordering::Relaxed) {
@@ -117,6 +117,7 @@ impl<S: Sweep> Engine<S> {
                 }
                 spool.drained(Duration::from_millis(100)).await;
             }
+            let _place = sealers.acquire().await.map_err(|error| RunError::Internal(error.to_string()))?;
             let sealing = tokio::task::spawn_blocking(move || {
                 let (slice, sent, now) = (work.slice.number, work.sent, clock());
                 let mut random = generator(seed, slice, work.attempt);

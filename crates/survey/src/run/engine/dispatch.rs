@@ -44,7 +44,8 @@ impl<S: Sweep> Engine<S> {
         let mut waiting = None;
         while waits < WAITS_MAX {
             if self.sweep.room(self.talks.len()) == 0 {
-                return self.meter.waiting_for_room();
+                let short = || Waiting::Room { what: "descriptors".to_owned() };
+                return self.meter.waiting_for_room().or_else(|| self.short.then(short));
             }
             let Some(job) = self.queue.pop().or_else(|| self.next_target()) else { break };
             match self.begin(job, now) {
