@@ -104,6 +104,7 @@ const SILENT_ABOUT_THEIR_VERSION: [u8; 4] =
 
 #[test]
 fn real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried() {
+    let _alone = crate::process::alone();
     let Some(world) = World::new("real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried") else {
         return;
     };

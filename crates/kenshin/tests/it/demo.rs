@@ -69,6 +69,7 @@ fn check(answer: &Value) {
 /// Twenty towns, two at a time; the first two once more for equal digests.
 #[test]
 fn twenty_towns_are_judged_right_and_two_give_the_same_digest_again() {
+    let _alone = crate::process::alone();
     let folder = tempfile::tempdir().unwrap();
     let mut digests = Vec::new();
     let rounds: Vec<u64> = SEEDS.chain(1..=2).collect();
@@ -94,6 +95,7 @@ fn twenty_towns_are_judged_right_and_two_give_the_same_digest_again() {
 /// After a demo, what the README shows answers.
 #[test]
 fn every_command_answers_after_the_demo() {
+    let _alone = crate::process::alone();
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");
     let mut demo = start(&home, 7, "127.44.0.0/16");

@@ -101,6 +101,7 @@ fn json(home: &Path, args: &[&str]) -> Value {
 
 #[test]
 fn killed_fifty_times_nothing_is_doubled_and_nothing_is_lost() {
+    let _alone = crate::process::alone();
     let config =
         TownConfig { seed: 5, base: "127.46.0.0/16".parse().unwrap(), devices: 100, ..TownConfig::default() };
     let town = Town::build(&config).unwrap();

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `kenshin` with a home and nothing of the caller's environment that changes answers.
 pub(crate) fn kenshin(home: &Path) -> Command {
@@ -36,6 +37,14 @@ pub(crate) fn expect_error(home: &Path, code: i32, args: &[&str]) -> String {
         String::from_utf8_lossy(&out.stdout)
     );
     stderr
+}
+
+/// Held by tests that keep both processors busy: what a device answers while others wait for its
+/// processor is no answer to judge.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // One that failed leaves nothing behind that concerns the next.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says by name that a test cannot run here, and counts it under target/skipped.

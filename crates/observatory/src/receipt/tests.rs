@@ -242,6 +242,9 @@ async fn a_hub_that_died_completes_what_it_took() {
     assert!(world.observatory.home().inbox().join("x.refused").exists());
 }
 
+/// Why a change is refused, and the change.
+type Changed = (&'static str, fn(&mut Draft));
+
 #[tokio::test]
 async fn a_sensor_speaks_of_its_slice_and_of_nothing_else() {
     let (east, west) = (Sensor::new(1), Sensor::new(2));
@@ -250,7 +253,7 @@ async fn a_sensor_speaks_of_its_slice_and_of_nothing_else() {
     world.refuses(&west, &west.seal(&world.plan, 0, |_| {}), "does not name sensor").await;
 
     // Each is signed as it should be, and is the first of a chain of its own.
-    let outside: [(&str, fn(&mut Draft)); 7] = [
+    let outside: [Changed; 7] = [
         ("is not one of slice 0", |draft| draft.observations[0].subject.port = 80),
         ("is not one of slice 0", |draft| draft.observations[0].survey_id = SurveyId::from_bits(9)),
         ("is not one of slice 0", |draft| draft.observations[0].org_id = OrgId::from_bits(9)),
