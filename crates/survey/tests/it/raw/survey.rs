@@ -16,18 +16,17 @@ use kenshin_survey::run::{Ending, RunSummary};
 use super::*;
 use crate::world::{Terms, World, revoking, rows};
 
-/// Counts SYNs that come in, those of the sweep apart and by target, and drops what goes to the upper
-/// half of 198.18.7.0/24.
+/// Counts SYNs that come in, those of the sweep apart, and drops what goes to the upper half of
+/// 198.18.7.0/24.
 const RULES: &str = "table inet count {
     counter syns { }
     counter outside { }
     counter swept { }
-    set asked { type ipv4_addr . inet_service; flags dynamic; size 65535; }
     chain in {
         type filter hook prerouting priority -300
         tcp flags & (syn | ack | rst | fin) == syn counter name syns
         tcp flags & (syn | ack | rst | fin) == syn ip daddr != 198.18.0.0/16 counter name outside
-        tcp flags & (syn | ack | rst | fin) == syn tcp sport >= 61000 counter name swept update @asked { ip daddr . tcp dport }
+        tcp flags & (syn | ack | rst | fin) == syn tcp sport >= 61000 counter name swept
         ip daddr 198.18.7.128/25 drop
     }
 }";
@@ -196,7 +195,7 @@ fn a_raw_sweep_ends_within_a_second_of_its_mandate() {
     assert_eq!(summary.ending, Ending::Ended { code: "revoked".to_owned() });
     let looks = looks.into_inner().unwrap();
     let last = looks.last().unwrap().2;
-    assert!(last > 5_000, "it had begun: {last}");
+    assert!(last > 1_000, "it had begun: {last}");
     let late = revoke_at + Duration::from_secs(1);
     let at_deadline = looks.iter().find(|(before, _, _)| *before >= late).map_or(last, |look| look.2);
     assert_eq!(at_deadline, last, "something left later than a second after revocation");
