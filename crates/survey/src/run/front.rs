@@ -6,8 +6,8 @@
 //! and every target that is not on the list was silent. An answer finds its slice by arithmetic
 //! ([`Space::index_of`]), and whether it answers a packet of ours is told by the packet itself.
 //!
-//! Whoever answered and stops answering after us is left alone ([`breaker`]), and the pace falls when the
-//! network suffers ([`pace`]).
+//! Whoever answered and stops answering after us is left alone (`breaker`), and the pace falls when the
+//! network suffers (`pace`).
 //!
 //! Each packet is judged by the [`Gate`] immediately before it is built. A sample of those who
 //! answered is asked again in the same way, later: the share of it that stays silent this time is
