@@ -29,7 +29,7 @@ build: ## the debug binary, target/debug/kenshin
 test: deps ## everything CI runs (an estimate: 45 minutes from nothing on two cores, 20 when built)
 	@echo "== formatting, lints (about 6 minutes from nothing)"
 	$(MAKE) --no-print-directory lint
-	@echo "== tests (about 20 minutes to build from nothing, 15 to run)"
+	@echo "== tests (about 15 minutes to build from nothing, 20 to run)"
 	@rm -rf target/skipped
 	$(CARGO) test --workspace --no-fail-fast
 	@echo "== documentation (about 1 minute)"
