@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use kenshin_casework::CaseworkError;
 use kenshin_observatory::{ActError, Blame};
 
 /// How the program ends (DESIGN.md §8).
@@ -37,18 +38,16 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }
-    match error.downcast_ref::<ActError>() {
-        Some(act) => {
-            if let Some(hint) = act.hint() {
-                eprintln!("hint: {hint}");
-            }
-            match act.blame() {
-                Blame::No => Exit::No,
-                Blame::Input => Exit::Input,
-                Blame::Outside => Exit::Outside,
-            }
-        }
-        None => Exit::Outside,
+    let act = error.downcast_ref::<ActError>();
+    if let Some(hint) = act.and_then(ActError::hint) {
+        eprintln!("hint: {hint}");
+    }
+    // Commands that only look read casework themselves.
+    let blame = act.map(ActError::blame).or_else(|| error.downcast_ref::<CaseworkError>().map(Blame::from));
+    match blame {
+        Some(Blame::No) => Exit::No,
+        Some(Blame::Input) => Exit::Input,
+        Some(Blame::Outside) | None => Exit::Outside,
     }
 }
 

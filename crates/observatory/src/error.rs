@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use kenshin_casework::{CaseworkError, ErrorKind};
+
 /// Whose turn it is when an act fails; the command line turns it into its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
@@ -11,6 +13,16 @@ pub enum Blame {
     Input,
     /// Network, disk, privilege: trouble outside.
     Outside,
+}
+
+impl From<&CaseworkError> for Blame {
+    fn from(error: &CaseworkError) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Conflict => Self::No,
+            ErrorKind::Input => Self::Input,
+            _ => Self::Outside,
+        }
+    }
 }
 
 /// Why an act was not done.
@@ -108,18 +120,13 @@ impl ActError {
 
     /// Whose turn it is.
     pub fn blame(&self) -> Blame {
-        use kenshin_casework::ErrorKind;
         use kenshin_lake::LakeError;
         match self {
             Self::No { .. } => Blame::No,
             Self::Input { .. } | Self::Lake(LakeError::Query { .. } | LakeError::Limit { .. }) => {
                 Blame::Input
             }
-            Self::Casework(error) => match error.kind() {
-                ErrorKind::NotFound | ErrorKind::Conflict => Blame::No,
-                ErrorKind::Input => Blame::Input,
-                _ => Blame::Outside,
-            },
+            Self::Casework(error) => error.into(),
             Self::Io { .. } | Self::Outside { .. } | Self::Away { .. } | Self::Lake(_) => Blame::Outside,
         }
     }

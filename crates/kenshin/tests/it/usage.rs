@@ -18,6 +18,12 @@ fn errors_say_whose_turn_it_is() {
     );
     expect(&home, 1, &["survey", "list"]);
     expect(&home, 1, &["finding", "list"]);
+    expect(&home, 1, &["asset", "list"]);
+    let nobody = "01J00000000000000000000000";
+    for command in [["asset", "show"], ["survey", "show"], ["survey", "resume"], ["case", "show"]] {
+        assert!(expect_error(&home, 1, &[command[0], command[1], nobody]).contains(nobody));
+    }
+    assert!(expect_error(&home, 2, &["asset", "list", "--at", "nonsense"]).contains("192.0.2.0/24"));
     assert!(expect_error(&home, 2, &["mandate", "check", "nowhere.toml"]).contains("nowhere.toml"));
     assert!(
         expect_error(&home, 2, &["survey", "run", "--mandate", "none"])
