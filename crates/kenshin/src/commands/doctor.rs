@@ -131,11 +131,9 @@ pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
             true => {
                 "raw packets may be sent (CAP_NET_RAW, CAP_NET_ADMIN); see `survey run --engine`".to_owned()
             }
-            false => {
-                "none, and none is needed: sweeps are ordinary connections, which costs speed, UDP sweeps, \
-                      echo requests and the measure of misses"
-                    .to_owned()
-            }
+            false => "none, and none is needed: sweeps are ordinary connections, which costs speed, \
+                      echo requests and UDP at scale"
+                .to_owned(),
         }),
     );
     print(context, &findings, observatory.settings())

@@ -39,7 +39,7 @@ pub(crate) fn open(cli: &Cli) -> anyhow::Result<Option<Sockets>> {
         }
         Err(error @ (LinkError::Privilege(_) | LinkError::NotEthernet(_))) if !must => {
             if cli.verbose > 0 || matches!(error, LinkError::Privilege(_)) {
-                say(&format!("{error}; what is lost: speed, UDP, echo requests, the measure of misses"));
+                say(&format!("{error}; what is lost: speed, echo requests, UDP at scale"));
             }
             Ok(None)
         }
