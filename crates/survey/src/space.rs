@@ -197,12 +197,15 @@ impl Space {
         let first = number * self.slice_addresses;
         let end = (first + self.slice_addresses).min(self.address_count);
         assert!(first < end, "slice {number} of {}", self.slices());
-        let addresses: Vec<IpAddr> = (first..end).map(|position| self.address_at(position)).collect();
+        // Numbers first, addresses then: the reads of memory that find addresses do not wait for each other.
+        let numbers: Vec<u64> = (first..end).map(|position| self.order.at(position)).collect();
+        let addresses: Vec<IpAddr> = numbers.into_iter().map(|number| self.address(number)).collect();
         let size = addresses.len() as u64 * self.width();
         Slice {
             number,
             index_from: first * self.width(),
             inside: Permutation::new(size.into(), self.key.derive(INSIDE, number)),
+            reciprocal: u64::MAX / self.width(),
             addresses,
             ports: self.ports.clone(),
         }
@@ -269,7 +272,11 @@ impl Space {
     }
 
     fn address_at(&self, position: u64) -> IpAddr {
-        self.addresses.nth(self.order.at(position)).expect("the order permutes the addresses")
+        self.address(self.order.at(position))
+    }
+
+    fn address(&self, number: u64) -> IpAddr {
+        self.addresses.nth(number).expect("the order permutes the addresses")
     }
 }
 
@@ -283,6 +290,8 @@ pub struct Slice {
     addresses: Vec<IpAddr>,
     ports: Vec<Port>,
     inside: Permutation,
+    /// (2⁶⁴ − 1) ÷ number of ports: dividing by them for every target would cost as much as all else.
+    reciprocal: u64,
 }
 
 impl Slice {
@@ -312,11 +321,17 @@ impl Slice {
     /// # Panics
     /// When `index` is not below the number of targets.
     pub fn target_at(&self, index: u64) -> (usize, Endpoint) {
-        let within = self.inside.at(index);
-        let width = self.ports.len() as u64;
-        let address = usize::try_from(within / width).expect("a slice fits in memory");
-        let port = usize::try_from(within % width).expect("a number of ports");
+        let (address, port) = self.split(self.inside.at(index));
         (address, self.ports[port].at(self.addresses[address]))
+    }
+
+    /// Quotient and remainder by the number of ports (Granlund and Montgomery, 1994, rounded down): exact
+    /// below 2⁴⁶, because there are fewer than 2¹⁸ ports, and no slice that fits in memory has more.
+    #[inline]
+    fn split(&self, within: u64) -> (usize, usize) {
+        let address = ((u128::from(within) + 1) * u128::from(self.reciprocal)) >> 64;
+        let port = within - address as u64 * self.ports.len() as u64;
+        (address as usize, port as usize)
     }
 }
 
@@ -352,6 +367,28 @@ mod tests {
                 .flat_map(|s| (0..s.targets()).map(move |i| s.target_at(i).1).collect::<Vec<_>>())
                 .collect();
             assert_eq!(by_slice, order, "slice size {slice}");
+        }
+    }
+
+    /// Without a division, up to the largest slice with the largest number of ports.
+    #[test]
+    fn a_slice_is_split_as_division_does() {
+        let slice = space(&["192.0.2.0/32"], &[1], 1, 0).slice(0);
+        for width in [1, 2, 3, 7, 10, 1000, 1023, 65_535, 65_536, 131_073] {
+            let ports = vec![Port::ECHO; width];
+            let width = width as u64;
+            let slice = Slice { ports, reciprocal: u64::MAX / width, ..slice.clone() };
+            let near = |middle: u64| middle.saturating_sub(3)..middle + 3;
+            for within in
+                near(0).chain(near(width)).chain(near(width * 4096)).chain(near((1 << 46) / width * width))
+            {
+                let within = within.min((1 << 46) - 1);
+                assert_eq!(
+                    slice.split(within),
+                    ((within / width) as usize, (within % width) as usize),
+                    "{within}"
+                );
+            }
         }
     }
 

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::AddressSet;
 
-/// An [`AddressSet`] with tables beside it, so that a look-up in a hundred thousand ranges costs two
-/// reads of memory that do not wait for a guess: what a sweep asks for every target.
+/// An [`AddressSet`] with tables beside it, so that a look-up in a hundred thousand ranges costs a few
+/// reads of memory that do not wait for each other: what a sweep asks for every target.
 ///
-/// Tables are for IPv4, 256 KiB and 4 bytes a range for membership, up to 16 bytes a range for
+/// Tables are for IPv4, 512 KiB and 4 bytes a range for membership, up to 16 bytes a range for
 /// numbers; IPv6 is asked of the set itself.
 ///
 /// ```
@@ -22,6 +22,9 @@ use super::AddressSet;
 pub struct CompiledSet {
     set: AddressSet,
     v4_count: u64,
+    /// Two bits for each 4,096 addresses: all outside, all inside, or some of them. Stays in the
+    /// second-level cache, and answers all but those at the edges of ranges.
+    blocks: Vec<u64>,
     /// Lower halves of the addresses at which a range begins and of those after its end, ascending:
     /// whoever has an odd number of them at or below is inside.
     bounds: Vec<u16>,
@@ -42,12 +45,18 @@ struct Range {
 
 const UPPER_HALVES: u64 = 1 << 16;
 
+const BLOCK_BITS: u32 = 12;
+const PER_WORD: u32 = u64::BITS / 2;
+const OUTSIDE: u64 = 0;
+const INSIDE: u64 = 1;
+const SOME: u64 = 2;
+
 /// So many ranges are compared at once and without a branch: guessing how far to look would make
 /// every read of memory wait for the one before.
 const WINDOW: usize = 4;
 
 impl CompiledSet {
-    /// Builds the tables: about 1 ms, and 20 ns a range.
+    /// Builds the tables: about 3 ms, and 20 ns a range.
     pub fn new(set: AddressSet) -> Self {
         let v4_count = set.count_v4();
         let (mut v4, mut bounds, mut before) = (Vec::new(), Vec::new(), 0);
@@ -72,10 +81,11 @@ impl CompiledSet {
                 place(v4.partition_point(|range| u64::from(range.before) <= number).saturating_sub(1))
             })
             .collect();
+        let blocks = blocks(&bounds);
         let bounds = bounds.into_iter().map(|bound| bound as u16).collect();
         // Whole windows can be read everywhere.
         v4.resize(v4.len() + WINDOW, Range::default());
-        Self { set, v4_count, bounds, by_upper_half, v4, by_number, shift }
+        Self { set, v4_count, blocks, bounds, by_upper_half, v4, by_number, shift }
     }
 
     /// The set.
@@ -102,10 +112,39 @@ impl CompiledSet {
     pub fn contains(&self, addr: IpAddr) -> bool {
         let IpAddr::V4(v4) = addr else { return self.set.contains(addr) };
         let bits = v4.to_bits();
+        let block = bits >> BLOCK_BITS;
+        match self.blocks[(block / PER_WORD) as usize] >> (block % PER_WORD * 2) & 3 {
+            OUTSIDE => return false,
+            INSIDE => return true,
+            _ => {}
+        }
         let (upper, lower) = ((bits >> 16) as usize, bits as u16);
         let (from, to) = (self.by_upper_half[upper] as usize, self.by_upper_half[upper + 1] as usize);
         (from + self.bounds[from..to].partition_point(|bound| *bound <= lower)) % 2 == 1
     }
+}
+
+/// What is known of each block, by the ascending bounds of all ranges.
+fn blocks(bounds: &[u64]) -> Vec<u64> {
+    let mut words = vec![0; 1 << (32 - BLOCK_BITS - PER_WORD.ilog2())];
+    let (mut passed, blocks) = (0, 1u64 << (32 - BLOCK_BITS));
+    for block in 0..blocks {
+        let (first, end) = (block << BLOCK_BITS, (block + 1) << BLOCK_BITS);
+        while bounds.get(passed).is_some_and(|bound| *bound <= first) {
+            passed += 1;
+        }
+        let some = bounds.get(passed).is_some_and(|bound| *bound < end);
+        let known = if some {
+            SOME
+        } else if passed % 2 == 1 {
+            INSIDE
+        } else {
+            OUTSIDE
+        };
+        let (word, place) = (block / u64::from(PER_WORD), block % u64::from(PER_WORD));
+        words[word as usize] |= known << (place * 2);
+    }
+    words
 }
 
 /// How many of `ranges[from..to]` begin at or before a number. A [`WINDOW`] beyond can be read.
