@@ -654,7 +654,7 @@ pub(crate) enum Case {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provider {
-    /// Import the directory: CSV with prefix_or_asn,name,mail,language,encryption.
+    /// Import the directory: CSV with prefix_or_asn,name,mail,language,encryption and, if wanted, pps.
     Import {
         /// The CSV file.
         file: PathBuf,

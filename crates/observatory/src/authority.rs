@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use kenshin_mandate::signature::{MANDATE_NAMESPACE, REVOCATION_NAMESPACE, sidecar_names};
 use kenshin_mandate::{
-    AddressSet, Gate, GateStart, Mandate, Narrowing, Revocation, RevocationDraft, RevocationList, Revoked,
-    SignerKey, TrustRoots, VerifiedMandate, verify,
+    AddressSet, Gate, GateStart, Mandate, Narrowing, ProviderRate, Revocation, RevocationDraft,
+    RevocationList, Revoked, SignerKey, TrustRoots, VerifiedMandate, verify,
 };
 use kenshin_observation::{Prefix, SensorId, TimeUs};
 
@@ -25,7 +25,7 @@ mod papers;
 /// Longest mandate, list or signature file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Files of `mandates/` that are no mandates.
-const RESERVED: [&str; 3] = ["narrowing", "narrowing-hub", "revocations"];
+const RESERVED: [&str; 4] = ["narrowing", "narrowing-hub", "narrowing-providers", "revocations"];
 /// Up to how many bytes of the narrowing list strangers may fill: the rest is the operator's.
 const OPT_OUT_BYTES_MAX: u64 = 1 << 20;
 
@@ -166,10 +166,21 @@ impl Authority {
         self.home.mandates().join(&mandate.revocation.list)
     }
 
-    /// The unsigned narrowing lists, this home's and its hub's; one that cannot be read stops
-    /// everything, because nobody may believe that it applied.
+    /// The unsigned narrowing lists: this home's, its hub's, and the rates of its provider directory;
+    /// one that cannot be read stops everything, because nobody may believe that it applied.
     pub fn narrowing(&self) -> Result<Narrowing, ActError> {
-        Ok(read_narrowing(&self.home.narrowing())?.and(read_narrowing(&self.home.narrowing_of_hub())?))
+        let here = read_narrowing(&self.home.narrowing())?;
+        let hub = read_narrowing(&self.home.narrowing_of_hub())?;
+        Ok(here.and(hub).and(read_narrowing(&self.home.narrowing_of_providers())?))
+    }
+
+    /// Replaces the rates that the provider directory states. They hold on running surveys within a
+    /// second, as all that narrows.
+    pub fn set_provider_rates(&self, rates: impl IntoIterator<Item = ProviderRate>) -> Result<(), ActError> {
+        let mut narrowing = Narrowing::none();
+        rates.into_iter().for_each(|rate| narrowing.slow_down(rate));
+        let text = format!("# Written by `kenshin provider import`; do not edit.\n{}", narrowing.to_text());
+        write_whole(&self.home.narrowing_of_providers(), &text)
     }
 
     /// A gate for a sensor under a mandate, from the lists as they are now.

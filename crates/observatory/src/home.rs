@@ -80,6 +80,11 @@ impl Home {
         self.mandates().join("narrowing-hub.toml")
     }
 
+    /// `mandates/narrowing-providers.toml`: how slowly the provider directory wants networks asked.
+    pub fn narrowing_of_providers(&self) -> PathBuf {
+        self.mandates().join("narrowing-providers.toml")
+    }
+
     /// `requests/`: what people asked at a sensor's courtesy page and its hub has not heard yet.
     pub fn requests(&self) -> PathBuf {
         self.root.join("requests")

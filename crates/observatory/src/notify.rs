@@ -1,9 +1,11 @@
 //! Notices: one mail per provider and round, through the outbox or the operator's relay.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use kenshin_casework::providers::Directory;
 use kenshin_casework::{ImportSummary, Letterhead, PageRequest, QueueSummary, Smtp, Survey, Tls, Transport};
+use kenshin_mandate::ProviderRate;
 use kenshin_observation::SurveyId;
 use serde::Serialize;
 
@@ -28,7 +30,8 @@ pub struct Notified {
 }
 
 impl Observatory {
-    /// Imports the provider directory, all or nothing. Keys that it names are read from `keys`.
+    /// Imports the provider directory, all or nothing. Keys that it names are read from `keys`. The rates
+    /// that it states hold on running surveys within a second.
     pub async fn import_providers(
         &self,
         file: &str,
@@ -40,7 +43,38 @@ impl Observatory {
         let directory = Directory::parse(file, text, &languages, read_key)
             .map_err(|error| ActError::input(error.to_string()))?;
         let actor = Self::rule("import");
-        Ok(self.casework().import_directory(self.org(), &directory, &actor, self.now()).await?)
+        let summary = self.casework().import_directory(self.org(), &directory, &actor, self.now()).await?;
+        self.slow_down_for(&directory).await?;
+        Ok(summary)
+    }
+
+    /// Has the networks of each provider that asks for it asked no faster than that.
+    async fn slow_down_for(&self, directory: &Directory) -> Result<(), ActError> {
+        let asked: HashMap<&str, u32> =
+            directory.entries.iter().filter_map(|entry| Some((entry.name.as_str(), entry.pps?))).collect();
+        let mut rates = Vec::new();
+        let mut page = Some(PageRequest::first());
+        while let Some(request) = page {
+            let found = self.casework().providers(&self.viewer(), &request).await?;
+            for provider in &found.items {
+                let Some(pps) = asked.get(provider.name.as_str()).filter(|_| !provider.retired) else {
+                    continue;
+                };
+                let networks = self.casework().provider_prefixes(self.org(), provider.provider_id).await?;
+                // A quarter of a second's worth at once keeps a sweep even.
+                let (name, burst) = (provider.name.clone(), pps.div_ceil(4));
+                rates.push(ProviderRate {
+                    name,
+                    addresses: networks.into_iter().collect(),
+                    pps: *pps,
+                    burst,
+                });
+            }
+            page = PageRequest::following(&found);
+        }
+        // Of a provider that only claims AS numbers nothing may be known yet.
+        rates.retain(|rate| !rate.addresses.is_empty());
+        self.authority().set_provider_rates(rates)
     }
 
     /// Composes, queues and sends the notices of a round; `None` for the newest assessed one.
@@ -147,4 +181,39 @@ impl Observatory {
 /// What follows the `@` of a sender.
 fn domain(from: &str) -> &str {
     from.trim_end_matches('>').rsplit('@').next().unwrap_or("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use kenshin_observation::TimeUs;
+
+    use super::*;
+    use crate::{Edge, Home};
+
+    /// What the directory asks for holds from its import on, and no longer than it asks.
+    #[tokio::test]
+    async fn a_provider_of_the_directory_is_asked_as_slowly_as_it_wants() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let edge = Edge::fixed(TimeUs::from_secs(1_790_000_000), [7; 32]);
+        Observatory::init(&home, "Example CSIRT", "admin", "en", &edge).await.unwrap();
+        let observatory = Observatory::open(&home, &edge).await.unwrap();
+        let import = async |text: &str| {
+            observatory.import_providers("providers.csv", text, folder.path()).await.unwrap();
+            observatory.authority().narrowing().unwrap().providers().to_vec()
+        };
+        let slow = import(
+            "prefix_or_asn,name,mail,language,encryption,pps\n\
+             198.51.100.0/24,A,a@example.net,ja,link-only,50\n203.0.113.0/24,A,a@example.net,ja,link-only,50\n\
+             192.0.2.0/24,B,b@example.net,ja,link-only,\nAS64500,C,c@example.net,ja,link-only,9\n",
+        )
+        .await;
+        assert_eq!(slow.len(), 1, "{slow:?}");
+        assert_eq!((slow[0].name.as_str(), slow[0].pps, slow[0].addresses.count()), ("A", 50, 512));
+        let free = import(
+            "prefix_or_asn,name,mail,language,encryption\n198.51.100.0/24,A,a@example.net,ja,link-only\n",
+        )
+        .await;
+        assert_eq!(free, []);
+    }
 }

@@ -9,6 +9,7 @@
 //! | `mail` | where notices go |
 //! | `language` | language of notices: one with a message catalogue, such as `ja` or `en` |
 //! | `encryption` | a file with an armoured OpenPGP key, relative to this file, or `link-only` |
+//! | `pps` | may be left out, with its header: probes a second into all its networks together; empty for what mandates say |
 //!
 //! Lines starting with `#` are comments. On any error nothing is imported.
 
@@ -21,8 +22,10 @@ use kenshin_observation::Prefix;
 use super::{Protection, Provider};
 use crate::openpgp;
 
-/// The header line.
-pub const HEADER: [&str; 5] = ["prefix_or_asn", "name", "mail", "language", "encryption"];
+/// The header line; the last column may be left out.
+pub const HEADER: [&str; 6] = ["prefix_or_asn", "name", "mail", "language", "encryption", "pps"];
+/// Most probes a second that a directory states.
+const PPS_MAX: u32 = 10_000_000;
 /// Largest file read.
 pub const BYTES_MAX: usize = 64 << 20;
 /// Problems reported at most; the rest is the same mistake again.
@@ -77,6 +80,8 @@ pub struct DirectoryEntry {
     pub language: String,
     /// Armoured OpenPGP key; `None` means link-only.
     pub openpgp_key: Option<String>,
+    /// Probes a second into all its networks together, where it asks for that.
+    pub pps: Option<u32>,
     /// What it claims, sorted.
     pub claims: Vec<Claim>,
 }
@@ -159,6 +164,7 @@ struct Known {
     line: usize,
     entry: DirectoryEntry,
     encryption: String,
+    pps: String,
 }
 
 impl Directory {
@@ -191,12 +197,13 @@ impl Directory {
             }
             if !header_seen {
                 header_seen = true;
-                if !record.iter().map(|field| field.text.as_str()).eq(HEADER) {
+                let header: Vec<&str> = record.iter().map(|field| field.text.as_str()).collect();
+                if header != HEADER && header != HEADER[..5] {
                     problems.push(Problem {
                         line: record[0].line,
                         column: 1,
                         what: "the header is missing".into(),
-                        hint: format!("the first line is `{}`", HEADER.join(",")),
+                        hint: format!("the first line is `{}`", HEADER[..5].join(",")),
                     });
                     break;
                 }
@@ -209,7 +216,7 @@ impl Directory {
                 line: 1,
                 column: 1,
                 what: "the file is empty".into(),
-                hint: format!("the first line is `{}`", HEADER.join(",")),
+                hint: format!("the first line is `{}`", HEADER[..5].join(",")),
             });
         }
         if !problems.is_empty() {
@@ -237,10 +244,21 @@ fn read_line(
     let mut problem = |field: &Field, what: String, hint: &str| {
         problems.push(Problem { line: field.line, column: field.column, what, hint: hint.to_owned() });
     };
-    let [claim, name, mail, language, encryption] = record else {
-        let what = format!("{} columns instead of {}", record.len(), HEADER.len());
+    let [claim, name, mail, language, encryption, rest @ ..] = record else {
+        let what = format!("{} columns instead of {}", record.len(), HEADER.len() - 1);
         problem(&record[0], what, "quote a cell that holds a comma");
         return;
+    };
+    let pps = match rest {
+        [] => "",
+        [pps] => pps.text.as_str(),
+        [_, more, ..] => {
+            return problem(
+                more,
+                format!("{} columns instead of {}", record.len(), HEADER.len()),
+                "remove it",
+            );
+        }
     };
     let parsed = match claim.text.parse::<Claim>() {
         Ok(parsed) => Some(parsed),
@@ -272,6 +290,14 @@ fn read_line(
                 problem(field, what, "lines of one provider have the same mail, language and encryption");
             }
         }
+        if let Some(field) = rest.first().filter(|field| field.text != first.pps) {
+            let what = format!("`{}` differs from `{}` on line {}", field.text, first.pps, first.line);
+            problem(
+                field,
+                what,
+                "the limit is for all networks of a provider together: write it on each line",
+            );
+        }
         first.entry.claims.extend(parsed);
         return;
     }
@@ -300,14 +326,21 @@ fn read_line(
             }
         },
     };
+    let limit = pps.parse::<u32>().ok().filter(|limit| (1..=PPS_MAX).contains(limit));
+    if let (Some(field), None, false) = (rest.first(), limit, pps.is_empty()) {
+        let hint = format!("1 to {PPS_MAX}; leave networks out with an exclusion to send nothing there");
+        problem(field, format!("`{pps}` is not a number of probes a second"), &hint);
+    }
     let entry = DirectoryEntry {
         name: name.text.clone(),
         mail: mail.text.clone(),
         language: language.text.clone(),
         openpgp_key,
+        pps: limit,
         claims: parsed.into_iter().collect(),
     };
-    known.insert(name.text.clone(), Known { line: claim.line, entry, encryption: encryption.text.clone() });
+    let (encryption, pps) = (encryption.text.clone(), pps.to_owned());
+    known.insert(name.text.clone(), Known { line: claim.line, entry, encryption, pps });
 }
 
 /// RFC 4180 with positions: the `csv` crate knows the line of a record, not the column of a cell.
@@ -419,6 +452,33 @@ mod tests {
             "providers.csv:6:1: 1 columns instead of 5; hint:",
         ];
         for line in expected {
+            assert!(error.contains(line), "missing {line}\nin\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_provider_may_ask_to_be_asked_slowly() {
+        let parse = |lines: &str| parse(&format!("{}\n{lines}", HEADER.join(",")));
+        let directory = parse(
+            "192.0.2.0/24,A,a@example.net,ja,link-only,50\nAS64500,A,a@example.net,ja,link-only,50\n\
+             198.51.100.0/24,B,b@example.net,ja,link-only,\n203.0.113.0/24,C,c@example.net,ja,link-only\n",
+        )
+        .unwrap();
+        assert_eq!(
+            directory.entries.iter().map(|entry| entry.pps).collect::<Vec<_>>(),
+            [Some(50), None, None]
+        );
+        let error = parse(
+            "192.0.2.0/24,A,a@example.net,ja,link-only,50\nAS64500,A,a@example.net,ja,link-only,60\n\
+             198.51.100.0/24,B,b@example.net,ja,link-only,0\n203.0.113.0/24,C,c@example.net,ja,link-only,5,6\n",
+        )
+        .unwrap_err()
+        .to_string();
+        for line in [
+            "providers.csv:3:38: `60` differs from `50` on line 2; hint:",
+            "providers.csv:4:46: `0` is not a number of probes a second; hint: 1 to",
+            "providers.csv:5:47: 7 columns instead of 6; hint:",
+        ] {
             assert!(error.contains(line), "missing {line}\nin\n{error}");
         }
     }
