@@ -51,6 +51,8 @@ pub struct RoundFigures {
     pub at: TimeUs,
     /// Denominators of the round.
     pub totals: SurveyTotals,
+    /// The last progress report, in which a sweep states what it estimates to have missed.
+    pub progress: serde_json::Value,
     /// Findings that held.
     pub findings: i64,
     /// Cases not closed right after it, `no-addressee` ones included.
@@ -271,6 +273,7 @@ impl Casework {
                 kind: survey.kind,
                 at,
                 totals: survey.totals,
+                progress: survey.progress,
                 findings: self.at(viewer, "SELECT COUNT(*) AS count FROM finding_round c WHERE c.survey_id = ?", vec![id.into()]).await?,
                 open_cases: self
                     .at(

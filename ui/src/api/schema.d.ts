@@ -999,6 +999,44 @@ export interface components {
              */
             of: number;
         };
+        /** @description Estimate of how much of what answers a survey missed, from targets that answered and were asked again. */
+        Miss: {
+            /**
+             * Format: int64
+             * @description Answering targets that were asked again.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description Asks of hosts that the operator knows to be up.
+             */
+            canary_asked: number;
+            /**
+             * Format: int64
+             * @description Of these, those without an answer.
+             */
+            canary_missed: number;
+            /**
+             * Format: double
+             * @description Upper end of its 95 % interval.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Lower end of its 95 % interval.
+             */
+            low: number;
+            /**
+             * Format: int64
+             * @description Of these, those that stayed silent.
+             */
+            missed: number;
+            /**
+             * Format: double
+             * @description Estimated share, 0 to 1.
+             */
+            rate: number;
+        };
         /** @description A sensor to be enrolled. */
         NewToken: {
             /** @description What it will be called. */
@@ -1154,6 +1192,7 @@ export interface components {
             eta_s?: number | null;
             /** @description True when nothing will change any more. */
             finished: boolean;
+            miss?: components["schemas"]["Miss"] | null;
             /** @description Services recognised so far, by protocol. */
             protocols: {
                 [key: string]: number;
@@ -1350,6 +1389,7 @@ export interface components {
             };
             /** @enum {string} */
             kind: "survey" | "recheck";
+            miss?: components["schemas"]["Miss"] | null;
             /**
              * Format: int64
              * @description Of these: nobody to notify.

@@ -11,7 +11,7 @@ import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
 import { SurveyLink } from "../parts/SurveyLink";
 import { duration, number, percent } from "../parts/text";
-import { Num, Share, Time } from "../parts/values";
+import { Miss, Num, Share, Time } from "../parts/values";
 
 type Overview = Schemas["Overview"];
 type Round = Schemas["RoundRow"];
@@ -78,6 +78,8 @@ function Figures({ overview, last }: { overview: Overview; last: Round }) {
         </Step>
         <Step label={t("overview.responders")} value={last.responders}>
           {t("overview.respondersOf", { percent: of(last.responders, last.addresses.count) })}
+          <br />
+          <Miss miss={last.miss} />
         </Step>
         <Step label={t("overview.devices")} value={last.assets}>
           {t("overview.devicesOf", { services: number(last.services) })}

@@ -9,7 +9,7 @@ import { Facts, PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Loaded } from "../parts/states";
 import { duration, number, percent } from "../parts/text";
-import { Num, Said, Share, Time } from "../parts/values";
+import { Miss, Num, Said, Share, Time } from "../parts/values";
 import { Condition, Plain } from "../parts/words";
 import { CONDITIONS } from "./Cases";
 import { Meter, SurveyState } from "./Surveys";
@@ -93,6 +93,9 @@ function Body({ detail }: { detail: Detail }) {
           <div>
             <span className="label">{t("surveys.answered")}</span>
             {number(progress.answered)}
+            <span className="under small">
+              <Miss miss={progress.miss} />
+            </span>
           </div>
           {!progress.finished && (
             <>

@@ -2,6 +2,7 @@
 
 import { useTranslation } from "react-i18next";
 
+import type { Schemas } from "../api/client";
 import { number, percent, pieces } from "./text";
 
 /** A count; nought is there but quiet. */
@@ -15,6 +16,21 @@ export function Share({ count, of }: { count: number; of: number }) {
   const text = percent(count, of);
   if (text === null) return <span className="faint">–</span>;
   return <span title={t("common.ofWhat", { n: number(count), of: number(of) })}>{text}</span>;
+}
+
+/** How much of what answers was missed, beside a count: an estimate with its interval. */
+export function Miss({ miss }: { miss: Schemas["Miss"] | null | undefined }) {
+  const { t } = useTranslation();
+  if (!miss || miss.asked === 0) return <span className="faint">{t("surveys.missUnknown")}</span>;
+  const share = (value: number) => number(value * 100, value > 0 && value < 0.01 ? 2 : 1);
+  return (
+    <span title={t("surveys.missHelp", { missed: number(miss.missed), asked: number(miss.asked) })}>
+      {t("surveys.miss", { rate: share(miss.rate), low: share(miss.low), high: share(miss.high) })}
+      {miss.canary_asked > 0 && (
+        <> · {t("surveys.canaries", { missed: number(miss.canary_missed), asked: number(miss.canary_asked) })}</>
+      )}
+    </span>
+  );
 }
 
 /** An instant in the viewer's zone; UTC on hover. */

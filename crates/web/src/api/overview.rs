@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::providers::ProviderRef;
+use crate::api::surveys::Miss;
 use crate::api::{Instant, counted};
 use crate::guard::Caller;
 use crate::{Problem, Web};
@@ -67,6 +68,8 @@ pub struct RoundRow {
     pub responders: i64,
     /// Services that answered.
     pub services: i64,
+    /// How much of what answers was missed; absent where nothing was asked again.
+    pub miss: Option<Miss>,
     /// Devices told apart.
     pub assets: i64,
     /// Of these, what they are is unknown.
@@ -227,6 +230,7 @@ impl From<RoundFigures> for RoundRow {
             exchanges: totals.exchanges,
             responders: totals.responders,
             services: totals.services,
+            miss: Miss::of(&round.progress),
             assets: totals.assets,
             assets_unknown: totals.assets_unknown,
             findings: round.findings,

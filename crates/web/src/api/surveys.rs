@@ -10,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, Stream};
 use kenshin_casework::{Survey, SurveyState};
 use kenshin_observation::{SurveyId, TimeUs};
+use kenshin_survey::run::front::miss::MissEstimate;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::ToSchema;
@@ -83,6 +84,38 @@ pub struct Progress {
     pub eta_s: Option<i64>,
     /// Services recognised so far, by protocol.
     pub protocols: BTreeMap<String, i64>,
+    /// How much of what answers was missed; absent while nothing was asked again.
+    pub miss: Option<Miss>,
+}
+
+/// Estimate of how much of what answers a survey missed, from targets that answered and were asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+pub struct Miss {
+    /// Answering targets that were asked again.
+    pub asked: u64,
+    /// Of these, those that stayed silent.
+    pub missed: u64,
+    /// Estimated share, 0 to 1.
+    pub rate: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+    /// Asks of hosts that the operator knows to be up.
+    pub canary_asked: u64,
+    /// Of these, those without an answer.
+    pub canary_missed: u64,
+}
+
+impl Miss {
+    /// What a progress report says of it.
+    pub(crate) fn of(progress: &serde_json::Value) -> Option<Self> {
+        let miss = progress.get("miss")?.clone();
+        let MissEstimate { asked, missed, rate, low, high, canary_asked, canary_missed, .. } =
+            serde_json::from_value(miss).ok()?;
+        let said = asked > 0 || canary_asked > 0;
+        said.then_some(Self { asked, missed, rate, low, high, canary_asked, canary_missed })
+    }
 }
 
 /// One survey.
@@ -234,6 +267,7 @@ impl Progress {
                 .flatten()
                 .filter_map(|(name, count)| Some((name.clone(), count.as_i64()?)))
                 .collect(),
+            miss: Miss::of(&survey.progress),
         }
     }
 }
