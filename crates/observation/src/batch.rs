@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{BatchId, Blob, Coverage, Observation, SensorId, SurveyId, TimeUs};
 
-/// Version of the batch format written today. Version 2 brought records and labels that version 1
-/// would read as nothing, and so would find another root.
-pub const SCHEMA: i32 = 2;
+/// Version of the batch format written today. Version 2 brought records and labels, version 3 the key
+/// exchange of TLS, that the version before would read as nothing, and so would find another root.
+pub const SCHEMA: i32 = 3;
 
 /// Root of the empty chain: the `previous_root` of a sensor's first batch.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -204,6 +204,17 @@ pub struct Tls {
     /// Fingerprint of the ServerHello (JA3S), MD5, hexadecimal. It depends on what was offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_fingerprint: Option<String>,
+    /// Group of the key exchange, IANA's name (`X25519MLKEM768`) or number (`0x1a2b`); null when the
+    /// server's key was used instead, and in rows before version 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Size of the prime of a Diffie-Hellman key exchange in bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dh_bits: Option<i32>,
+    /// A post-quantum hybrid group was among those we offered. Without it, that none was chosen tells
+    /// nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hybrid_offered: Option<bool>,
 }
 
 /// SSH identification, KEXINIT and host key (RFC 4253).

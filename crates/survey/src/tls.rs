@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use kenshin_observation::protocol::{LIST_MAX, TEXT_MAX, Tls, text};
 use kenshin_observation::{Blob, BlobClass};
-use kenshin_wire::tls::server_hello;
+use kenshin_wire::tls::{group_name, server_hello};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
@@ -75,18 +75,26 @@ pub(crate) async fn establish<S: Link>(
         }
         Ok(Ok(())) => {
             let (mut record, certificate) = describe(stream.ssl());
-            record.server_fingerprint = server_hello(&first).map(|hello| hello.ja3s());
+            let hello = server_hello(&first);
+            record.server_fingerprint = hello.as_ref().map(|hello| hello.ja3s());
+            record.group = hello.and_then(|hello| hello.group).map(group_name).or(record.group);
+            record.hybrid_offered = Some(offer == Offer::All);
             let session = Session::new(stream, limits);
             Ok(Established { session, record, certificate })
         }
     }
 }
 
+/// Groups we offer: the hybrid first, with a share of it and one of X25519, then what OpenSSL has.
+const GROUPS: &str =
+    "*X25519MLKEM768:*X25519:SecP256r1MLKEM768:SecP384r1MLKEM1024:P-256:X448:P-384:P-521:ffdhe2048:ffdhe3072";
+
 fn client(offer: Offer) -> Result<Ssl, ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls_client())?;
     context.set_security_level(0);
     context.set_cipher_list("ALL:COMPLEMENTOFALL:@SECLEVEL=0")?;
     context.set_min_proto_version(Some(SslVersion::TLS1))?;
+    context.set_groups_list(GROUPS)?;
     if offer == Offer::Old {
         context.set_max_proto_version(Some(SslVersion::TLS1_2))?;
         context.set_cipher_list("AES:3DES:RC4:!aNULL:!PSK:!SRP:@SECLEVEL=0")?;
@@ -104,6 +112,7 @@ fn describe(ssl: &SslRef) -> (Tls, Option<Blob>) {
         cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
         ..Tls::default()
     };
+    key_exchange(ssl, &mut record);
     let Some(certificate) = ssl.peer_certificate() else { return (record, None) };
     let Ok(der) = certificate.to_der() else { return (record, None) };
     record.certificate_sha256 = Some(hex::encode(Sha256::digest(&der)));
@@ -111,6 +120,26 @@ fn describe(ssl: &SslRef) -> (Tls, Option<Blob>) {
     let blob =
         (der.len() <= CERTIFICATE_BYTES_MAX).then_some(Blob { class: BlobClass::Certificate, bytes: der });
     (record, blob)
+}
+
+/// What the server's share of the key exchange shows; a key exchange by its certificate has none.
+fn key_exchange(ssl: &SslRef, record: &mut Tls) {
+    let Ok(share) = ssl.peer_tmp_key() else { return };
+    match share.id() {
+        Id::DH => record.dh_bits = i32::try_from(share.bits()).ok(),
+        Id::X25519 => record.group = Some("x25519".to_owned()),
+        Id::X448 => record.group = Some("x448".to_owned()),
+        Id::EC => {
+            let curve = share.ec_key().ok().and_then(|key| key.group().curve_name());
+            record.group = curve.and_then(|curve| curve.short_name().ok()).map(iana).map(str::to_owned);
+        }
+        _ => {}
+    }
+}
+
+/// IANA's name of a curve that OpenSSL calls otherwise.
+fn iana(curve: &str) -> &str {
+    if curve == "prime256v1" { "secp256r1" } else { curve }
 }
 
 fn describe_certificate(certificate: &X509Ref, record: &mut Tls) {
@@ -202,3 +231,6 @@ fn time(time: &Asn1TimeRef) -> Option<i64> {
     let since = Asn1Time::from_unix(0).ok()?.diff(time).ok()?;
     Some((i64::from(since.days) * 86_400 + i64::from(since.secs)) * 1_000_000)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,40 @@ pub struct ServerHello {
     pub cipher: u16,
     /// Numbers of the extensions, in order.
     pub extensions: Vec<u16>,
+    /// Group of its key share (RFC 8446 §4.2.8), or that it asks for one of; TLS 1.3 only.
+    pub group: Option<u16>,
+}
+
+/// Extension `key_share`.
+const KEY_SHARE: u16 = 51;
+
+/// Names of IANA's TLS supported groups.
+const GROUPS: &[(u16, &str)] = &[
+    (23, "secp256r1"),
+    (24, "secp384r1"),
+    (25, "secp521r1"),
+    (26, "brainpoolP256r1"),
+    (27, "brainpoolP384r1"),
+    (28, "brainpoolP512r1"),
+    (29, "x25519"),
+    (30, "x448"),
+    (256, "ffdhe2048"),
+    (257, "ffdhe3072"),
+    (258, "ffdhe4096"),
+    (259, "ffdhe6144"),
+    (260, "ffdhe8192"),
+    (512, "MLKEM512"),
+    (513, "MLKEM768"),
+    (514, "MLKEM1024"),
+    (4587, "SecP256r1MLKEM768"),
+    (4588, "X25519MLKEM768"),
+    (4589, "SecP384r1MLKEM1024"),
+];
+
+/// IANA's name of a group, else its number as `0x1a2b`.
+pub fn group_name(group: u16) -> String {
+    let named = GROUPS.iter().find(|(number, _)| *number == group);
+    named.map_or_else(|| format!("{group:#06x}"), |(_, name)| (*name).to_owned())
 }
 
 impl ServerHello {
@@ -112,15 +146,18 @@ fn chosen(body: &[u8]) -> Option<ServerHello> {
     let session = reader.u8()?;
     reader.take(session.into())?;
     let (cipher, _compression) = (reader.u16()?, reader.u8()?);
-    let mut extensions = Vec::new();
+    let (mut extensions, mut group) = (Vec::new(), None);
     // Old servers leave the whole block out.
     if let Some(len) = reader.u16() {
         let mut block = Reader::new(reader.take(len.into())?);
         while !block.rest().is_empty() && extensions.len() < EXTENSIONS_MAX {
-            extensions.push(block.u16()?);
-            let len = block.u16()?;
-            block.take(len.into())?;
+            let (extension, len) = (block.u16()?, block.u16()?);
+            let mut content = Reader::new(block.take(len.into())?);
+            extensions.push(extension);
+            if extension == KEY_SHARE {
+                group = content.u16();
+            }
         }
     }
-    Some(ServerHello { version, cipher, extensions })
+    Some(ServerHello { version, cipher, extensions, group })
 }

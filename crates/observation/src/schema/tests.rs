@@ -97,10 +97,10 @@ fn no_column_is_unsigned() {
         .for_each(|f| check(f));
 }
 
-/// The stored schema of version 2 is what today's code reads and writes.
+/// The stored schema of version 3 is what today's code reads and writes.
 #[test]
-fn version_2_of_the_schema_does_not_drift() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/schema/observations-v2.txt");
+fn version_3_of_the_schema_does_not_drift() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/schema/observations-v3.txt");
     let now = columns().concat();
     if std::env::var_os("KENSHIN_BLESS").is_some() {
         std::fs::write(path, &now).unwrap();
@@ -117,19 +117,26 @@ fn columns() -> Vec<String> {
 }
 
 const VERSION_1: &str = include_str!("../../../../testdata/schema/observations-v1.txt");
+const VERSION_2: &str = include_str!("../../../../testdata/schema/observations-v2.txt");
 
-/// Every column of version 1 is there with its type; new columns and new fields may be null.
+/// Every column of the versions before is there with its type; new columns and new fields may be null.
 #[test]
-fn version_2_only_adds_what_may_be_null() {
+fn versions_only_add_what_may_be_null() {
+    for version in [VERSION_1, VERSION_2] {
+        only_adds(version);
+    }
+}
+
+fn only_adds(version: &str) {
     let now = columns();
-    for old in VERSION_1.lines() {
+    for old in version.lines() {
         let open = old.strip_suffix("]) null=true").unwrap_or(old);
         let line = now.iter().find(|line| line.starts_with(open)).expect(old);
         for added in line[open.len()..].split("Field {").skip(1) {
             assert!(added.contains(", nullable: true }"), "{line}");
         }
     }
-    let names: Vec<&str> = VERSION_1.lines().filter_map(|line| line.split(' ').next()).collect();
+    let names: Vec<&str> = version.lines().filter_map(|line| line.split(' ').next()).collect();
     for line in now.iter().filter(|line| !names.contains(&line.split(' ').next().unwrap())) {
         assert!(line.ends_with(" null=true\n"), "{line}");
     }
@@ -153,7 +160,8 @@ fn rows_of_version_1_open() {
 fn stored(version: i32) -> (&'static str, Batch) {
     let text = match version {
         1 => include_str!("../../../../testdata/schema/batch-v1.json"),
-        _ => include_str!("../../../../testdata/schema/batch-v2.json"),
+        2 => include_str!("../../../../testdata/schema/batch-v2.json"),
+        _ => include_str!("../../../../testdata/schema/batch-v3.json"),
     };
     (text.trim_end(), serde_json::from_str(text).unwrap())
 }
@@ -171,7 +179,7 @@ fn batches_of_every_version_open() {
 
 #[test]
 fn every_record_survives_arrow() {
-    let (_, batch) = stored(2);
+    let (_, batch) = stored(3);
     let rows = Rows::of(&batch, TimeUs::from_secs(5)).observations;
     let arrow = ObservationRow::to_arrow(&rows).unwrap();
     for (field, column) in arrow.schema().fields().iter().zip(arrow.columns()) {
@@ -202,7 +210,7 @@ fn a_changed_batch_is_noticed() {
         }),
         BatchError::Count { .. }
     ));
-    assert_eq!(changed(|b| b.header.schema = 3), BatchError::Schema(3));
+    assert_eq!(changed(|b| b.header.schema = 4), BatchError::Schema(4));
     assert_eq!(changed(|b| b.header.schema = 0), BatchError::Schema(0));
     let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
     assert_eq!(batch.verify(&other), Err(BatchError::Signature));

@@ -76,9 +76,9 @@ impl Sensor {
         }
     }
 
-    /// A row as the sample of version 2 has it.
+    /// A row as the sample of version 3 has it.
     fn row(&self, plan: &SurveyPlan, subject: Endpoint) -> Observation {
-        let sample = include_str!("../../../../testdata/schema/batch-v2.json");
+        let sample = include_str!("../../../../testdata/schema/batch-v3.json");
         let batch: Batch = serde_json::from_str(sample).unwrap();
         let row = batch.observations.into_iter().find(|row| row.check == Check::Sweep).unwrap();
         Observation {

@@ -28,13 +28,14 @@ fn hassh_of_captured_servers() {
 
 #[test]
 fn ja3s_of_captured_servers() {
-    for (name, cipher, expected) in [
-        ("tls-openssl-3.0-1.3-server-hello", 4866, "15af977ce25de452b96affa2addb1036"),
-        ("tls-openssl-3.0-1.2-server-hello", 49_200, "ec74a5c51106f0419184d0dd08fb05bc"),
+    for (name, cipher, group, expected) in [
+        ("tls-openssl-3.0-1.3-server-hello", 4866, Some("x25519"), "15af977ce25de452b96affa2addb1036"),
+        ("tls-openssl-3.0-1.2-server-hello", 49_200, None, "ec74a5c51106f0419184d0dd08fb05bc"),
     ] {
         let bytes = transcript(name);
         let hello = tls::server_hello(&bytes).unwrap();
         assert_eq!((hello.version, hello.cipher, hello.ja3s().as_str()), (771, cipher, expected), "{name}");
+        assert_eq!(hello.group.map(tls::group_name).as_deref(), group, "{name}");
         let record = 5 + usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
         for cut in 0..record {
             assert_eq!(tls::server_hello(&bytes[..cut]), None, "{name} at {cut}");
@@ -52,6 +53,8 @@ fn ja3s_of_captured_servers() {
     let old = [&[22, 3, 0, 0, 42, 2, 0, 0, 38, 3, 0][..], &[7; 32], &[0, 0, 47, 0]].concat();
     let hello = tls::server_hello(&old).unwrap();
     assert_eq!((hello.version, hello.cipher, hello.extensions.len()), (768, 47, 0));
+    assert_eq!(hello.group, None);
+    assert_eq!([0x11ec, 0x1a2b].map(tls::group_name), ["X25519MLKEM768", "0x1a2b"]);
 }
 
 #[test]
