@@ -23,10 +23,13 @@
 mod host;
 mod link;
 mod resolve;
+mod sharing;
 
 pub use host::{Host, Service, hosts, keys, sharers};
 pub use link::{AssetLink, AssetLinks, Basis, LinkAction, Sighting};
 pub use resolve::{Resolution, ResolvedAsset, resolve};
+pub(crate) use sharing::is_shared;
+pub use sharing::{Sharing, sharing};
 
 /// A key seen at more addresses than this in one round identifies nobody.
 pub const SHARED_ABOVE: usize = 3;

@@ -14,8 +14,10 @@
 
 mod admin;
 pub(crate) mod exposure;
+mod key;
 mod known;
 mod service;
+pub(crate) mod ssh;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ use sha2::{Digest, Sha256};
 
 use crate::decoy::of_devices;
 use crate::intelligence::Intelligence;
+
+pub use key::shared_keys;
 
 /// Longest value kept as evidence, in bytes.
 const VALUE_MAX: usize = 200;
@@ -49,6 +53,9 @@ pub fn findings(
             keep(&mut found, finding);
         }
         for finding in exposure::of(asset_id, observation) {
+            keep(&mut found, finding);
+        }
+        if let Some(finding) = ssh::of(asset_id, observation) {
             keep(&mut found, finding);
         }
     }

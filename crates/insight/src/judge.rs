@@ -253,7 +253,7 @@ impl<'a> Case<'a> {
         for kind in kinds {
             for endpoint in carriers(kind, self.endpoint, before) {
                 let here = host.services.get(&endpoint);
-                match asked(kind, host, here, before) {
+                match asked(kind, host, here, before, &self.round.shared) {
                     Asked::Clean(code) => clean = clean.or(Some((code, here))),
                     Asked::Gone => {}
                     Asked::Not(code) => return Some(self.unobservable(code, &[])),

@@ -3,8 +3,8 @@
 //! Insight is a pure function of observations, intelligence snapshots and a date: run again on old
 //! observations with today's knowledge, it tells what was already wrong then. [`fingerprint`] reads
 //! what a service says, [`identity`] fuses the services of one host, [`asset`] follows devices
-//! through address changes, [`intelligence`] parses what is known about weaknesses, [`finding`]
-//! joins them, [`judge`] reads a re-check, and [`evaluation`] measures identification on labelled
+//! through address changes, [`cryptography`] judges how they encrypt, [`intelligence`] parses what is
+//! known about weaknesses, [`finding`] joins them, [`judge`] reads a re-check, and [`evaluation`] measures identification on labelled
 //! banners.
 //!
 //! It does no I/O, reads no clock and sends nothing. When nothing supports an identity, it says
@@ -12,6 +12,7 @@
 
 pub mod asset;
 pub mod cpe;
+pub mod cryptography;
 mod decoy;
 pub mod evaluation;
 pub mod finding;

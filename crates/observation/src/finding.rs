@@ -46,6 +46,10 @@ words!(
         CwmpExposed = "cwmp-exposed",
         /// Remote Desktop shows its login before it knows who is there.
         RdpWithoutNla = "rdp-without-nla",
+        /// SSH 1, nothing better than obsolete algorithms, or a host key too small.
+        WeakSsh = "weak-ssh",
+        /// The key of the service is not its own: devices of other owners, or everybody, have it.
+        SharedKey = "shared-key",
     }
 );
 

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use kenshin_casework::{
     Assessment, AssessmentSummary, AssetSeen, Experiment, LinkRecord, Survey, SurveyKind, SurveyTotals,
 };
-use kenshin_insight::asset::{AssetLink, AssetLinks, Sighting, hosts, resolve};
-use kenshin_insight::finding::findings;
+use kenshin_insight::asset::{AssetLink, AssetLinks, Sighting, hosts, resolve, sharing};
+use kenshin_insight::finding::{findings, shared_keys};
 use kenshin_insight::identity::identify;
 use kenshin_lake::Selection;
 use kenshin_mandate::AddressSet;
@@ -44,6 +44,7 @@ impl Observatory {
         let casework = self.casework();
         let resolution = resolve(&links, &round, survey_id, now, || casework.new_asset_id(now));
 
+        let sharing = sharing(&round, &resolution.shared);
         let mut assets = Vec::new();
         let mut found: Vec<Finding> = Vec::new();
         for asset in &resolution.assets {
@@ -56,6 +57,7 @@ impl Observatory {
             let identity = identify(&seen, packs);
             let Some(addr) = asset.addrs.first().copied() else { continue };
             found.extend(findings(asset.asset_id, &seen, &identity, &intelligence, now));
+            found.extend(shared_keys(asset.asset_id, &seen, &sharing));
             assets.push(AssetSeen {
                 asset_id: asset.asset_id,
                 addr,

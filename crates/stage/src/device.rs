@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Attribute, Firmware, KeyPolicy, Model, Service, ServiceKind};
+use crate::persona::ssh;
 
 /// State of a device's TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -161,8 +162,7 @@ impl Device {
 
     /// True when a key identifies it alone and a service shows that key.
     pub fn shows_own_key(&self) -> bool {
-        self.model.keys == KeyPolicy::Unique
-            && self.open_services().any(|(_, s)| s.tls || matches!(s.kind, ServiceKind::Ssh { .. }))
+        self.model.keys == KeyPolicy::Unique && self.open_services().any(|(_, s)| shows_key(s))
     }
 
     /// Attributes of its identity that its open services show.
@@ -207,6 +207,10 @@ impl Device {
         if self.tls != TlsState::Modern {
             note(FindingKind::BrokenTls, ports(&|_, s| s.tls), None);
         }
+        note(FindingKind::WeakSsh, ports(&|_, s| ssh::key_is_small(s, self.firmware())), None);
+        if self.model.keys == KeyPolicy::Shared {
+            note(FindingKind::SharedKey, ports(&|_, s| shows_key(s)), None);
+        }
         let hidden = self.version_is_hidden();
         let telling = match hidden {
             None => {
@@ -235,6 +239,11 @@ impl Device {
     }
 }
 
+/// The service shows a key.
+fn shows_key(service: &Service) -> bool {
+    service.tls || matches!(service.kind, ServiceKind::Ssh { .. })
+}
+
 /// What the owner must do about a weakness.
 pub(crate) const fn remedy_for(kind: FindingKind) -> Remedy {
     match kind {
@@ -253,7 +262,10 @@ pub(crate) const fn remedy_for(kind: FindingKind) -> Remedy {
         | FindingKind::CwmpExposed
         | FindingKind::RdpWithoutNla => Remedy::CloseService,
         FindingKind::DefaultCredentials => Remedy::ChangePassword,
-        FindingKind::KnownExploited | FindingKind::BrokenTls => Remedy::Update,
+        FindingKind::KnownExploited
+        | FindingKind::BrokenTls
+        | FindingKind::WeakSsh
+        | FindingKind::SharedKey => Remedy::Update,
         FindingKind::EndOfLife => Remedy::Replace,
     }
 }

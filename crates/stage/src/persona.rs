@@ -6,7 +6,7 @@ mod mail;
 mod mqtt;
 mod nuisance;
 mod rtsp;
-mod ssh;
+pub(crate) mod ssh;
 mod telnet;
 mod thing;
 mod tls;

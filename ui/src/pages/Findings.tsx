@@ -28,6 +28,8 @@ export const KINDS = [
   "smb1",
   "cwmp-exposed",
   "rdp-without-nla",
+  "weak-ssh",
+  "shared-key",
 ] as const;
 export const REMEDIES = ["change-password", "update", "replace", "close-service", "clean"] as const;
 export const SEVERITIES = ["critical", "high", "medium", "low"] as const;

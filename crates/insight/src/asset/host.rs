@@ -9,7 +9,7 @@ use kenshin_observation::{
 use serde::{Deserialize, Serialize};
 
 use crate::decoy::decoys;
-use crate::finding::exposure;
+use crate::finding::{exposure, ssh};
 
 /// What one endpoint showed in one round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,7 +208,9 @@ fn add(service: &mut Service, observation: &Observation) {
     if let Some(credential) = &observation.records.credential {
         service.credential = Some(credential.result.clone());
     }
-    for (kind, there) in exposure::told(&observation.records) {
+    let weak_ssh = observation.records.ssh.as_deref().and_then(ssh::told);
+    let weak_ssh = weak_ssh.map(|there| (FindingKind::WeakSsh, there));
+    for (kind, there) in exposure::told(&observation.records).into_iter().chain(weak_ssh) {
         *service.told.entry(kind).or_default() |= there;
     }
 }

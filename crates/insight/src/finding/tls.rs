@@ -8,6 +8,7 @@ use kenshin_observation::{
 };
 
 use super::{Draft, by_port, evidence};
+use crate::cryptography::{Aspect, Weak, tls_weaknesses, version};
 
 /// One finding for each endpoint, with every reason.
 pub(super) fn of(asset_id: AssetId, observations: &[&Observation], now: TimeUs) -> Vec<Finding> {
@@ -19,10 +20,12 @@ pub(super) fn of(asset_id: AssetId, observations: &[&Observation], now: TimeUs) 
     }
     let mut found = Vec::new();
     for sessions in by_endpoint.values() {
-        // The best version that any conversation reached is what the service can do; certificates
-        // are judged as last seen.
-        let Some((best, best_session)) =
-            sessions.iter().filter_map(|(o, tls)| Some((version(&tls.version)?, *o))).max_by_key(|(v, _)| *v)
+        // The best version that any conversation reached is what the service can do, with the suite it
+        // chose there; certificates are judged as last seen.
+        let Some((_, best, best_tls)) = sessions
+            .iter()
+            .filter_map(|(o, tls)| Some((version(&tls.version)?, *o, *tls)))
+            .max_by_key(|(version, ..)| *version)
         else {
             continue;
         };
@@ -30,28 +33,24 @@ pub(super) fn of(asset_id: AssetId, observations: &[&Observation], now: TimeUs) 
         else {
             continue;
         };
-        let mut reasons: Vec<(String, Evidence)> = Vec::new();
-        if best < (1, 2) {
-            let negotiated = best_session.records.tls.as_ref().map_or("", |tls| tls.version.as_str());
-            reasons.push((
-                format!("{negotiated} (< TLSv1.2)"),
-                evidence(best_session, "tls.version", negotiated),
-            ));
-        }
-        reasons.extend(
-            certificate(tls, now)
-                .into_iter()
-                .map(|(reason, field, value)| (reason, evidence(last, field, &value))),
-        );
-        if reasons.is_empty() {
+        let reasons = |observation: &Observation, tls: &Tls, wanted: fn(&Weak) -> bool| {
+            let weak = tls_weaknesses(tls, now).into_iter().filter(wanted);
+            weak.map(|weak| (weak.severity, weak.reason, evidence(observation, weak.field, &weak.value)))
+                .collect::<Vec<_>>()
+        };
+        let mut wrong = reasons(best, best_tls, of_session);
+        wrong.extend(reasons(last, tls, |weak| !of_session(weak)));
+        let severity = wrong.iter().map(|(severity, ..)| *severity).max().unwrap_or(Severity::Low);
+        if wrong.is_empty() {
             continue;
         }
-        let (reasons, evidence): (Vec<String>, Vec<Evidence>) = reasons.into_iter().unzip();
+        let (reasons, evidence): (Vec<String>, Vec<Evidence>) =
+            wrong.into_iter().map(|(_, reason, evidence)| (reason, evidence)).unzip();
         let draft = Draft {
             asset_id,
             kind: FindingKind::BrokenTls,
             observation: last,
-            severity: Severity::Medium,
+            severity,
             remedy: Remedy::Update,
             confidence: 95,
             discriminator: by_port(last.subject),
@@ -65,44 +64,7 @@ pub(super) fn of(asset_id: AssetId, observations: &[&Observation], now: TimeUs) 
     found
 }
 
-/// What is wrong with the key, the signature and the dates: reason, field and value.
-fn certificate(tls: &Tls, now: TimeUs) -> Vec<(String, &'static str, String)> {
-    let mut wrong = Vec::new();
-    if let (Some(algorithm), Some(bits)) = (&tls.key_algorithm, tls.key_bits) {
-        let least = match algorithm.to_ascii_lowercase().as_str() {
-            "rsa" | "dsa" => Some(2048),
-            "ec" => Some(224),
-            _ => None,
-        };
-        if let Some(least) = least.filter(|least| bits > 0 && bits < *least) {
-            let name = algorithm.to_uppercase();
-            wrong.push((format!("{name} {bits} (< {least})"), "tls.key_bits", bits.to_string()));
-        }
-    }
-    // A device's certificate that signed itself is a leaf as well, no root somebody keeps.
-    if let Some(signature) = &tls.signature_algorithm {
-        let lower = signature.to_ascii_lowercase();
-        if ["md2", "md4", "md5", "sha1"].iter().any(|weak| lower.contains(weak)) {
-            wrong.push((signature.clone(), "tls.signature_algorithm", signature.clone()));
-        }
-    }
-    if let Some(end) = tls.not_after_us.map(TimeUs::from_micros).filter(|end| *end < now) {
-        wrong.push((format!("notAfter {end}"), "tls.not_after", end.to_string()));
-    }
-    if let Some(start) = tls.not_before_us.map(TimeUs::from_micros).filter(|start| *start > now) {
-        wrong.push((format!("notBefore {start}"), "tls.not_before", start.to_string()));
-    }
-    wrong
-}
-
-/// `TLSv1.1` is (1, 1); SSL is older than any TLS.
-fn version(text: &str) -> Option<(u8, u8)> {
-    match text {
-        "SSLv2" | "SSLv3" => Some((0, 0)),
-        "TLSv1" | "TLSv1.0" => Some((1, 0)),
-        "TLSv1.1" => Some((1, 1)),
-        "TLSv1.2" => Some((1, 2)),
-        "TLSv1.3" => Some((1, 3)),
-        _ => None,
-    }
+/// True for what the handshake negotiated; the rest is the certificate's.
+fn of_session(weak: &Weak) -> bool {
+    weak.aspect == Aspect::Protocol || matches!(weak.field, "tls.cipher" | "tls.dh_bits")
 }

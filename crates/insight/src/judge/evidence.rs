@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kenshin_observation::{Endpoint, FindingKind, Outcome};
+use kenshin_observation::{DeviceKey, Endpoint, FindingKind, Outcome};
 
 use crate::asset::{Host, Service};
 
@@ -37,6 +37,7 @@ pub(super) fn carriers(kind: FindingKind, own: Endpoint, before: Option<&Host>) 
                 protocol == Some("mqtt") && service.anonymous.as_deref() == Some("accepted")
             }
             FindingKind::BrokenTls => service.tls,
+            FindingKind::SharedKey => !service.keys.is_empty(),
             FindingKind::AdminOpen | FindingKind::KnownExploited | FindingKind::EndOfLife => false,
             _ => service.told.get(&kind) == Some(&true),
         }
@@ -47,11 +48,13 @@ pub(super) fn carriers(kind: FindingKind, own: Endpoint, before: Option<&Host>) 
 }
 
 /// Given that no finding holds: was the weakness looked for at this service, and what was seen?
+/// `shared` are the keys that identify nobody.
 pub(super) fn asked(
     kind: FindingKind,
     host: &Host,
     service: Option<&Service>,
     before: Option<&Host>,
+    shared: &BTreeSet<DeviceKey>,
 ) -> Asked {
     let Some(service) = service else { return Asked::Not("judge.not-measured") };
     if shown_by_version(kind, host, before, service.endpoint.port) {
@@ -78,6 +81,7 @@ pub(super) fn asked(
             "judge.not-asked.anonymous",
         ),
         FindingKind::BrokenTls => (service.tls, "judge.not-asked.tls"),
+        FindingKind::SharedKey => (shows_another_key(service, before, shared), "judge.not-asked.key"),
         FindingKind::KnownExploited | FindingKind::EndOfLife => (false, "judge.not-asked.version"),
         _ => (
             service.told.get(&kind) == Some(&false) || speaks_something_else(kind, protocol),
@@ -85,6 +89,13 @@ pub(super) fn asked(
         ),
     };
     if clean { Asked::Clean("judge.clean") } else { Asked::Not(missing) }
+}
+
+/// True when the service shows a key that it did not have before and that is not known to be shared.
+fn shows_another_key(service: &Service, before: Option<&Host>, shared: &BTreeSet<DeviceKey>) -> bool {
+    let before = before.and_then(|before| before.services.get(&service.endpoint));
+    let old = |key: &DeviceKey| before.is_some_and(|before| before.keys.contains(key));
+    !service.keys.is_empty() && !service.keys.iter().any(|key| shared.contains(key) || old(key))
 }
 
 /// True when the service speaks a protocol, and none in which the weakness could show. What was not
@@ -100,6 +111,7 @@ fn speaks_something_else(kind: FindingKind, protocol: &str) -> bool {
         FindingKind::Smb1 => &["smb"],
         FindingKind::CwmpExposed => &["http"],
         FindingKind::RdpWithoutNla => &["rdp"],
+        FindingKind::WeakSsh => &["ssh"],
         // Any service may amplify.
         _ => return false,
     };

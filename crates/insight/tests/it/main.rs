@@ -1,6 +1,7 @@
 //! Integration tests of insight.
 
 mod assets;
+mod cryptography;
 mod evaluation;
 mod exposures;
 mod findings;

@@ -17,7 +17,7 @@ use self::packet::{Channel, Reader, put_string};
 use self::profile::Profile;
 use super::{Part, Stream, Witness, part_from};
 use crate::key::KeyRing;
-use crate::model::ServiceKind;
+use crate::model::{Firmware, Service, ServiceKind};
 
 const DISCONNECT: u8 = 1;
 const SERVICE_REQUEST: u8 = 5;
@@ -82,6 +82,13 @@ pub(super) async fn play<S: Stream>(
 /// The host key of a part that speaks SSH. Takes a moment for RSA.
 pub(super) fn host_key(part: &Part, ring: &KeyRing) -> Result<Option<HostKey>, ErrorStack> {
     profile(part).map(|profile| HostKey::make(part, profile, ring)).transpose()
+}
+
+/// The host key of a service that speaks SSH is smaller than is safe today.
+pub(crate) fn key_is_small(service: &Service, firmware: &Firmware) -> bool {
+    let ServiceKind::Ssh { profile } = &service.kind else { return false };
+    Profile::of(profile, firmware.ssh.as_deref())
+        .is_some_and(|profile| profile.host_keys.contains("ssh-rsa") && profile.rsa_bits < 2048)
 }
 
 fn profile(part: &Part) -> Option<&'static Profile> {

@@ -28,7 +28,7 @@ fn the_truth_reads_back() {
 
 /// Kinds of findings that the town plays. Its devices have no data stores, screens, controllers or
 /// datagram services.
-const PLAYED: [FindingKind; 8] = [
+const PLAYED: [FindingKind; 10] = [
     FindingKind::TelnetOpen,
     FindingKind::DefaultCredentials,
     FindingKind::AdminOpen,
@@ -37,6 +37,8 @@ const PLAYED: [FindingKind; 8] = [
     FindingKind::AnonymousFtp,
     FindingKind::AnonymousMqtt,
     FindingKind::BrokenTls,
+    FindingKind::WeakSsh,
+    FindingKind::SharedKey,
 ];
 
 #[test]
