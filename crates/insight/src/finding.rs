@@ -132,6 +132,7 @@ impl Draft<'_> {
             explanation: Explanation { code: self.code, args },
             evidence: self.evidence,
             snapshots: self.snapshots,
+            priority: None,
         }
     }
 }

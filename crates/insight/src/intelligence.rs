@@ -33,6 +33,7 @@ mod nvd;
 mod objects;
 mod record;
 mod snapshot;
+mod ssvc;
 
 pub(crate) use importer::read_line;
 pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
@@ -40,6 +41,6 @@ pub use index::{Cycle, Intelligence, Match};
 pub use name::Names;
 pub use record::{
     Affected, Bound, Change, Cve, CveId, Cvss, Day, EndOfLife, Ending, Epss, Kev, ParseCveIdError,
-    ParseDayError, Range, Release, Status,
+    ParseDayError, Range, Release, Ssvc, Status,
 };
 pub use snapshot::{IntelligenceKind, Records, Snapshot, SnapshotError};

@@ -4,7 +4,7 @@
 //! observations with today's knowledge, it tells what was already wrong then. [`fingerprint`] reads
 //! what a service says, [`identity`] fuses the services of one host, [`asset`] follows devices
 //! through address changes, [`cryptography`] judges how they encrypt, [`intelligence`] parses what is
-//! known about weaknesses, [`finding`] joins them, [`judge`] reads a re-check, and [`evaluation`] measures identification on labelled
+//! known about weaknesses, [`finding`] joins them, [`priority`] says how soon each must be dealt with, [`judge`] reads a re-check, and [`evaluation`] measures identification on labelled
 //! banners.
 //!
 //! It does no I/O, reads no clock and sends nothing. When nothing supports an identity, it says
@@ -20,4 +20,5 @@ pub mod fingerprint;
 pub mod identity;
 pub mod intelligence;
 pub mod judge;
+pub mod priority;
 pub mod version;

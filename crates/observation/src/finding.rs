@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
-use crate::{AssetId, Endpoint, SurveyId, TimeUs};
+use crate::{AssetId, Endpoint, Priority, SurveyId, TimeUs};
 
 words!(
     /// What is wrong.
@@ -135,4 +135,7 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Intelligence snapshots it stands on, e.g. `kev@2025-08-21#sha256:…`.
     pub snapshots: Vec<String>,
+    /// How soon something must be done; findings stored by earlier builds have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
 }

@@ -206,6 +206,7 @@ pub(crate) fn finding(n: u128, addr: &str, kind: FindingKind, remedy: Remedy, no
             blobs: Vec::new(),
         }],
         snapshots: Vec::new(),
+        priority: None,
     }
 }
 

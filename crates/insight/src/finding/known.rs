@@ -8,7 +8,7 @@ use kenshin_observation::{
 
 use super::{Draft, evidence};
 use crate::cpe::Cpe;
-use crate::intelligence::{Cve, CveId, Cycle, Day, Ending, Intelligence, IntelligenceKind, Names, Status};
+use crate::intelligence::{CveId, Cycle, Day, Ending, Intelligence, IntelligenceKind, Match, Names, Status};
 use crate::version::Version;
 
 /// EPSS probability from which exploitation counts as likely, in ppm.
@@ -155,26 +155,27 @@ fn is_distribution(observations: &[&Observation]) -> bool {
 fn exploited(asset_id: AssetId, subject: &Subject<'_>, intelligence: &Intelligence) -> Vec<Finding> {
     let Some(version) = &subject.version else { return Vec::new() };
     // One product may be known by several names; what contradicts itself is not known.
-    let mut said: BTreeMap<CveId, Vec<Status>> = BTreeMap::new();
+    let mut said: BTreeMap<CveId, Vec<Match<'_>>> = BTreeMap::new();
     for (vendor, product) in &subject.names {
         for found in intelligence.matches(vendor, product, version) {
-            said.entry(found.cve.id).or_default().push(found.status);
+            said.entry(found.cve.id).or_default().push(found);
         }
     }
-    let affected = said
-        .into_iter()
-        .filter(|(_, said)| said.contains(&Status::Affected) && !said.contains(&Status::Unaffected))
-        .filter_map(|(id, _)| intelligence.cve(id));
-    affected.filter_map(|cve| exploited_by(asset_id, subject, version, cve, intelligence)).collect()
+    let affected = said.into_values().filter_map(|said| {
+        let contradicted = said.iter().any(|found| found.status == Status::Unaffected);
+        said.into_iter().find(|found| found.status == Status::Affected && !contradicted)
+    });
+    affected.filter_map(|found| exploited_by(asset_id, subject, version, found, intelligence)).collect()
 }
 
 fn exploited_by(
     asset_id: AssetId,
     subject: &Subject<'_>,
     version: &str,
-    cve: &Cve,
+    found: Match<'_>,
     intelligence: &Intelligence,
 ) -> Option<Finding> {
+    let cve = found.cve;
     let kev = intelligence.kev(cve.id)?;
     let likely = intelligence.epss(cve.id).filter(|epss| epss.probability_ppm >= LIKELY_PPM);
     // The reason for the severity is part of the message.
@@ -190,6 +191,10 @@ fn exploited_by(
         ("version", version.to_owned()),
         ("added", kev.added.to_string()),
     ];
+    if let Some(entry) = found.entry {
+        args.push(("said_by", entry.source.clone()));
+        args.extend(entry.deciding(version).map(|range| ("range", range.to_string())));
+    }
     let mut sources = vec![IntelligenceKind::Kev, IntelligenceKind::Cve];
     if let Some(epss) = likely {
         args.push(("percent", (epss.probability_ppm / 10_000).to_string()));

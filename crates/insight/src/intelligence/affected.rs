@@ -2,6 +2,7 @@
 //! algorithm"), in three values: what cannot be compared is unknown.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::{Affected, Bound, Range, Status};
 use crate::version::{Version, compare};
@@ -34,6 +35,12 @@ impl Affected {
         }
         let status = named.unwrap_or(self.default);
         if uncertain.iter().all(|other| *other == status) { status } else { Status::Unknown }
+    }
+
+    /// The range or single version that says what `version` is; `None` when no one does, and it is what
+    /// versions are by default.
+    pub fn deciding(&self, version: &str) -> Option<&Range> {
+        self.ranges.iter().find(|range| range.contains(version) == Some(true))
     }
 
     /// True when the entry names every version there is.
@@ -77,6 +84,23 @@ impl Range {
             }
         }
         status
+    }
+}
+
+/// As people write it: `>= 1.0, < 1.5`, or the version or phrase alone.
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, end) = match &self.to {
+            None => return f.write_str(&self.from),
+            Some(Bound::LessThan(end)) => ("<", end),
+            Some(Bound::AtMost(end)) => ("<=", end),
+        };
+        match (is(OPEN_START, &self.from), is(OPEN_END, end)) {
+            (true, true) => f.write_str("*"),
+            (true, false) => write!(f, "{sign} {end}"),
+            (false, true) => write!(f, ">= {}", self.from),
+            (false, false) => write!(f, ">= {}, {sign} {end}", self.from),
+        }
     }
 }
 

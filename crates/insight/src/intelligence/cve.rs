@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::importer::io;
 use super::nvd;
 use super::objects::{Cut, Item, objects};
+use super::ssvc;
 use super::{Affected, Bound, Change, Cve, Cvss, Day, ImportError, Importer, Names, Range, Status};
 use crate::cpe::{Attribute, Cpe};
 
@@ -70,6 +71,7 @@ struct Metric {
     v3_0: Option<Score>,
     #[serde(rename = "cvssV2_0")]
     v2_0: Option<Score>,
+    other: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -172,7 +174,7 @@ fn record(document: Document) -> Result<Cve, String> {
     let updated = document.metadata.date_updated.and_then(|time| time.get(..10)?.parse::<Day>().ok());
     if document.metadata.state != "PUBLISHED" {
         // Withdrawn: an empty record overrides what an earlier file said.
-        return Ok(Cve { id, title: None, updated, cvss: None, affected: Vec::new() });
+        return Ok(Cve { id, title: None, updated, cvss: None, ssvc: None, affected: Vec::new() });
     }
     let Containers { cna, adp } = document.containers;
     let title = cna.title.clone().or_else(|| {
@@ -180,6 +182,8 @@ fn record(document: Document) -> Result<Cve, String> {
         Some(english.value.clone())
     });
     let cvss = std::iter::once(&cna).chain(&adp).find_map(|container| best(&container.metrics));
+    let ssvc =
+        adp.iter().flat_map(|adp| &adp.metrics).find_map(|metric| ssvc::answers(metric.other.as_ref()?));
     let mut affected = Vec::new();
     for (source, container) in std::iter::once(("cna", cna)).chain(adp.into_iter().map(|adp| ("adp", adp))) {
         affected.extend(container.affected.into_iter().filter_map(|product| entry(source, product)));
@@ -190,7 +194,8 @@ fn record(document: Document) -> Result<Cve, String> {
     if affected.len() > AFFECTED_MAX {
         return Err(format!("{id} names {} products; at most {AFFECTED_MAX} are read", affected.len()));
     }
-    Ok(Cve { id, title: title.map(|title| title.chars().take(TITLE_MAX).collect()), updated, cvss, affected })
+    let title = title.map(|title| title.chars().take(TITLE_MAX).collect());
+    Ok(Cve { id, title, updated, cvss, ssvc, affected })
 }
 
 fn best(metrics: &[Metric]) -> Option<Cvss> {

@@ -97,7 +97,7 @@ fn record(record: Record) -> Result<Cve, String> {
     let id = record.id.parse().map_err(|error| format!("{error}"))?;
     let updated = record.last_modified.and_then(|time| time.get(..10)?.parse::<Day>().ok());
     if record.vuln_status.as_deref() == Some("Rejected") {
-        return Ok(Cve { id, title: None, updated, cvss: None, affected: Vec::new() });
+        return Ok(Cve { id, title: None, updated, cvss: None, ssvc: None, affected: Vec::new() });
     }
     let english = record.descriptions.into_iter().find(|description| description.lang.starts_with("en"));
     let Metrics { v4_0, v3_1, v3_0, v2_0 } = record.metrics;
@@ -107,6 +107,7 @@ fn record(record: Record) -> Result<Cve, String> {
         title: english.map(|description| description.value.chars().take(TITLE_MAX).collect()),
         updated,
         cvss: best.and_then(|metric| score(&metric.cvss_data)),
+        ssvc: None,
         affected: record.configurations.into_iter().flat_map(|one| applicable(SOURCE, one)).collect(),
     })
 }

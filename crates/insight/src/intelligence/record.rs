@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use kenshin_observation::{TimeUs, words};
+use kenshin_observation::{Automatable, Exploitation, TimeUs, words};
 use serde::{Deserialize, Serialize};
 
 /// A text that is not a CVE identifier.
@@ -166,9 +166,23 @@ pub struct Cve {
     pub updated: Option<Day>,
     /// The best CVSS base score present.
     pub cvss: Option<Cvss>,
+    /// What CISA's coordinators decided (SSVC), where they enriched the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssvc: Option<Ssvc>,
     /// What is affected, as the issuing authority and those who enrich its records say. Entries
     /// without vendor or product (`n/a`) are left out: they say nothing that could be matched.
     pub affected: Vec<Affected>,
+}
+
+/// Answers of CISA's coordinators to the questions of SSVC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ssvc {
+    /// Whether attackers use it, as known then.
+    pub exploitation: Exploitation,
+    /// Whether the first steps of an attack can be automated.
+    pub automatable: Automatable,
+    /// The attacker gets the whole of the software, not a part.
+    pub total: bool,
 }
 
 /// A CVSS base score.

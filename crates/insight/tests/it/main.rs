@@ -11,6 +11,7 @@ mod judgements;
 mod knowledge;
 mod malformed;
 mod pack;
+mod priority;
 mod ranges;
 mod recog;
 mod world;

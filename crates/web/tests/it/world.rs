@@ -239,5 +239,6 @@ fn finding(n: u128, addr: &str, survey_id: SurveyId) -> Finding {
             blobs: Vec::new(),
         }],
         snapshots: Vec::new(),
+        priority: None,
     }
 }
