@@ -14,10 +14,10 @@ use crate::cases::{append, case_of, open};
 use crate::error::{CaseworkError, Result};
 use crate::experiment::Experiment;
 use crate::findings::{product_of, record_findings};
-use crate::providers::provider_map_in;
+use crate::providers::{ProviderMap, provider_map_in};
 use crate::state::{Actor, CaseChange, CaseState, CloseReason, Judgement, ReopenCause, Stage};
 use crate::store::{Casework, Columns, Tx, json, query};
-use crate::surveys::{SurveyTotals, survey_in};
+use crate::surveys::{Survey, SurveyTotals, survey_in};
 
 /// The name under which assessments act.
 pub(crate) const RULE: &str = "assess";
@@ -140,36 +140,17 @@ impl Casework {
                 append(&mut tx, org, *case_id, &actor, change, now).await?;
             }
         }
+        let round = Round {
+            org,
+            survey: &survey,
+            map: &map,
+            assets: &assets,
+            experiment,
+            cause: ReopenCause::Relapse,
+            now,
+        };
         for (finding, identity, _) in &findings {
-            match case_of(&mut tx, org, finding.asset_id, finding.remedy).await? {
-                Some(case) => {
-                    attach(&mut tx, org, &survey.survey_id, case, finding, &actor, now, &mut summary).await?
-                }
-                None => {
-                    summary.opened += 1;
-                    let case_id = CaseId::new(now, self.random());
-                    let keys = assets.get(&finding.asset_id).map(|asset| asset.keys.clone());
-                    let change = CaseChange::Opened {
-                        subject: CaseSubject {
-                            asset_id: finding.asset_id,
-                            endpoint: finding.endpoint,
-                            keys: keys.unwrap_or_default(),
-                            // The product alone, as the host of a later round shows it to the judge.
-                            product: identity.product.as_ref().map(|claim| claim.value.clone()),
-                            time: finding.time,
-                        },
-                        remedy: finding.remedy,
-                        severity: finding.severity,
-                        product: product_of(identity),
-                        provider: map.find(finding.endpoint.addr),
-                        survey_id: survey.survey_id,
-                        finding: finding.key.clone(),
-                    };
-                    open(&mut tx, org, case_id, &actor, change, now).await?;
-                    let arm = experiment.draw(finding.severity, (self.random() >> 64) as u64);
-                    append(&mut tx, org, case_id, &actor, CaseChange::ArmDrawn { arm }, now).await?;
-                }
-            }
+            self.file_finding(&mut tx, &round, finding, identity, &mut summary).await?;
         }
         let detail = serde_json::to_value(summary).unwrap_or_default();
         audit_in(&mut tx, org, &actor, "survey.assess", &survey.survey_id.to_string(), &detail, now).await?;
@@ -188,31 +169,7 @@ impl Casework {
         now: TimeUs,
     ) -> Result<usize> {
         let mut tx = self.begin().await?;
-        let mut closed = 0;
-        for key in keys {
-            tx.run(
-                query("UPDATE finding SET state = 'withdrawn' WHERE org_id = $1 AND finding_key = $2")
-                    .bind(org.to_string())
-                    .bind(key.clone()),
-            )
-            .await?;
-            let row = tx
-                .maybe(
-                    query("SELECT case_id FROM case_finding WHERE org_id = $1 AND finding_key = $2")
-                        .bind(org.to_string())
-                        .bind(key.clone()),
-                )
-                .await?
-                .ok_or_else(|| CaseworkError::not_found("attached finding", key))?;
-            let case_id = row.word("case_id")?;
-            let change = CaseChange::FindingWithdrawn { finding: key.clone(), note: note.to_owned() };
-            let state = append(&mut tx, org, case_id, actor, change, now).await?;
-            if state.findings.is_empty() && state.stage != Stage::Closed {
-                let change = CaseChange::Closed { reason: CloseReason::Withdrawn, note: note.to_owned() };
-                append(&mut tx, org, case_id, actor, change, now).await?;
-                closed += 1;
-            }
-        }
+        let closed = withdraw(&mut tx, org, keys, note, actor, now).await?;
         let detail = serde_json::json!({ "findings": keys, "note": note, "closed": closed });
         audit_in(&mut tx, org, actor, "finding.withdraw", "findings", &detail, now).await?;
         tx.commit().await?;
@@ -220,29 +177,116 @@ impl Casework {
     }
 }
 
-/// Attaches a finding to the case that is there, and opens it again where that is due.
-#[expect(clippy::too_many_arguments, reason = "one step of record_assessment, split off for reading")]
-async fn attach(
+/// What settling the findings of one round needs to know of it.
+pub(crate) struct Round<'a> {
+    pub(crate) org: OrgId,
+    pub(crate) survey: &'a Survey,
+    pub(crate) map: &'a ProviderMap,
+    pub(crate) assets: &'a HashMap<AssetId, &'a AssetSeen>,
+    pub(crate) experiment: &'a Experiment,
+    /// Why a case that had ended is opened again: it relapsed, or more is known today.
+    pub(crate) cause: ReopenCause,
+    pub(crate) now: TimeUs,
+}
+
+impl Casework {
+    /// Attaches a finding to the case of its remedy, or opens that case.
+    pub(crate) async fn file_finding(
+        &self,
+        tx: &mut Tx,
+        round: &Round<'_>,
+        finding: &Finding,
+        identity: &Identity,
+        summary: &mut AssessmentSummary,
+    ) -> Result<()> {
+        let (org, now, actor) = (round.org, round.now, Actor::rule(RULE));
+        if let Some(case) = case_of(tx, org, finding.asset_id, finding.remedy).await? {
+            return attach(tx, round, case, finding, &actor, summary).await;
+        }
+        summary.opened += 1;
+        let case_id = CaseId::new(now, self.random());
+        let keys = round.assets.get(&finding.asset_id).map(|asset| asset.keys.clone());
+        let change = CaseChange::Opened {
+            subject: CaseSubject {
+                asset_id: finding.asset_id,
+                endpoint: finding.endpoint,
+                keys: keys.unwrap_or_default(),
+                // The product alone, as the host of a later round shows it to the judge.
+                product: identity.product.as_ref().map(|claim| claim.value.clone()),
+                time: finding.time,
+            },
+            remedy: finding.remedy,
+            severity: finding.severity,
+            product: product_of(identity),
+            provider: round.map.find(finding.endpoint.addr),
+            survey_id: round.survey.survey_id,
+            finding: finding.key.clone(),
+        };
+        open(tx, org, case_id, &actor, change, now).await?;
+        let arm = round.experiment.draw(finding.severity, (self.random() >> 64) as u64);
+        append(tx, org, case_id, &actor, CaseChange::ArmDrawn { arm }, now).await?;
+        Ok(())
+    }
+}
+
+/// Withdraws findings; cases left without any are closed as withdrawn. Gives the number of these.
+pub(crate) async fn withdraw(
     tx: &mut Tx,
     org: OrgId,
-    survey_id: &SurveyId,
+    keys: &[String],
+    note: &str,
+    actor: &Actor,
+    now: TimeUs,
+) -> Result<usize> {
+    let mut closed = 0;
+    for key in keys {
+        tx.run(
+            query("UPDATE finding SET state = 'withdrawn' WHERE org_id = $1 AND finding_key = $2")
+                .bind(org.to_string())
+                .bind(key.clone()),
+        )
+        .await?;
+        let row = tx
+            .maybe(
+                query("SELECT case_id FROM case_finding WHERE org_id = $1 AND finding_key = $2")
+                    .bind(org.to_string())
+                    .bind(key.clone()),
+            )
+            .await?
+            .ok_or_else(|| CaseworkError::not_found("attached finding", key))?;
+        let case_id = row.word("case_id")?;
+        let change = CaseChange::FindingWithdrawn { finding: key.clone(), note: note.to_owned() };
+        let state = append(tx, org, case_id, actor, change, now).await?;
+        if state.findings.is_empty() && state.stage != Stage::Closed {
+            let change = CaseChange::Closed { reason: CloseReason::Withdrawn, note: note.to_owned() };
+            append(tx, org, case_id, actor, change, now).await?;
+            closed += 1;
+        }
+    }
+    Ok(closed)
+}
+
+/// Attaches a finding to the case that is there, and opens it again where that is due.
+async fn attach(
+    tx: &mut Tx,
+    round: &Round<'_>,
     case: CaseState,
     finding: &Finding,
     actor: &Actor,
-    now: TimeUs,
     summary: &mut AssessmentSummary,
 ) -> Result<()> {
+    let (org, now) = (round.org, round.now);
     if !case.findings.contains(&finding.key) {
         summary.attached += 1;
         let change = CaseChange::FindingAttached {
             finding: finding.key.clone(),
             severity: finding.severity,
-            survey_id: *survey_id,
+            survey_id: round.survey.survey_id,
         };
         append(tx, org, case.case_id, actor, change, now).await?;
     }
     let cause = match case.close_reason {
-        Some(reason) if reason.can_relapse() => ReopenCause::Relapse,
+        Some(reason) if reason.can_relapse() => round.cause,
         Some(CloseReason::Withdrawn) => ReopenCause::Knowledge,
         Some(CloseReason::Retired) => ReopenCause::Returned,
         // A person decided, or there is still nobody to notify: seeing it again changes neither.

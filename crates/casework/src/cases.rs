@@ -1,14 +1,18 @@
 //! Cases: one remedy needed on one asset. The trail of events is the truth; every other table is
 //! a projection of it, written by one function and rebuilt by the same.
 
-use kenshin_observation::{AssetId, CaseId, Condition, OrgId, Prefix, ProviderId, Remedy, Severity, TimeUs};
+use std::collections::BTreeMap;
+
+use kenshin_observation::{
+    AssetId, CaseId, Condition, Decision, OrgId, Prefix, ProviderId, Remedy, Severity, TimeUs,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use crate::audit::audit_in;
 use crate::error::{CaseworkError, Result};
 use crate::findings::readdress_findings;
-use crate::page::{Page, PageRequest};
+use crate::page::{Order, Page, PageRequest, after_urgent, decision, urgent_key};
 use crate::providers::ProviderMap;
 use crate::state::{Actor, CaseChange, CaseEvent, CaseState, CloseReason, ReopenCause, Stage};
 use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query, storable};
@@ -38,6 +42,15 @@ pub struct CaseFilter {
     pub prefix: Option<Prefix>,
     /// Told about in this notice.
     pub notice: Option<kenshin_observation::NoticeId>,
+    /// In which order.
+    pub order: Order,
+}
+
+/// The most urgent of a case's findings; it is theirs, and no part of the trail.
+macro_rules! priority {
+    () => {
+        "(SELECT MAX(f.priority) FROM case_finding cf JOIN finding f ON f.org_id = cf.org_id AND f.finding_key = cf.finding_key WHERE cf.case_id = c.case_id)"
+    };
 }
 
 impl Casework {
@@ -50,14 +63,44 @@ impl Casework {
         row.json("state")
     }
 
-    /// Cases, newest first.
+    /// How urgent each of these cases is: the most urgent of its findings. Cases without a priority,
+    /// and those that `viewer` may not see, are left out.
+    pub async fn case_priorities(
+        &self,
+        viewer: &Viewer,
+        cases: &[CaseId],
+    ) -> Result<BTreeMap<CaseId, Decision>> {
+        let mut compose = Compose::new(concat!(
+            "SELECT c.case_id, ",
+            priority!(),
+            " AS priority FROM case_state c WHERE 1 = 1"
+        ));
+        compose.push(" AND c.org_id = ?", [viewer.org.to_string()]);
+        viewer.restrict(&mut compose, " AND c.provider_id IN ");
+        compose.push_list(" AND c.case_id IN ", cases.iter().map(ToString::to_string).collect());
+        let rows = self.rows(compose.finish()).await?;
+        let found = rows.iter().map(|row| Ok((row.word("case_id")?, decision(row.maybe_int("priority")?))));
+        let found: Vec<(CaseId, Option<Decision>)> = found.collect::<Result<_>>()?;
+        Ok(found.into_iter().filter_map(|(case, decision)| Some((case, decision?))).collect())
+    }
+
+    /// Cases, newest first unless the filter says otherwise.
     pub async fn cases(
         &self,
         viewer: &Viewer,
         filter: &CaseFilter,
         page: &PageRequest,
     ) -> Result<Page<CaseState>> {
-        let mut compose = Compose::new("SELECT c.state FROM case_state c WHERE 1 = 1");
+        let urgent = filter.order == Order::Priority;
+        let mut compose = Compose::new(if urgent {
+            concat!(
+                "SELECT c.state, c.priority FROM (SELECT c.*, COALESCE(",
+                priority!(),
+                ", -1) AS priority FROM case_state c) c WHERE 1 = 1"
+            )
+        } else {
+            "SELECT c.state FROM case_state c WHERE 1 = 1"
+        });
         compose.push(" AND c.org_id = ?", [viewer.org.to_string()]);
         viewer.restrict(&mut compose, " AND c.provider_id IN ");
         let words = [
@@ -72,7 +115,7 @@ impl Casework {
                 " AND c.case_id IN (SELECT case_id FROM notice_case WHERE notice_id = ?)",
                 filter.notice.map(|v| v.to_string()),
             ),
-            (" AND c.case_id < ?", page.after.clone()),
+            (" AND c.case_id < ?", page.after.clone().filter(|_| !urgent)),
         ];
         for (text, value) in words {
             if let Some(value) = value {
@@ -88,10 +131,27 @@ impl Casework {
                 [addr_text(prefix.base()), addr_text(prefix.last())],
             );
         }
-        compose.push(" ORDER BY c.case_id DESC LIMIT ?", [Value::Int(page.fetch())]);
+        if urgent {
+            let text = " AND (c.priority < ? OR (c.priority = ? AND c.case_id < ?))";
+            after_urgent(&mut compose, text, page.after.as_deref());
+        }
+        compose.text(if urgent {
+            " ORDER BY c.priority DESC, c.case_id DESC"
+        } else {
+            " ORDER BY c.case_id DESC"
+        });
+        compose.push(" LIMIT ?", [Value::Int(page.fetch())]);
         let rows = self.rows(compose.finish()).await?;
-        let cases = rows.iter().map(|row| row.json("state")).collect::<Result<_>>()?;
-        Ok(Page::of(cases, page, |case: &CaseState| case.case_id.to_string()))
+        let listed = rows.iter().map(|row| {
+            let rank = if urgent { row.maybe_int("priority")? } else { None };
+            Ok((row.json::<CaseState>("state")?, decision(rank)))
+        });
+        let listed = listed.collect::<Result<Vec<_>>>()?;
+        let page = Page::of(listed, page, |(case, decision)| {
+            let id = case.case_id.to_string();
+            if urgent { urgent_key(*decision, &id) } else { id }
+        });
+        Ok(Page { items: page.items.into_iter().map(|(case, _)| case).collect(), next: page.next })
     }
 
     /// The trail of a case, oldest first.

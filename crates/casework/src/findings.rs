@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use kenshin_observation::{
-    AssetId, CaseId, Endpoint, Finding, FindingKind, Identity, OrgId, Prefix, ProviderId, Remedy, Severity,
-    SurveyId, TimeUs, words,
+    AssetId, CaseId, Decision, Endpoint, Finding, FindingKind, Identity, OrgId, Prefix, ProviderId, Remedy,
+    Severity, SurveyId, TimeUs, words,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use crate::error::{CaseworkError, Result};
-use crate::page::{Page, PageRequest};
+use crate::page::{Order, Page, PageRequest, after_urgent, rank, urgent_key};
 use crate::providers::ProviderMap;
 use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query, storable};
 use crate::surveys::Survey;
@@ -81,6 +81,8 @@ pub struct FindingFilter {
     pub survey: Option<SurveyId>,
     /// In this prefix.
     pub prefix: Option<Prefix>,
+    /// In which order.
+    pub order: Order,
 }
 
 const SELECT: &str = "SELECT f.*, (SELECT cf.case_id FROM case_finding cf WHERE cf.org_id = f.org_id AND cf.finding_key = f.finding_key) AS case_id FROM finding f WHERE 1 = 1";
@@ -121,7 +123,7 @@ impl Casework {
                 " AND f.finding_key IN (SELECT finding_key FROM finding_round WHERE survey_id = ?)",
                 filter.survey.map(|v| v.to_string()),
             ),
-            (" AND f.finding_key > ?", page.after.clone()),
+            (" AND f.finding_key > ?", page.after.clone().filter(|_| filter.order == Order::Key)),
         ];
         for (text, value) in words {
             if let Some(value) = value {
@@ -137,10 +139,21 @@ impl Casework {
                 [addr_text(prefix.base()), addr_text(prefix.last())],
             );
         }
-        compose.push(" ORDER BY f.finding_key LIMIT ?", [Value::Int(page.fetch())]);
+        match filter.order {
+            Order::Key => compose.text(" ORDER BY f.finding_key"),
+            Order::Priority => {
+                let text = " AND (COALESCE(f.priority, -1) < ? OR (COALESCE(f.priority, -1) = ? AND f.finding_key > ?))";
+                after_urgent(&mut compose, text, page.after.as_deref());
+                compose.text(" ORDER BY COALESCE(f.priority, -1) DESC, f.finding_key");
+            }
+        }
+        compose.push(" LIMIT ?", [Value::Int(page.fetch())]);
         let rows = self.rows(compose.finish()).await?;
         let records = rows.iter().map(|row| record(row, viewer)).collect::<Result<_>>()?;
-        Ok(Page::of(records, page, |record: &FindingRecord| record.finding.key.clone()))
+        Ok(Page::of(records, page, |record: &FindingRecord| match filter.order {
+            Order::Key => record.finding.key.clone(),
+            Order::Priority => urgent_key(decided(&record.finding), &record.finding.key),
+        }))
     }
 }
 
@@ -158,12 +171,12 @@ pub(crate) async fn record_findings(
         tx.run(
             query(
                 "INSERT INTO finding (org_id, finding_key, asset_id, kind, remedy, severity, addr, port, transport, provider_id, product, vantage, body,
-                   identity, state, first_survey, first_round, first_us, last_survey, last_round, last_us)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'present', $15, $16, $17, $15, $16, $17)
+                   identity, state, first_survey, first_round, first_us, last_survey, last_round, last_us, priority)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'present', $15, $16, $17, $15, $16, $17, $18)
                  ON CONFLICT (org_id, finding_key) DO UPDATE SET asset_id = excluded.asset_id, kind = excluded.kind, remedy = excluded.remedy,
                    severity = excluded.severity, addr = excluded.addr, port = excluded.port, transport = excluded.transport,
                    provider_id = excluded.provider_id, product = excluded.product, vantage = excluded.vantage, body = excluded.body, identity = excluded.identity,
-                   state = 'present', last_survey = excluded.last_survey, last_round = excluded.last_round, last_us = excluded.last_us",
+                   state = 'present', last_survey = excluded.last_survey, last_round = excluded.last_round, last_us = excluded.last_us, priority = excluded.priority",
             )
             .bind(org.to_string())
             .bind(finding.key.clone())
@@ -181,7 +194,8 @@ pub(crate) async fn record_findings(
             .bind(json(identity))
             .bind(survey.survey_id.to_string())
             .bind(survey.round)
-            .bind(finding.time.micros()),
+            .bind(finding.time.micros())
+            .bind(decided(finding).map(|decision| rank(Some(decision)))),
         )
         .await?;
         tx.run(
@@ -239,6 +253,10 @@ pub(crate) async fn readdress_findings(tx: &mut Tx, org: OrgId, map: &ProviderMa
         }
     }
     Ok(())
+}
+
+fn decided(finding: &Finding) -> Option<Decision> {
+    finding.priority.as_ref().map(|priority| priority.decision)
 }
 
 /// Vendor and product claimed, as one text for people.

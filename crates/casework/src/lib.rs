@@ -50,6 +50,7 @@ mod opt_outs;
 mod page;
 mod people;
 pub mod providers;
+mod retrospect;
 mod sensors;
 mod shards;
 pub mod state;
@@ -79,9 +80,10 @@ pub use notices::{
     QueueSummary, ReportKind,
 };
 pub use opt_outs::{NewOptOut, OptOutRequest, OptOutState};
-pub use page::{PAGE_MAX, Page, PageRequest};
+pub use page::{Order, PAGE_MAX, Page, PageRequest};
 pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
 pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
+pub use retrospect::{Retrospect, RetrospectSummary};
 pub use sensors::{NewSensor, SensorRecord};
 pub use shards::{NewShard, Shard};
 pub use state::{

@@ -1,9 +1,29 @@
 //! Pages: every list has a limit and continues after a key.
 
+use kenshin_observation::{Decision, words};
 use serde::{Deserialize, Serialize};
+
+use crate::store::{Compose, Value};
 
 /// Rows on a page at most.
 pub const PAGE_MAX: u32 = 500;
+
+words!(
+    /// In which order rows come.
+    Order, "order" {
+        /// By their key; cases newest first.
+        Key = "key",
+        /// The most urgent first, then by key; those without a priority last.
+        Priority = "priority",
+    }
+);
+
+#[expect(clippy::derivable_impls, reason = "words are declared by a macro that derives no default")]
+impl Default for Order {
+    fn default() -> Self {
+        Self::Key
+    }
+}
 
 /// Which page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,5 +73,35 @@ impl<T> Page<T> {
         items.truncate(request.limit());
         let next = if more { items.last().map(key) } else { None };
         Self { items, next }
+    }
+}
+
+/// The rank of a decision in the column `priority`, and of none.
+pub(crate) fn rank(decision: Option<Decision>) -> i64 {
+    match decision {
+        None => -1,
+        Some(Decision::Track) => 0,
+        Some(Decision::TrackClosely) => 1,
+        Some(Decision::Attend) => 2,
+        Some(Decision::Act) => 3,
+    }
+}
+
+/// The decision of a rank.
+pub(crate) fn decision(rank: Option<i64>) -> Option<Decision> {
+    Decision::ALL.iter().copied().find(|decision| Some(self::rank(Some(*decision))) == rank)
+}
+
+/// `next` of a page in the order of priority: rank and key.
+pub(crate) fn urgent_key(decision: Option<Decision>, key: &str) -> String {
+    format!("{}/{key}", rank(decision))
+}
+
+/// Adds what comes after `after` in the order of priority; `text` has three places: rank, rank, key.
+/// A cursor that is none of ours starts at the beginning.
+pub(crate) fn after_urgent(compose: &mut Compose, text: &'static str, after: Option<&str>) {
+    let parts = after.and_then(|after| after.split_once('/'));
+    if let Some((rank, key)) = parts.and_then(|(rank, key)| Some((rank.parse::<i64>().ok()?, key))) {
+        compose.push(text, [Value::Int(rank), Value::Int(rank), Value::from(key)]);
     }
 }

@@ -61,7 +61,7 @@ words!(
         Correction = "correction",
         /// Somebody to notify has become known.
         AddresseeFound = "addressee-found",
-        /// What had been withdrawn holds by today's knowledge.
+        /// By today's knowledge something is wrong that was not known before, or had been withdrawn.
         Knowledge = "knowledge",
         /// A retired device is seen again.
         Returned = "returned",
@@ -478,10 +478,11 @@ impl CaseState {
                 next.openings += 1;
                 if *cause == ReopenCause::Relapse {
                     next.episode += 1;
-                    if !next.is_affected() {
-                        next.condition = Condition::Affected;
-                        next.still_affected = None;
-                    }
+                }
+                let again = matches!(cause, ReopenCause::Relapse | ReopenCause::Knowledge);
+                if again && !next.is_affected() {
+                    next.condition = Condition::Affected;
+                    next.still_affected = None;
                 }
             }
         }
@@ -572,7 +573,9 @@ impl CaseState {
                 }
                 reason == CloseReason::NoAddressee
             }
-            ReopenCause::Knowledge => reason == CloseReason::Withdrawn && !self.findings.is_empty(),
+            ReopenCause::Knowledge => {
+                (reason == CloseReason::Withdrawn || reason.can_relapse()) && !self.findings.is_empty()
+            }
             ReopenCause::Returned => reason == CloseReason::Retired,
             ReopenCause::Correction => {
                 must_say_why("correction", note)?;

@@ -21,6 +21,7 @@ use crate::error::{CaseworkError, Result};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_ground.sql")),
     (2, include_str!("../migrations/0002_sensors.sql")),
+    (3, include_str!("../migrations/0003_priority.sql")),
 ];
 
 /// Connections held at most; a hub that needs more is better served by a second hub.

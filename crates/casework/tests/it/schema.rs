@@ -52,7 +52,8 @@ fn only_known_urls_open_and_no_password_is_shown() {
 fn every_table_carries_the_organisation() {
     let text = concat!(
         include_str!("../../migrations/0001_ground.sql"),
-        include_str!("../../migrations/0002_sensors.sql")
+        include_str!("../../migrations/0002_sensors.sql"),
+        include_str!("../../migrations/0003_priority.sql")
     );
     let mut tables = 0;
     for statement in text.split("CREATE TABLE ").skip(1) {
