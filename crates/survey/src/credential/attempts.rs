@@ -16,8 +16,10 @@ pub(super) enum Verdict {
     Accepted,
     /// It does not.
     Rejected,
-    /// The service defends itself: stop.
+    /// The service has closed itself to us, or the account to everybody: stop.
     LockedOut,
+    /// The service wants us to wait: stop.
+    Delayed,
     /// Nothing that decides, for this reason: stop.
     Unclear(&'static str),
 }
@@ -37,6 +39,26 @@ pub(super) fn patient(limits: &Limits) -> Limits {
 /// by a quarter, and small devices think for a second or two when they are busy.
 fn has_grown(first: Duration, latest: Duration) -> bool {
     latest > first * 3 / 2 + Duration::from_secs(4)
+}
+
+/// What a service that lets nobody near any more means by it, when it had `attempts` of ours: the result
+/// and the reason.
+fn turned_away(attempts: i32, not_ready: NotReady) -> (&'static str, Outcome, String) {
+    let (outcome, reason) = match not_ready {
+        NotReady::TurnedAway if attempts == 0 => (Outcome::Limited, "refused".to_owned()),
+        NotReady::TurnedAway => return ("locked-out", Outcome::Limited, "lockout".to_owned()),
+        NotReady::Delayed => (Outcome::Limited, "delay".to_owned()),
+        NotReady::Other { outcome, reason } => (outcome, reason),
+    };
+    if attempts > 0 {
+        match reason.as_str() {
+            // It took connections before: a filter stands before it now.
+            "connect" => return ("locked-out", Outcome::Limited, "lockout".to_owned()),
+            "silent" | "delay" => return ("locked-out", Outcome::Limited, "delay".to_owned()),
+            _ => {}
+        }
+    }
+    ("interrupted", outcome, reason)
 }
 
 /// How the attempts ended.
@@ -84,17 +106,9 @@ pub(super) async fn run(
     let mut skipped = false;
     for &(number, entry) in entries {
         // The service must be ready to take a pair before the journal says that one was sent.
-        match door.ready(entry).await {
-            Ok(()) => {}
-            Err(NotReady::TurnedAway) if ended.attempts > 0 => {
-                return stop(ended, "locked-out", Outcome::Limited, Some("locked-out"));
-            }
-            Err(NotReady::TurnedAway) => {
-                return stop(ended, "interrupted", Outcome::Limited, Some("refused"));
-            }
-            Err(NotReady::Other { outcome, reason }) => {
-                return stop(ended, "interrupted", outcome, Some(&reason));
-            }
+        if let Err(not_ready) = door.ready(entry).await {
+            let (result, outcome, reason) = turned_away(ended.attempts, not_ready);
+            return stop(ended, result, outcome, Some(&reason));
         }
         let attempt = Attempt {
             device: format!("addr:{}", endpoint.addr),
@@ -119,7 +133,12 @@ pub(super) async fn run(
                 ended.entry = Some(number);
                 return stop(ended, "accepted", Outcome::Answered, None);
             }
-            Verdict::LockedOut => return stop(ended, "locked-out", Outcome::Limited, Some("locked-out")),
+            Verdict::LockedOut => return stop(ended, "locked-out", Outcome::Limited, Some("lockout")),
+            Verdict::Delayed => return stop(ended, "locked-out", Outcome::Limited, Some("delay")),
+            // It answered before, and takes its time now.
+            Verdict::Unclear("silent" | "time") if first_delay.is_some() => {
+                return stop(ended, "locked-out", Outcome::Limited, Some("delay"));
+            }
             Verdict::Unclear(reason) => return stop(ended, "interrupted", Outcome::Limited, Some(reason)),
             Verdict::Rejected => {
                 let delay = began.elapsed();

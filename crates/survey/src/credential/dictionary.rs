@@ -35,14 +35,15 @@ impl Method {
         }
     }
 
-    /// The method that applies to the service of a handshake, if any: a Telnet that asks who we
-    /// are, SSH, FTP, or HTTP that answered 401 with Basic or Digest.
+    /// The method that applies to the service of a handshake, if any: a Telnet that does not let
+    /// everybody in, SSH, FTP, or HTTP that answered 401 with Basic or Digest.
     pub fn of(handshake: &ProbeResult) -> Option<Self> {
         if handshake.records.ssh.is_some() {
             return Some(Self::Ssh);
         }
         if let Some(telnet) = &handshake.records.telnet {
-            return (telnet.login_prompt || telnet.password_prompt).then_some(Self::Telnet);
+            // In whose words it asks, if it does, the login finds out.
+            return (!telnet.shell_prompt).then_some(Self::Telnet);
         }
         if handshake.records.ftp.is_some() {
             return Some(Self::Ftp);

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use kenshin_observation::Outcome;
+use kenshin_wire::telnet;
 use tokio::net::TcpStream;
 
 use super::Entry;
@@ -23,6 +24,8 @@ pub(super) const ATTEMPTS_PER_CONNECTION: u32 = 3;
 pub(super) enum NotReady {
     /// The host no longer takes our connections, or ends them at once.
     TurnedAway,
+    /// It wants us to wait.
+    Delayed,
     /// Anything else.
     Other {
         /// `limited` or `error`.
@@ -53,6 +56,14 @@ impl From<NoConnection> for NotReady {
             outcome => Self::Other { outcome, reason: none.reason },
         }
     }
+}
+
+/// Whether the words of a service say that it defends itself.
+pub(super) fn defence(words: &str) -> Option<Verdict> {
+    telnet::defence(words).map(|word| match word {
+        telnet::Outcome::Delayed => Verdict::Delayed,
+        _ => Verdict::LockedOut,
+    })
 }
 
 /// One service.

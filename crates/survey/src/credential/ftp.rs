@@ -4,7 +4,9 @@ use kenshin_wire::reply::{Reply, ReplyDecoder};
 
 use super::Entry;
 use super::attempts::Verdict;
-use super::door::{ATTEMPTS_PER_CONNECTION, AnySession, DECISION_BYTES_MAX, Door, NotReady, on_session};
+use super::door::{
+    ATTEMPTS_PER_CONNECTION, AnySession, DECISION_BYTES_MAX, Door, NotReady, defence, on_session,
+};
 use crate::probe::conversation::Lines;
 use crate::probe::greeting::next_reply;
 use crate::probe::{Connect, ProbeResult};
@@ -43,15 +45,13 @@ impl<'a, C: Connect> FtpDoor<'a, C> {
         let user = self.command(open, "USER", &entry.user).await?;
         let decided =
             if user.code == 331 { self.command(open, "PASS", &entry.password).await? } else { user };
-        let words = decided.shown().to_lowercase();
         Ok(match decided.code {
             230 | 202 => Verdict::Accepted,
-            421 | 426 => Verdict::LockedOut,
-            _ if ["too many", "locked", "blocked", "banned"].iter().any(|word| words.contains(word)) => {
-                Verdict::LockedOut
-            }
-            430 | 500..=599 => Verdict::Rejected,
-            _ => Verdict::Unclear("protocol"),
+            code => defence(&decided.shown()).unwrap_or(match code {
+                421 | 426 => Verdict::LockedOut,
+                430 | 500..=599 => Verdict::Rejected,
+                _ => Verdict::Unclear("protocol"),
+            }),
         })
     }
 }

@@ -146,6 +146,6 @@ fn methods_follow_from_the_handshake() {
     open.records.http.as_mut().unwrap().status = 200;
     assert_eq!(Method::of(&open), None);
     let mut shell = handshake(Method::Telnet);
-    shell.records.telnet.as_mut().unwrap().login_prompt = false;
+    shell.records.telnet.as_mut().unwrap().shell_prompt = true;
     assert_eq!(Method::of(&shell), None);
 }

@@ -24,13 +24,21 @@ enum State {
     SubnegotiationCommand,
 }
 
+/// What the other side may offer to do, of what matters to who types.
+const ECHO: u8 = 1;
+const SUPPRESS_GO_AHEAD: u8 = 3;
+
 /// Separates text from negotiation and refuses every option once.
 #[derive(Debug)]
 pub struct TelnetDecoder {
     text_bytes_max: usize,
+    /// Take up the offers that a person at a terminal takes up.
+    typing: bool,
+    /// ECHO and SUPPRESS-GO-AHEAD, as the other side does them.
+    does: [bool; 2],
     text: Vec<u8>,
     options: Vec<String>,
-    refused: BTreeSet<(u8, u8)>,
+    answered: BTreeSet<(u8, u8)>,
     negotiated: bool,
     state: State,
 }
@@ -40,12 +48,32 @@ impl TelnetDecoder {
     pub const fn new(text_bytes_max: usize) -> Self {
         Self {
             text_bytes_max,
+            typing: false,
+            does: [false; 2],
             text: Vec::new(),
             options: Vec::new(),
-            refused: BTreeSet::new(),
+            answered: BTreeSet::new(),
             negotiated: false,
             state: State::Text,
         }
+    }
+
+    /// The same, for somebody who types: offers to echo, and to go on without turns, are taken up, so
+    /// that what is not echoed tells something. Each is answered once.
+    pub const fn typing(text_bytes_max: usize) -> Self {
+        let mut decoder = Self::new(text_bytes_max);
+        decoder.typing = true;
+        decoder
+    }
+
+    /// The other side offered to echo what we say: what it shows is then its own doing.
+    pub const fn echoes(&self) -> bool {
+        self.does[0]
+    }
+
+    /// The other side takes characters as they come: a line ends as the key does, with CR NUL.
+    pub const fn takes_characters(&self) -> bool {
+        self.does[0] && self.does[1]
     }
 
     /// Takes the bytes that arrived; returns the answer to send, empty when there is none. Each
@@ -111,7 +139,12 @@ impl TelnetDecoder {
 
     fn negotiate(&mut self, command: u8, option: u8, out: &mut Vec<u8>) {
         self.negotiated = true;
-        let (word, refusal) = match command {
+        if let (WILL | WONT, ECHO | SUPPRESS_GO_AHEAD) = (command, option) {
+            self.does[usize::from(option != ECHO)] = command == WILL;
+        }
+        let taken_up = self.typing && matches!(option, ECHO | SUPPRESS_GO_AHEAD);
+        let (word, answer) = match command {
+            WILL if taken_up => ("WILL", Some(DO)),
             WILL => ("WILL", Some(DONT)),
             WONT => ("WONT", None),
             DO => ("DO", Some(WONT)),
@@ -120,10 +153,10 @@ impl TelnetDecoder {
         if self.options.len() < OPTIONS_MAX {
             self.options.push(format!("{word} {option}"));
         }
-        if let Some(refusal) = refusal
-            && self.refused.insert((command, option))
+        if let Some(answer) = answer
+            && self.answered.insert((command, option))
         {
-            out.extend_from_slice(&[IAC, refusal, option]);
+            out.extend_from_slice(&[IAC, answer, option]);
         }
     }
 }

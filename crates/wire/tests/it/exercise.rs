@@ -9,7 +9,7 @@ use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, favicon, p
 use kenshin_wire::packet::{Checksums, Seen, see};
 use kenshin_wire::reply::ReplyDecoder;
 use kenshin_wire::ssh::{HostKeyExchange, KexInit, Step, decode_packet, hassh_server, host_key};
-use kenshin_wire::telnet::{TelnetDecoder, prompt, reply};
+use kenshin_wire::telnet::{self, Ending, Login, Outcome, TelnetDecoder, prompt};
 use kenshin_wire::{
     Answer, adb, bacnet, charset, cwmp, elasticsearch, memcached, modbus, mongodb, mqtt, rdp, recognise,
     redaction, redis, rtsp, s7, smb, tls, vnc,
@@ -109,7 +109,30 @@ pub(crate) fn telnet(bytes: &[u8], cuts: u64) {
     assert!(answered <= 2 * 256 * 3);
     assert!(decoder.options().len() <= 64);
     prompt(decoder.text());
-    reply(decoder.text());
+    login(bytes, cuts);
+}
+
+/// A device whose turns are `bytes`, cut where a byte says so: the login ends, and says little.
+fn login(bytes: &[u8], cuts: u64) {
+    let mut login = Login::default();
+    let mut said = 0;
+    for turn in bytes.split(|byte| *byte == b'~').chain([&b""[..]; 8]) {
+        for read in reads(turn, cuts) {
+            assert!(login.push(read).len() <= 2 * 256 * 3);
+        }
+        login.seems_to_wait();
+        let ending = [Ending::Silent, Ending::Silent, Ending::Silent, Ending::Closed, Ending::TooLong];
+        match login.turn(ending[(cuts % 5) as usize]) {
+            telnet::Step::Press(keys) => said += keys.len(),
+            telnet::Step::Asks => said += login.line("name").len(),
+            telnet::Step::Decided(outcome) => {
+                let again = login.again();
+                assert!(!again || outcome != Outcome::Accepted, "it asks again, and let us in");
+                break;
+            }
+        }
+    }
+    assert!(said <= 32);
 }
 
 pub(crate) fn replies(bytes: &[u8], cuts: u64) {

@@ -6,6 +6,7 @@ mod exercise_datagrams;
 mod fingerprints;
 mod http;
 mod industrial;
+mod logins;
 mod mutation;
 mod packet;
 mod property;

@@ -47,6 +47,31 @@ async fn telnet_with_japanese_prompts_and_a_menu() {
     assert_eq!((credential.result.as_str(), credential.entry, credential.attempts), ("accepted", Some(3), 3));
 }
 
+/// No word of it is known, and it waits for a key before: what it does after each line decides.
+#[tokio::test(start_paused = true)]
+async fn telnet_in_words_nobody_knows() {
+    let host = Host::start(|_, mut stream| async move {
+        stream.write_all(b"Hlid 4\r\nPress ENTER").await.unwrap();
+        let Some(_) = until(&mut stream, b"\r\n").await else { return };
+        loop {
+            stream.write_all(b"\r\nNafn? ").await.unwrap();
+            let Some(user) = until(&mut stream, b"\r\n").await else { return };
+            stream.write_all(b"\xff\xfb\x01Leynd? ").await.unwrap();
+            let Some(password) = until(&mut stream, b"\r\n").await else { return };
+            stream.write_all(b"\xff\xfc\x01\r\n").await.unwrap();
+            if user.ends_with(b"admin\r\n") && password.ends_with(format!("{PASSWORD}\r\n").as_bytes()) {
+                stream.write_all(b"Velkomin\r\nhlid> ").await.unwrap();
+                assert_eq!(drain(&mut stream).await, b"", "a command was sent");
+                return;
+            }
+        }
+    })
+    .await;
+    let (_, credential) = check(&host, Method::Telnet, PAIRS, &Journal::with_cap(9)).await;
+    assert_eq!((credential.result.as_str(), credential.entry, credential.attempts), ("accepted", Some(3), 3));
+    assert_eq!(host.connections(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn ftp() {
     let said = Arc::new(Mutex::new(Vec::new()));
