@@ -319,7 +319,7 @@ pub struct Unknown {
 /// (from 1) in the dictionary with this digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
-    /// `ssh`, `telnet`, `ftp`, `http-basic` or `http-digest`.
+    /// `ssh`, `telnet`, `ftp`, `http-basic`, `http-digest`, `http-form`, `rtsp` or `snmp`.
     pub method: String,
     /// `accepted`, `rejected`, `locked-out`, `capped` or `interrupted`.
     pub result: String,

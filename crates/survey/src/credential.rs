@@ -8,8 +8,12 @@
 mod attempts;
 mod dictionary;
 mod door;
+mod form;
 mod ftp;
 mod http;
+mod recipe;
+mod requests;
+mod snmp;
 mod ssh;
 mod telnet;
 
@@ -18,13 +22,18 @@ use std::future::Future;
 use kenshin_observation::{Check, Endpoint};
 
 pub use dictionary::{Dictionary, DictionaryError, Entry, Method};
+pub use recipe::{RecipeError, Recipes};
 
 use self::door::Door;
+use self::form::FormDoor;
 use self::ftp::FtpDoor;
 use self::http::HttpDoor;
+use self::requests::Requests;
+use self::snmp::SnmpDoor;
 use self::ssh::SshDoor;
 use self::telnet::TelnetDoor;
 use crate::probe::conversation::Lines;
+use crate::probe::datagram::Datagrams;
 use crate::probe::{Connect, ProbeResult, ProbeSettings};
 
 /// One attempt, as the journal must remember it before it is sent.
@@ -77,13 +86,14 @@ pub async fn check_credentials(
     handshake: &ProbeResult,
     dictionary: &Dictionary,
     journal: &impl AttemptJournal,
-    connect: &impl Connect,
+    connect: &(impl Connect + Datagrams),
     settings: &ProbeSettings,
 ) -> Option<ProbeResult> {
     if settings.listen_only || !settings.granted.contains(&Check::CredentialCheck) {
         return None;
     }
-    let method = Method::of(handshake)?;
+    let recipes = dictionary.recipes();
+    let method = Method::of(handshake, recipes)?;
     let evidence = evidence(handshake);
     let entries: Vec<(i32, &Entry)> =
         (1..).zip(dictionary.entries()).filter(|(_, entry)| entry.fits(method, &evidence)).collect();
@@ -99,8 +109,20 @@ pub async fn check_credentials(
         Method::Ftp => tries.at(FtpDoor::new(lines, tls)).await,
         Method::HttpBasic | Method::HttpDigest => {
             let redirected = handshake.records.http.as_ref().and_then(|http| http.redirected_to.clone());
-            let target = redirected.unwrap_or_else(|| "/".to_owned());
-            tries.at(HttpDoor::new(lines, tls, target, method)).await
+            let path = redirected.unwrap_or_else(|| "/".to_owned());
+            tries.at(HttpDoor::new(Requests::new(lines, tls), path, method)).await
+        }
+        Method::Rtsp => {
+            let path = recipes.stream(&evidence).to_owned();
+            tries.at(HttpDoor::new(Requests::new(lines, tls), path, method)).await
+        }
+        Method::HttpForm => {
+            let page = handshake.records.http.as_ref()?;
+            tries.at(FormDoor::new(Requests::new(lines, tls), recipes.form(page, &evidence)?)).await
+        }
+        Method::Snmp => {
+            let version = handshake.records.snmp.as_ref().map_or("", |snmp| snmp.version.as_str());
+            tries.at(SnmpDoor::new(endpoint, version, connect, settings)).await
         }
         Method::Ssh => tries.at(SshDoor::new(lines)).await,
     };
@@ -145,6 +167,12 @@ fn evidence(handshake: &ProbeResult) -> String {
     words.extend(handshake.records.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
     words.extend(handshake.records.telnet.as_ref().map(|telnet| telnet.text.as_str()));
     words.extend(handshake.records.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
+    if let Some(rtsp) = &handshake.records.rtsp {
+        words.extend([&rtsp.server, &rtsp.www_authenticate].into_iter().flatten().map(String::as_str));
+    }
+    if let Some(snmp) = &handshake.records.snmp {
+        words.extend([&snmp.sys_descr, &snmp.sys_name].into_iter().flatten().map(String::as_str));
+    }
     words.join("\n").to_lowercase()
 }
 

@@ -4,6 +4,7 @@ pub mod challenge;
 mod decoder;
 pub mod digest;
 pub mod favicon;
+pub mod form;
 mod head;
 pub mod page;
 pub mod reference;
@@ -11,7 +12,7 @@ mod request;
 
 pub use decoder::{Progress, Response, ResponseDecoder};
 pub use head::{Head, Headers, Version};
-pub use request::Request;
+pub use request::{Body, Request, Session};
 
 /// Bounds of one response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

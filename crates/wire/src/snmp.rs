@@ -78,8 +78,17 @@ pub struct Report {
 /// GetRequest of sysDescr.0, sysObjectID.0 and sysName.0. For [`Version::V3`] see [`discover`]; asked
 /// for here it is taken for v2c. An id is positive, so that all agents return it as it was.
 pub fn get(version: Version, community: &str, request_id: i32) -> Vec<u8> {
+    get_of(&[SYS_DESCR, SYS_OBJECT_ID, SYS_NAME], version, community, request_id)
+}
+
+/// GetRequest of sysObjectID.0 alone: the least that shows whether a community is known.
+pub fn identify(version: Version, community: &str, request_id: i32) -> Vec<u8> {
+    get_of(&[SYS_OBJECT_ID], version, community, request_id)
+}
+
+fn get_of(objects: &[[u32; 9]], version: Version, community: &str, request_id: i32) -> Vec<u8> {
     let version = if version == Version::V1 { Version::V1 } else { Version::V2c };
-    let objects: Vec<u8> = [SYS_DESCR, SYS_OBJECT_ID, SYS_NAME]
+    let objects: Vec<u8> = objects
         .iter()
         .flat_map(|object| ber::write(SEQUENCE, &[&ber::write_oid(object), &ber::write(NULL, &[])]))
         .collect();

@@ -135,6 +135,10 @@ pub(super) async fn run(
             }
             Verdict::LockedOut => return stop(ended, "locked-out", Outcome::Limited, Some("lockout")),
             Verdict::Delayed => return stop(ended, "locked-out", Outcome::Limited, Some("delay")),
+            // It answered before, and nobody listens there now.
+            Verdict::Unclear("refused") if first_delay.is_some() => {
+                return stop(ended, "locked-out", Outcome::Limited, Some("lockout"));
+            }
             // It answered before, and takes its time now.
             Verdict::Unclear("silent" | "time") if first_delay.is_some() => {
                 return stop(ended, "locked-out", Outcome::Limited, Some("delay"));

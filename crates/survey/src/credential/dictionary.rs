@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::{Recipes, evidence};
 use crate::probe::ProbeResult;
 
 /// How a pair is tried.
@@ -21,6 +22,12 @@ pub enum Method {
     HttpBasic,
     /// HTTP Digest.
     HttpDigest,
+    /// A login form, filled in by a recipe.
+    HttpForm,
+    /// RTSP DESCRIBE with Basic or Digest.
+    Rtsp,
+    /// An SNMP community: the entry's password. Tried with entries alone that name this method.
+    Snmp,
 }
 
 impl Method {
@@ -32,12 +39,16 @@ impl Method {
             Self::Ftp => "ftp",
             Self::HttpBasic => "http-basic",
             Self::HttpDigest => "http-digest",
+            Self::HttpForm => "http-form",
+            Self::Rtsp => "rtsp",
+            Self::Snmp => "snmp",
         }
     }
 
     /// The method that applies to the service of a handshake, if any: a Telnet that does not let
-    /// everybody in, SSH, FTP, or HTTP that answered 401 with Basic or Digest.
-    pub fn of(handshake: &ProbeResult) -> Option<Self> {
+    /// everybody in, SSH, FTP, RTSP, SNMP, HTTP that answered 401 with Basic or Digest, or an HTTP page
+    /// for which there is a recipe.
+    pub fn of(handshake: &ProbeResult, recipes: &Recipes) -> Option<Self> {
         if handshake.records.ssh.is_some() {
             return Some(Self::Ssh);
         }
@@ -48,12 +59,20 @@ impl Method {
         if handshake.records.ftp.is_some() {
             return Some(Self::Ftp);
         }
-        let http = handshake.records.http.as_ref().filter(|http| http.status == 401)?;
-        let scheme = http.www_authenticate.as_deref()?.split([' ', '\t']).next()?;
+        if handshake.records.rtsp.is_some() {
+            return Some(Self::Rtsp);
+        }
+        // An agent without version 3 has no record of its own: it answered a login.
+        if handshake.records.snmp.is_some() || handshake.protocol.as_deref() == Some("snmp") {
+            return Some(Self::Snmp);
+        }
+        let http = handshake.records.http.as_ref()?;
+        let challenge = http.www_authenticate.as_deref().filter(|_| http.status == 401);
+        let scheme = challenge.and_then(|challenge| challenge.split([' ', '\t']).next()).unwrap_or_default();
         match scheme.to_ascii_lowercase().as_str() {
             "basic" => Some(Self::HttpBasic),
             "digest" => Some(Self::HttpDigest),
-            _ => None,
+            _ => recipes.form(http, &evidence(handshake)).map(|_| Self::HttpForm),
         }
     }
 }
@@ -62,7 +81,7 @@ impl Method {
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// User name; may be empty where a device asks for a password only.
+    /// User name; may be empty where a device asks for a password or a community only.
     pub user: String,
     /// Password; may be empty.
     pub password: String,
@@ -82,9 +101,9 @@ impl Entry {
         let says = |filter: &Option<String>| {
             filter.as_ref().is_none_or(|filter| evidence.contains(&filter.to_lowercase()))
         };
-        (self.methods.is_empty() || self.methods.contains(&method))
-            && says(&self.vendor)
-            && says(&self.product)
+        // A password is no community by chance.
+        let any = self.methods.is_empty() && method != Method::Snmp;
+        (any || self.methods.contains(&method)) && says(&self.vendor) && says(&self.product)
     }
 }
 
@@ -99,6 +118,7 @@ impl fmt::Debug for Entry {
 pub struct Dictionary {
     sha256: String,
     entries: Vec<Entry>,
+    recipes: Recipes,
 }
 
 /// A file that is not a dictionary. Neither message nor cause shows a line of it.
@@ -142,8 +162,22 @@ impl Dictionary {
         match file.entries.len() {
             0 => Err(DictionaryError::Empty),
             len if len > Self::ENTRIES_MAX => Err(DictionaryError::TooLong(len)),
-            _ => Ok(Self { sha256: hex::encode(Sha256::digest(text)), entries: file.entries }),
+            _ => {
+                let sha256 = hex::encode(Sha256::digest(text));
+                Ok(Self { sha256, entries: file.entries, recipes: Recipes::default() })
+            }
         }
+    }
+
+    /// The same pairs, with recipes of where they go.
+    #[must_use]
+    pub fn with_recipes(self, recipes: Recipes) -> Self {
+        Self { recipes, ..self }
+    }
+
+    /// Where pairs go on pages and streams; none unless they were given.
+    pub const fn recipes(&self) -> &Recipes {
+        &self.recipes
     }
 
     /// SHA-256 of the file's text, hexadecimal.

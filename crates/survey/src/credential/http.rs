@@ -1,163 +1,128 @@
-//! HTTP Basic and Digest.
+//! HTTP Basic and Digest, and RTSP, which borrows both: GET or DESCRIBE, and nothing that starts a stream.
 //!
 //! A page is tried only when it answers 401 to a request without credentials. No random wrong pair
 //! is sent as a control: it would count towards a lockout, and a page that was closed to a request
 //! without credentials and opens to a factory pair is open to whoever knows that pair, even if
 //! other pairs would do as well.
 
-use std::time::Duration;
-
 use kenshin_wire::http::challenge::{Challenge, basic, challenges};
 use kenshin_wire::http::digest::{Digest, Proof};
-use kenshin_wire::http::{self, HttpError, Progress, Request, Response, ResponseDecoder};
+use kenshin_wire::http::{Request, Response};
+use kenshin_wire::rtsp;
 
 use super::attempts::Verdict;
-use super::door::{AnySession, DECISION_BYTES_MAX, Door, NotReady};
+use super::door::{DECISION_BYTES_MAX, Door, NotReady, defence};
+use super::requests::Requests;
 use super::{Entry, Method};
-use crate::probe::conversation::Lines;
-use crate::probe::session::Heard;
 use crate::probe::web::host;
 use crate::probe::{Connect, ProbeResult};
-
-/// Requests over one connection before a new one is made.
-const REQUESTS_PER_CONNECTION: u32 = 6;
 
 /// Nonce of ours. It protects us against chosen-plaintext attacks on a password that is public
 /// anyway, so it need not be random.
 const CNONCE: &str = "6b656e7368696e00";
 
-struct Open {
-    session: AnySession,
-    requests: u32,
-}
-
 pub(super) struct HttpDoor<'a, C> {
-    lines: Lines<'a, C>,
-    tls: bool,
-    /// The page that asked for credentials: `/`, or where that redirected to.
+    requests: Requests<'a, C>,
+    /// What asked for credentials: the path of a page, or the URL of a presentation.
     target: String,
     method: Method,
-    open: Option<Open>,
     /// Asked anew before every Digest attempt unless the last rejection brought one: many devices
     /// take a nonce only once.
     challenge: Option<Challenge>,
+    /// Requests made, for RTSP.
+    sequence: u32,
 }
 
 impl<'a, C: Connect> HttpDoor<'a, C> {
-    pub(super) fn new(lines: Lines<'a, C>, tls: bool, target: String, method: Method) -> Self {
-        Self { lines, tls, target, method, open: None, challenge: None }
+    /// The page, or the stream, at `path`.
+    pub(super) fn new(requests: Requests<'a, C>, path: String, method: Method) -> Self {
+        let target = match method {
+            Method::Rtsp => format!("rtsp://{}{path}", host(requests.lines.endpoint, requests.tls)),
+            _ => path,
+        };
+        Self { requests, target, method, challenge: None, sequence: 0 }
     }
 
-    fn request(&self, authorization: Option<&str>) -> Vec<u8> {
+    /// Name of the request.
+    const fn verb(&self) -> &'static str {
+        if matches!(self.method, Method::Rtsp) { "DESCRIBE" } else { "GET" }
+    }
+
+    fn request(&mut self, authorization: Option<&str>) -> Vec<u8> {
+        let lines = &self.requests.lines;
+        let user_agent = lines.settings.introduction.user_agent.as_str();
+        self.sequence += 1;
+        if self.method == Method::Rtsp {
+            return rtsp::describe(&self.target, self.sequence, user_agent, authorization);
+        }
         Request {
-            method: "GET",
+            method: self.verb(),
             target: &self.target,
-            host: &host(self.lines.endpoint, self.tls),
-            user_agent: &self.lines.settings.introduction.user_agent,
+            host: &host(lines.endpoint, self.requests.tls),
+            user_agent,
             authorization,
+            session: None,
+            body: None,
             keep_alive: true,
         }
         .encode()
     }
 
-    /// Sends `request` over the open connection and reads the response; keeps the connection when
-    /// it can be used again.
-    async fn exchange(&mut self, request: &[u8], bytes_max: Option<usize>) -> Result<Response, Heard> {
-        let Some(mut open) = self.open.take() else { return Err(Heard::Closed) };
-        if let Some(bytes_max) = bytes_max {
-            open.session.limit_bytes(bytes_max);
-        }
-        open.session.say(request).await?;
-        open.requests += 1;
-        let mut decoder = ResponseDecoder::new(http::Limits::default());
-        let ending = loop {
-            match open.session.hear(self.lines.settings.limits.answer).await {
-                Heard::Bytes(bytes) => match decoder.push(&bytes) {
-                    Ok(Progress::More) => {}
-                    Ok(Progress::Done) => break None,
-                    Err(HttpError::StatusLine) => break Some(Heard::Reset),
-                    Err(_) => break Some(Heard::Limit("bytes")),
-                },
-                ending => break Some(ending),
-            }
-        };
-        // Within the bytes that may be read to decide, a status line is enough.
-        match (decoder.end(), ending) {
-            (Ok(response), None) => {
-                open.session.limit_bytes(self.lines.settings.limits.bytes_max);
-                if promises_to_stay(&response) && open.requests < REQUESTS_PER_CONNECTION {
-                    self.open = Some(open);
-                } else {
-                    open.session.part(&[]).await;
-                }
-                Ok(response)
-            }
-            (Ok(response), Some(_)) => Ok(response),
-            (Err(_), ending) => Err(ending.unwrap_or(Heard::Reset)),
-        }
-    }
-
-    /// An open connection: the one there is, unless it ended meanwhile, or a new one.
-    async fn reopen(&mut self) -> Result<(), NotReady> {
-        if let Some(open) = &mut self.open
-            && open.session.hear(Duration::ZERO).await != Heard::Silent
-        {
-            self.open = None;
-        }
-        if self.open.is_none() {
-            let session = AnySession::open(&mut self.lines, self.tls).await?;
-            self.open = Some(Open { session, requests: 0 });
-        }
-        Ok(())
-    }
-
-    fn fits(&self, challenge: &Challenge) -> bool {
+    /// The challenge of our method in a 401; of those that RTSP offers, the one that keeps the password.
+    fn challenge_of(&self, response: &Response) -> Option<Challenge> {
+        let offered = challenges(&response.head.headers);
+        let digest = |challenge: &&Challenge| Digest::from_challenge(challenge).is_some();
+        let basic = |challenge: &&Challenge| challenge.is("basic");
         match self.method {
-            Method::HttpDigest => Digest::from_challenge(challenge).is_some(),
-            _ => challenge.is("basic"),
+            Method::HttpDigest => offered.iter().find(digest),
+            Method::Rtsp => offered.iter().find(digest).or_else(|| offered.iter().find(basic)),
+            _ => offered.iter().find(basic),
         }
+        .cloned()
     }
 
     fn authorization(&self, entry: &Entry) -> Option<String> {
-        if self.method == Method::HttpBasic {
+        let challenge = self.challenge.as_ref()?;
+        let Some(digest) = Digest::from_challenge(challenge) else {
             return Some(basic(&entry.user, &entry.password));
-        }
-        let digest = Digest::from_challenge(self.challenge.as_ref()?)?;
+        };
         let proof = Proof {
             user: &entry.user,
             password: &entry.password,
-            method: "GET",
+            method: self.verb(),
             target: &self.target,
             cnonce: CNONCE,
             count: 1,
         };
         Some(digest.answer(&proof))
     }
-
-    /// The challenge of our method in a 401.
-    fn challenge_of(&self, response: &Response) -> Option<Challenge> {
-        challenges(&response.head.headers).into_iter().find(|challenge| self.fits(challenge))
-    }
 }
 
-/// The connection stays because the service says so. HTTP/1.1 says it by saying nothing, and devices
-/// hang up all the same: a pair sent after that would be lost, and may never be sent again.
-fn promises_to_stay(response: &Response) -> bool {
-    let connection = response.head.headers.get("connection").unwrap_or_default();
-    response.complete && connection.to_ascii_lowercase().contains("keep-alive")
+/// What a status means that is no answer to a pair: the service defends itself.
+pub(super) fn defends(response: &Response) -> Option<Verdict> {
+    match response.head.status {
+        // It says when to come back.
+        423 | 429 | 503 if response.head.headers.get("retry-after").is_some() => Some(Verdict::Delayed),
+        423 | 429 | 503 => Some(Verdict::LockedOut),
+        _ => None,
+    }
 }
 
 impl<C: Connect> Door for HttpDoor<'_, C> {
     async fn ready(&mut self, _entry: &Entry) -> Result<(), NotReady> {
         if self.challenge.is_none() {
-            self.reopen().await?;
+            self.requests.reopen().await?;
             let request = self.request(None);
-            let bytes_max = self.lines.settings.limits.bytes_max;
-            let response =
-                self.exchange(&request, Some(bytes_max)).await.map_err(|ending| NotReady::ending(&ending))?;
-            match response.head.status {
-                401 => {}
-                403 | 429 => return Err(NotReady::TurnedAway),
+            let bytes_max = self.requests.lines.settings.limits.bytes_max;
+            let response = self
+                .requests
+                .exchange(&request, bytes_max)
+                .await
+                .map_err(|ending| NotReady::ending(&ending))?;
+            match (response.head.status, defends(&response)) {
+                (401, _) => {}
+                (_, Some(Verdict::Delayed)) => return Err(NotReady::Delayed),
+                (403, _) | (_, Some(_)) => return Err(NotReady::TurnedAway),
                 _ => return Err(NotReady::limited("no-challenge")),
             }
             self.challenge = self.challenge_of(&response);
@@ -165,16 +130,19 @@ impl<C: Connect> Door for HttpDoor<'_, C> {
                 return Err(NotReady::limited("no-challenge"));
             }
         }
-        self.reopen().await
+        self.requests.reopen().await
     }
 
     async fn attempt(&mut self, entry: &Entry) -> Verdict {
         let Some(authorization) = self.authorization(entry) else { return Verdict::Unclear("no-challenge") };
         let request = self.request(Some(&authorization));
-        let response = match self.exchange(&request, Some(DECISION_BYTES_MAX)).await {
+        let response = match self.requests.exchange(&request, DECISION_BYTES_MAX).await {
             Ok(response) => response,
             Err(ending) => return Verdict::Unclear(ending.reason()),
         };
+        if let Some(verdict) = defends(&response) {
+            return verdict;
+        }
         match response.head.status {
             200..=299 => Verdict::Accepted,
             300..=399 => {
@@ -187,7 +155,12 @@ impl<C: Connect> Door for HttpDoor<'_, C> {
                 }
             }
             401 => {
-                if self.method == Method::HttpDigest {
+                if let Some(verdict) = defence(&response.text()) {
+                    return verdict;
+                }
+                // Basic asks for nothing new.
+                let digest = |challenge: &Challenge| Digest::from_challenge(challenge).is_some();
+                if self.challenge.as_ref().is_some_and(digest) {
                     self.challenge = self.challenge_of(&response);
                     // A stale nonce means that the pair was not judged.
                     let stale = self.challenge.as_ref().and_then(|challenge| challenge.parameter("stale"));
@@ -197,18 +170,16 @@ impl<C: Connect> Door for HttpDoor<'_, C> {
                 }
                 Verdict::Rejected
             }
-            403 | 423 | 429 | 503 => Verdict::LockedOut,
+            403 => Verdict::LockedOut,
             _ => Verdict::Unclear("status"),
         }
     }
 
     fn sign(&self, result: &mut ProbeResult) {
-        self.lines.sign(result);
+        self.requests.sign(result);
     }
 
     async fn leave(self) {
-        if let Some(open) = self.open {
-            open.session.part(&[]).await;
-        }
+        self.requests.leave().await;
     }
 }

@@ -1,7 +1,10 @@
 //! Credential checks against servers in this process, with a journal that servers can look into.
 
 mod door;
+mod form;
 mod order;
+mod snmp;
+mod stream;
 
 use std::sync::{Arc, Mutex};
 
@@ -80,6 +83,16 @@ pub(super) fn handshake(method: Method) -> ProbeResult {
         Method::Ftp => result.records.ftp = Some(Box::default()),
         Method::HttpBasic => result.records.http = Some(http("Basic")),
         Method::HttpDigest => result.records.http = Some(http("Digest")),
+        Method::HttpForm => {
+            let page =
+                protocol::Http { status: 200, title: Some("CAM-7 login".into()), ..Default::default() };
+            result.records.http = Some(Box::new(page));
+        }
+        Method::Rtsp => {
+            let server = Some("Hoshi CAM-7".to_owned());
+            result.records.rtsp = Some(Box::new(protocol::Rtsp { server, ..Default::default() }));
+        }
+        Method::Snmp => result.records.snmp = Some(Box::default()),
     }
     result
 }
@@ -91,7 +104,16 @@ pub(super) async fn check(
     dictionary: &str,
     journal: &Journal,
 ) -> (ProbeResult, protocol::Credential) {
-    let dictionary = Dictionary::parse(dictionary).unwrap();
+    check_with(host, method, Dictionary::parse(dictionary).unwrap(), journal).await
+}
+
+/// The same with a dictionary that has recipes.
+pub(super) async fn check_with(
+    host: &Host,
+    method: Method,
+    dictionary: Dictionary,
+    journal: &Journal,
+) -> (ProbeResult, protocol::Credential) {
     let settings = settings(&[Check::CredentialCheck]);
     let result = check_credentials(host.endpoint, &handshake(method), &dictionary, journal, host, &settings)
         .await
@@ -139,13 +161,14 @@ fn entries_are_tried_where_they_fit() {
 
 #[test]
 fn methods_follow_from_the_handshake() {
-    for method in [Method::Ssh, Method::Telnet, Method::Ftp, Method::HttpBasic, Method::HttpDigest] {
-        assert_eq!(Method::of(&handshake(method)), Some(method));
+    use Method::{Ftp, HttpBasic, HttpDigest, Rtsp, Snmp, Ssh, Telnet};
+    for method in [Ssh, Telnet, Ftp, HttpBasic, HttpDigest, Rtsp, Snmp] {
+        assert_eq!(Method::of(&handshake(method), &Recipes::default()), Some(method));
     }
     let mut open = handshake(Method::HttpBasic);
     open.records.http.as_mut().unwrap().status = 200;
-    assert_eq!(Method::of(&open), None);
+    assert_eq!(Method::of(&open, &Recipes::default()), None);
     let mut shell = handshake(Method::Telnet);
     shell.records.telnet.as_mut().unwrap().shell_prompt = true;
-    assert_eq!(Method::of(&shell), None);
+    assert_eq!(Method::of(&shell, &Recipes::default()), None);
 }

@@ -23,7 +23,9 @@ use kenshin_observation::{Check, Endpoint, Outcome};
 
 use self::asking::Asking;
 pub use self::channel::Channel;
+pub(crate) use self::channel::{Dialogue, Ending};
 use self::question::Spoken;
+pub(crate) use self::question::number;
 use super::{Connect, ConnectError, ProbeResult, ProbeSettings};
 
 /// How often one question is put: datagrams get lost.

@@ -91,6 +91,8 @@ pub(crate) async fn get<S: Link>(
         host: &host(endpoint, tls),
         user_agent: &settings.introduction.user_agent,
         authorization: None,
+        session: None,
+        body: None,
         keep_alive: false,
     };
     ask(session, &request.encode(), settings).await

@@ -1,6 +1,6 @@
 //! Requests: small, honest about who asks, and impossible to split.
 
-/// One request without a body.
+/// One request.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// `GET`, or `OPTIONS` for RTSP.
@@ -13,8 +13,30 @@ pub struct Request<'a> {
     pub user_agent: &'a str,
     /// `Authorization` field.
     pub authorization: Option<&'a str>,
+    /// `Cookie` field, and the page we came from for `Referer`, where a login needs them.
+    pub session: Option<Session<'a>>,
+    /// What is sent.
+    pub body: Option<Body<'a>>,
     /// Ask to keep the connection open for another request.
     pub keep_alive: bool,
+}
+
+/// What ties requests of one login together.
+#[derive(Debug, Clone, Copy)]
+pub struct Session<'a> {
+    /// `name=value` pairs, joined by `; `; perhaps none.
+    pub cookies: &'a str,
+    /// URL of the page that was shown before.
+    pub referer: &'a str,
+}
+
+/// A body and its media type.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'a> {
+    /// `Content-Type` field.
+    pub kind: &'a str,
+    /// The bytes.
+    pub bytes: &'a [u8],
 }
 
 impl Request<'_> {
@@ -34,12 +56,25 @@ impl Request<'_> {
         if let Some(authorization) = self.authorization {
             out.push_str(&format!("Authorization: {}\r\n", clean(authorization)));
         }
+        if let Some(session) = self.session {
+            out.push_str(&format!("Referer: {}\r\n", clean(session.referer)));
+            if !session.cookies.is_empty() {
+                out.push_str(&format!("Cookie: {}\r\n", clean(session.cookies)));
+            }
+        }
+        if let Some(body) = self.body {
+            out.push_str(&format!(
+                "Content-Type: {}\r\nContent-Length: {}\r\n",
+                clean(body.kind),
+                body.bytes.len()
+            ));
+        }
         out.push_str(if self.keep_alive {
             "Connection: keep-alive\r\n\r\n"
         } else {
             "Connection: close\r\n\r\n"
         });
-        out.into_bytes()
+        [out.as_bytes(), self.body.map_or(&[], |body| body.bytes)].concat()
     }
 }
 

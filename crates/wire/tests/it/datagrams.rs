@@ -133,6 +133,8 @@ fn snmp_questions() {
     let v2c = get.replacen("020100", "020101", 1);
     assert_eq!(hex::encode(snmp::get(Version::V2c, "public", LONG_ID)), v2c);
     assert_eq!(hex::encode(snmp::get(Version::V3, "public", LONG_ID)), v2c);
+    let identify = "302902010104067075626c6963a01c020401234567020100020100300e300c06082b060102010102000500";
+    assert_eq!(hex::encode(snmp::identify(Version::V2c, "public", LONG_ID)), identify);
     let discover = "303e0201033011020401234567020300ffe30401040201030410300e0400020100020100040004000400301404\
          000400a00e0204012345670201000201003000";
     assert_eq!(hex::encode(snmp::discover(LONG_ID)), discover);

@@ -5,7 +5,7 @@
 use kenshin_wire::http::challenge::challenges;
 use kenshin_wire::http::digest::{Digest, Proof};
 use kenshin_wire::http::reference::{Base, Target, resolve};
-use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, favicon, page};
+use kenshin_wire::http::{Limits, Progress, Response, ResponseDecoder, favicon, form, page};
 use kenshin_wire::packet::{Checksums, Seen, see};
 use kenshin_wire::reply::ReplyDecoder;
 use kenshin_wire::ssh::{HostKeyExchange, KexInit, Step, decode_packet, hassh_server, host_key};
@@ -56,7 +56,13 @@ pub(crate) fn http(bytes: &[u8], cuts: u64) {
     if let Some(icon) = page::icon(&text) {
         reference(icon);
     }
-    response.head.headers.cookie_names();
+    let mut cookies = form::Cookies::default();
+    cookies.take(&response.head.headers);
+    assert!(cookies.header().len() <= 16 * (4096 + 2));
+    for name in response.head.headers.cookie_names() {
+        form::field(&text, &name);
+        form::between(&text, &name, "'");
+    }
     rtsp::methods(&response.head);
     elasticsearch::recognise(&response);
     cwmp::recognise(&response);

@@ -2,7 +2,9 @@
 
 use kenshin_wire::http::challenge::{basic, challenges};
 use kenshin_wire::http::digest::{Algorithm, Digest, Proof};
-use kenshin_wire::http::{HttpError, Limits, Progress, Request, Response, ResponseDecoder, Version, page};
+use kenshin_wire::http::{
+    Body, HttpError, Limits, Progress, Request, Response, ResponseDecoder, Session, Version, page,
+};
 use kenshin_wire::{redaction, rtsp};
 
 use super::exercise::reads;
@@ -195,12 +197,44 @@ fn requests_introduce_us_and_cannot_be_split() {
         host: "192.0.2.1:8080\r\nX-Injected: 1",
         user_agent: "Kenshin/0.1 (kenshin@example.jp)",
         authorization: Some(&basic("Aladdin", "open sesame")),
+        session: None,
+        body: None,
         keep_alive: false,
     };
     let text = String::from_utf8(request.encode()).unwrap();
     assert_eq!(
         text,
         "GET / HTTP/1.1\r\nHost: 192.0.2.1:8080  X-Injected: 1\r\nUser-Agent: Kenshin/0.1 (kenshin@example.jp)\r\nAccept: */*\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\nConnection: close\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_login_is_sent_with_its_cookies_and_from_its_page() {
+    let request = Request {
+        method: "POST",
+        target: "/login.cgi",
+        host: "192.0.2.1",
+        user_agent: "Kenshin",
+        authorization: None,
+        session: Some(Session { cookies: "a=1; b=2\r\nX: 3", referer: "http://192.0.2.1/" }),
+        body: Some(Body { kind: "application/x-www-form-urlencoded", bytes: b"u=1&p=%0D%0A" }),
+        keep_alive: true,
+    };
+    assert_eq!(
+        String::from_utf8(request.encode()).unwrap(),
+        "POST /login.cgi HTTP/1.1\r\nHost: 192.0.2.1\r\nUser-Agent: Kenshin\r\nAccept: */*\r\n\
+         Referer: http://192.0.2.1/\r\nCookie: a=1; b=2  X: 3\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\nu=1&p=%0D%0A"
+    );
+}
+
+#[test]
+fn a_stream_is_asked_to_be_described() {
+    let asked = rtsp::describe("rtsp://192.0.2.1/a b", 7, "Kenshin\r\nX: 1", Some("Basic eA=="));
+    assert_eq!(
+        String::from_utf8(asked).unwrap(),
+        "DESCRIBE rtsp://192.0.2.1/a%20b RTSP/1.0\r\nCSeq: 7\r\nAccept: application/sdp\r\n\
+         User-Agent: Kenshin  X: 1\r\nAuthorization: Basic eA==\r\n\r\n"
     );
 }
 

@@ -292,13 +292,12 @@ impl NoConnection {
 
 impl From<Ending> for NoConnection {
     fn from(ending: Ending) -> Self {
-        let (outcome, reason) = match ending {
-            Ending::Silent => (Outcome::Limited, "silent"),
-            Ending::Refused => (Outcome::Refused, "refused"),
-            Ending::Filtered(reason) => (Outcome::Filtered, reason),
-            Ending::Limit(limit) => (Outcome::Limited, limit),
-            Ending::Failed => (Outcome::Error, "socket"),
+        let outcome = match ending {
+            Ending::Silent | Ending::Limit(_) => Outcome::Limited,
+            Ending::Refused => Outcome::Refused,
+            Ending::Filtered(_) => Outcome::Filtered,
+            Ending::Failed => Outcome::Error,
         };
-        Self { outcome, reason: reason.to_owned() }
+        Self { outcome, reason: ending.reason().to_owned() }
     }
 }

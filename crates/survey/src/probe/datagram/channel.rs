@@ -29,19 +29,19 @@ impl Channel {
         Self { socket, nonce, datagrams_left: datagrams_max }
     }
 
-    pub(super) const fn nonce(&self) -> u64 {
+    pub(crate) const fn nonce(&self) -> u64 {
         self.nonce
     }
 
     /// Our side.
-    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()
     }
 }
 
 /// Why an exchange is over, or brought nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// Nothing came within the time given.
     Silent,
     /// The host says that nobody listens at the port.
@@ -54,9 +54,21 @@ pub(super) enum Ending {
     Failed,
 }
 
+impl Ending {
+    /// Its reason code.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Refused => "refused",
+            Self::Filtered(reason) | Self::Limit(reason) => reason,
+            Self::Failed => "socket",
+        }
+    }
+}
+
 /// An exchange as it goes on.
 #[derive(Debug)]
-pub(super) struct Dialogue {
+pub(crate) struct Dialogue {
     channel: Channel,
     tally: Tally,
     deadline: Instant,
@@ -65,7 +77,7 @@ pub(super) struct Dialogue {
 }
 
 impl Dialogue {
-    pub(super) fn new(channel: Channel, limits: &Limits) -> Self {
+    pub(crate) fn new(channel: Channel, limits: &Limits) -> Self {
         let family = match channel.local_addr() {
             Some(SocketAddr::V6(_)) => Family::V6,
             _ => Family::V4,
@@ -80,12 +92,12 @@ impl Dialogue {
     }
 
     /// What was sent and what came, unread or not.
-    pub(super) const fn tally(&self) -> Tally {
+    pub(crate) const fn tally(&self) -> Tally {
         self.tally
     }
 
     /// Sends one datagram, if there is one left to send.
-    pub(super) async fn say(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), Ending> {
         self.channel.datagrams_left =
             self.channel.datagrams_left.checked_sub(1).ok_or(Ending::Limit("datagrams"))?;
         match timeout_at(self.deadline, self.channel.socket.send(bytes)).await {
@@ -99,7 +111,7 @@ impl Dialogue {
     }
 
     /// The next datagram, waiting for at most `wait`.
-    pub(super) async fn hear(&mut self, wait: Duration) -> Result<Vec<u8>, Ending> {
+    pub(crate) async fn hear(&mut self, wait: Duration) -> Result<Vec<u8>, Ending> {
         self.steps_left = self.steps_left.checked_sub(1).ok_or(Ending::Limit("steps"))?;
         let now = Instant::now();
         if now >= self.deadline {

@@ -47,6 +47,8 @@ async fn get<S: Link>(
         host: &web::host(target, referral.tls),
         user_agent: &settings.introduction.user_agent,
         authorization: None,
+        session: None,
+        body: None,
         keep_alive: false,
     };
     match web::ask(&mut session, &request.encode(), settings).await {

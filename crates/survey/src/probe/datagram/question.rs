@@ -305,7 +305,7 @@ const fn short(nonce: u64) -> u16 {
 }
 
 /// A positive number, which agents repeat as it was.
-const fn number(nonce: u64) -> i32 {
+pub(crate) const fn number(nonce: u64) -> i32 {
     (nonce >> 16) as i32 & i32::MAX
 }
 

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
+use crate::probe::datagram::{Channel, Datagrams};
 use crate::probe::{Connect, ConnectError};
 
 type Script = Arc<dyn Fn(u32, TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -110,6 +111,13 @@ impl Host {
             tokio::task::yield_now().await;
         }
         assert_eq!(self.failed.load(Ordering::SeqCst), 0, "the host saw what it must not");
+    }
+}
+
+/// It hears no datagrams.
+impl Datagrams for Host {
+    async fn open(&self, _endpoint: Endpoint, _check: Check) -> Result<Channel, ConnectError> {
+        Err(ConnectError::Closed)
     }
 }
 

@@ -117,10 +117,11 @@ impl<S: Sweep> Engine<S> {
                 self.meter.hit(row.result.protocol.as_deref());
             }
         }
-        let speaks = !self.mandate.ports.listen_only(endpoint.port, Transport::Tcp);
-        let door = handshake
-            .filter(|handshake| self.dictionary.is_some() && speaks && Method::of(handshake).is_some())
-            .map(|handshake| Box::new(handshake.clone()));
+        let speaks = !self.mandate.ports.listen_only(endpoint.port, endpoint.transport);
+        let opens = |dictionary: &Arc<Dictionary>| {
+            handshake.filter(|handshake| speaks && Method::of(handshake, dictionary.recipes()).is_some())
+        };
+        let door = self.dictionary.as_ref().and_then(opens).map(|handshake| Box::new(handshake.clone()));
         work.talked.extend(rows);
         match door {
             Some(door) => {
