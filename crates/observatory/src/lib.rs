@@ -25,6 +25,7 @@ mod assess;
 mod authority;
 mod courtesy;
 pub mod demo;
+mod dictionary;
 mod edge;
 mod error;
 mod exchange;

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use kenshin_casework::{CaseFilter, CaseState, CloseReason, NewSurvey, PageRequest, Survey, SurveyKind};
 use kenshin_mandate::{AddressSet, VerifiedMandate};
 use kenshin_observation::{CaseId, Check, Endpoint, Prefix, SurveyId, Tlp};
-use kenshin_survey::credential::Dictionary;
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner, PlanRequest, PlanSummary, Silence, SurveyPlan};
+use kenshin_survey::plan::{Manner, PlanRequest, PlanSummary, Silence, SurveyPlan};
 use sha2::{Digest, Sha256};
 
 use crate::Observatory;
-use crate::authority::read_limited;
 use crate::error::ActError;
 
 /// What a survey is asked for; what is left open comes from the mandate.
@@ -147,7 +145,10 @@ impl Observatory {
         let wants_credentials = checks
             .as_ref()
             .map_or(mandate.grants(Check::CredentialCheck), |c| c.contains(&Check::CredentialCheck));
-        let dictionary = if wants_credentials { self.dictionary()? } else { None };
+        let dictionary = match wants_credentials {
+            true => self.settings().dictionary_ref(self.home())?,
+            false => None,
+        };
         let key: [u8; 16] = match request.seed {
             Some(seed) => Sha256::digest(seed.to_be_bytes())[..16].try_into().expect("half of 32 bytes"),
             None => self.edge().seed()[..16].try_into().expect("half of 32 bytes"),
@@ -172,14 +173,5 @@ impl Observatory {
         let (plan, summary) = SurveyPlan::make(wanted, mandate, &narrowing, now)
             .map_err(|error| ActError::no(error.to_string()))?;
         Ok(Planned { plan, summary, programme: mandate.programme.clone() })
-    }
-
-    /// The dictionary that the settings name, by its digest.
-    fn dictionary(&self) -> Result<Option<DictionaryRef>, ActError> {
-        let Some(path) = &self.settings().dictionary else { return Ok(None) };
-        let path = self.home().resolve(path);
-        let text = read_limited(&path)?;
-        let dictionary = Dictionary::parse(&text).map_err(|error| ActError::input(error.to_string()))?;
-        Ok(Some(DictionaryRef { sha256: dictionary.sha256().to_owned(), path }))
     }
 }

@@ -28,6 +28,9 @@ pub struct Settings {
     /// Credential dictionary (TOML), when a mandate grants credential checks. None ships.
     #[serde(default)]
     pub dictionary: Option<PathBuf>,
+    /// Recipes (TOML): where the pairs of the dictionary go on login pages and streams. None ships.
+    #[serde(default)]
+    pub recipes: Option<PathBuf>,
     /// Zone of ours in which name servers are asked for a new name each, to tell whether they look
     /// names up for anybody: `*.zone` should have an address, and its server should keep no log. Without
     /// one that is not asked.
@@ -188,6 +191,7 @@ impl Settings {
             database: default_database(),
             lake: default_lake(),
             dictionary: None,
+            recipes: None,
             recursion_zone: None,
             fingerprints: Vec::new(),
             mail: Mail::default(),
@@ -283,7 +287,9 @@ impl Settings {
              # A page for those who are measured, on the address they see; it takes opt-outs.\n\
              # courtesy_listen = \"0.0.0.0:80\"\n\n\
              # Pairs of factory credentials to check, when a mandate with two signers grants it. None ships.\n\
-             # dictionary = \"dictionary.toml\"\n\n\
+             # dictionary = \"dictionary.toml\"\n\
+             # Where they go on login pages and streams of the models you know.\n\
+             # recipes = \"recipes.toml\"\n\n\
              [hub]\n\
              url = {}\n{recognised}",
             quoted(organisation),
@@ -304,7 +310,9 @@ impl Settings {
              # Observations: a folder under this one, or an object-store URL.\n\
              lake = \"lake\"\n\n\
              # Pairs of factory credentials to check, when a mandate with two signers grants it. None ships.\n\
-             # dictionary = \"dictionary.toml\"\n\n\
+             # dictionary = \"dictionary.toml\"\n\
+             # Where they go on login pages and streams of the models you know.\n\
+             # recipes = \"recipes.toml\"\n\n\
              # More fingerprints in Recog's XML format: files or folders.\n\
              fingerprints = []\n\n\
              [mail]\n\

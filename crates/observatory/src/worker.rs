@@ -30,7 +30,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::authority::read_limited;
+use crate::dictionary;
 use crate::edge::Edge;
 use crate::error::ActError;
 use crate::home::Home;
@@ -115,6 +115,8 @@ struct Manner {
     goes_on: bool,
     /// The dictionary of this sensor, whatever path the plan names.
     dictionary: Option<PathBuf>,
+    /// Its recipes.
+    recipes: Option<PathBuf>,
 }
 
 impl Worker {
@@ -129,6 +131,7 @@ impl Worker {
             patience: PATIENCE_HERE,
             goes_on: false,
             dictionary: None,
+            recipes: None,
         };
         Ok(Self { home, edge, spool, hub, manner, gates: HashMap::new(), sockets: None })
     }
@@ -148,6 +151,7 @@ impl Worker {
             patience: PATIENCE_AWAY,
             goes_on: true,
             dictionary: settings.dictionary.clone(),
+            recipes: settings.recipes.clone(),
         };
         Ok(Self {
             home: home.clone(),
@@ -435,14 +439,12 @@ impl Worker {
         if !self.manner.goes_on || plan.dictionary.is_none() {
             return Ok(None);
         }
-        let Some(path) = &self.manner.dictionary else {
-            return Err(ActError::no("the plan checks credentials and this sensor has no dictionary")
-                .with_hint("name one in kenshin.toml, or leave the check out"));
-        };
-        let path = self.home.resolve(path);
-        let dictionary = Dictionary::parse(&read_limited(&path)?)
-            .map_err(|error| ActError::input(format!("`{}`: {error}", path.display())))?;
-        Ok(Some(Arc::new(dictionary)))
+        let Manner { dictionary, recipes, .. } = &self.manner;
+        match dictionary::read(&self.home, dictionary.as_deref(), recipes.as_deref())? {
+            Some(dictionary) => Ok(Some(Arc::new(dictionary))),
+            None => Err(ActError::no("the plan checks credentials and this sensor has no dictionary")
+                .with_hint("name one in kenshin.toml, or leave the check out")),
+        }
     }
 
     fn gate(&mut self, plan: &SurveyPlan) -> Result<SharedGate, ActError> {

@@ -155,9 +155,20 @@ pub struct ConversationLimits {
     pub connections_max: u32,
 }
 
-/// A dictionary by its digest; the file stays where it is.
+/// A dictionary by its digest, and the recipes that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DictionaryRef {
+    /// The pairs.
+    #[serde(flatten)]
+    pub pairs: FileRef,
+    /// Where they go on pages and streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipes: Option<FileRef>,
+}
+
+/// A file by its digest; it stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRef {
     /// Where the sensor reads it.
     pub path: PathBuf,
     /// SHA-256 of the file, hexadecimal.

@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::credential::{Dictionary, DictionaryError};
+use crate::credential::{Dictionary, DictionaryError, RecipeError, Recipes};
 use crate::journal::{Journal, JournalError};
 use crate::logbook::LogError;
-use crate::plan::{PlanError, SurveyPlan};
+use crate::plan::{FileRef, PlanError, SurveyPlan};
 use crate::progress::Progress;
 use crate::slices::SliceSet;
 use crate::space::Shard;
@@ -183,8 +183,8 @@ pub enum RunError {
     /// A file cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The dictionary cannot be read.
-    #[error("failed to read the dictionary `{}`", path.display())]
+    /// The dictionary, or its recipes, cannot be read.
+    #[error("failed to read `{}`", path.display())]
     Dictionary {
         /// The file.
         path: PathBuf,
@@ -215,6 +215,9 @@ pub enum DictionaryFault {
     /// Its text.
     #[error(transparent)]
     Text(#[from] DictionaryError),
+    /// The text of its recipes.
+    #[error(transparent)]
+    Recipes(#[from] RecipeError),
     /// It is another one than the plan's.
     #[error("its SHA-256 is {found}, the plan names {planned}")]
     Other {
@@ -373,23 +376,49 @@ async fn open(run: &Run) -> Result<Opened, RunError> {
     Ok(Opened { journal, dictionary, space })
 }
 
+/// The dictionary of the plan with its recipes, as given or from their files.
 fn read_dictionary(
     wanted: &crate::plan::DictionaryRef,
     given: Option<Arc<Dictionary>>,
 ) -> Result<Arc<Dictionary>, RunError> {
-    let fault = |source| RunError::Dictionary { path: wanted.path.clone(), source };
     let dictionary = match given {
         Some(dictionary) => dictionary,
         None => {
-            let text = std::fs::read_to_string(&wanted.path).map_err(|error| fault(error.into()))?;
-            Arc::new(Dictionary::parse(&text).map_err(|error| fault(error.into()))?)
+            let pairs = read_file(&wanted.pairs, Dictionary::parse)?;
+            let recipes =
+                wanted.recipes.as_ref().map(|recipes| read_file(recipes, Recipes::parse)).transpose()?;
+            Arc::new(pairs.with_recipes(recipes.unwrap_or_default()))
         }
     };
-    if dictionary.sha256() != wanted.sha256 {
-        let (found, planned) = (dictionary.sha256().to_owned(), wanted.sha256.clone());
-        return Err(fault(DictionaryFault::Other { found, planned }));
+    let named = |file: &FileRef, found: &str| match found == file.sha256 {
+        true => Ok(()),
+        false => {
+            let (found, planned) = (found.to_owned(), file.sha256.clone());
+            Err(RunError::Dictionary {
+                path: file.path.clone(),
+                source: DictionaryFault::Other { found, planned },
+            })
+        }
+    };
+    named(&wanted.pairs, dictionary.sha256())?;
+    match &wanted.recipes {
+        Some(recipes) => named(recipes, dictionary.recipes().sha256())?,
+        // A plan without recipes fills in no form, whatever lies here.
+        None if !dictionary.recipes().is_empty() => {
+            return Ok(Arc::new(Dictionary::clone(&dictionary).with_recipes(Recipes::default())));
+        }
+        None => {}
     }
     Ok(dictionary)
+}
+
+fn read_file<T, E: Into<DictionaryFault>>(
+    file: &FileRef,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, RunError> {
+    let fault = |source| RunError::Dictionary { path: file.path.clone(), source };
+    let text = std::fs::read_to_string(&file.path).map_err(|error| fault(error.into()))?;
+    parse(&text).map_err(|error| fault(error.into()))
 }
 
 async fn record_sending(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kenshin_observatory::hub::Away;
-use kenshin_observatory::{Authority, Observatory, Settings, Worker};
+use kenshin_observatory::{Authority, Home, Observatory, Settings, Worker};
 use serde::Serialize;
 
 use super::Context;
@@ -118,6 +118,7 @@ pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
             Err(error) => Err(text(&error)),
         },
     );
+    note("dictionary", dictionary(observatory.settings(), &context.home));
     note(
         "descriptors",
         match rlimit::Resource::NOFILE.get() {
@@ -168,11 +169,23 @@ async fn doctor_of_sensor(context: &Context<'_>, settings: &Settings) -> anyhow:
         "trust roots",
         authority.roots().map(|roots| format!("{} keys", roots.roots().len())).map_err(|e| e.to_string()),
     );
+    note("dictionary", dictionary(settings, &context.home));
     for id in authority.ids()? {
         let mandate = authority.mandate(&id, now);
         note("mandate", mandate.map(|mandate| mandate.id.clone()).map_err(|error| error.to_string()));
     }
     print(context, &findings, settings)
+}
+
+/// What credential checks would be made with; what is wrong is told with file and line.
+fn dictionary(settings: &Settings, home: &Home) -> Result<String, String> {
+    match settings.read_dictionary(home) {
+        Ok(Some(dictionary)) => {
+            Ok(format!("{} pairs, {} recipes", dictionary.entries().len(), dictionary.recipes().len()))
+        }
+        Ok(None) => Ok("none: no credential checks".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn print(context: &Context<'_>, findings: &[Finding], settings: &Settings) -> anyhow::Result<Exit> {

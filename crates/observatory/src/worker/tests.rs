@@ -13,7 +13,7 @@ use kenshin_mandate::{
 };
 use kenshin_observation::{Batch, Check, JobId, OrgId, Prefix, Tlp};
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner as PlanManner, PlanRequest, Silence};
+use kenshin_survey::plan::{DictionaryRef, FileRef, Manner as PlanManner, PlanRequest, Silence};
 use kenshin_survey::run::Ending;
 use kenshin_survey::space::Shard;
 
@@ -190,6 +190,7 @@ fn worker(home: &Home, edge: Edge, spool: Spool, hub: &Arc<Captured>) -> Worker 
         patience: Duration::from_secs(5),
         goes_on: true,
         dictionary: None,
+        recipes: None,
     };
     let hub: Arc<dyn Hub> = hub.clone();
     Worker { home: home.clone(), edge, spool, hub, manner, gates: HashMap::new(), sockets: None }
@@ -390,7 +391,8 @@ async fn a_hub_names_no_file_of_the_sensor() {
     let mut world = World::new();
     world.lease(|lease| {
         lease.plan.checks.insert(Check::CredentialCheck);
-        lease.plan.dictionary = Some(DictionaryRef { path: "/etc/passwd".into(), sha256: "ab".repeat(32) });
+        let pairs = FileRef { path: "/etc/passwd".into(), sha256: "ab".repeat(32) };
+        lease.plan.dictionary = Some(DictionaryRef { pairs, recipes: None });
     });
     world.refuses("no dictionary").await;
 }
