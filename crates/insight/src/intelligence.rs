@@ -20,6 +20,7 @@
 //! assert!(cycle.release.ended(today));
 //! ```
 
+mod addresses;
 mod affected;
 mod cve;
 mod endoflife;
@@ -28,6 +29,7 @@ mod front_matter;
 mod importer;
 mod index;
 mod kev;
+pub mod mmdb;
 mod name;
 mod nvd;
 mod objects;
@@ -35,6 +37,7 @@ mod record;
 mod snapshot;
 mod ssvc;
 
+pub use addresses::{AddressTable, AddressTableBuilder, Entry};
 pub(crate) use importer::read_line;
 pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
 pub use index::{Cycle, Intelligence, Match};

@@ -3,7 +3,8 @@
 use std::io::BufRead;
 
 use super::{
-    Cve, Day, EndOfLife, Epss, IntelligenceKind, Kev, Records, Snapshot, cve, endoflife, epss, kev, nvd,
+    AddressTableBuilder, Cve, Day, EndOfLife, Epss, IntelligenceKind, Kev, Records, Snapshot, addresses, cve,
+    endoflife, epss, kev, nvd,
 };
 
 /// Most rejected records that are listed; further ones are counted.
@@ -17,7 +18,7 @@ const RECORDS_MAX: usize = 4_000_000;
 pub struct Rejected {
     /// File it is in.
     pub file: String,
-    /// Line it begins at, or where its error is, from 1.
+    /// Line it begins at, or where its error is, from 1; 0 in a file without lines.
     pub line: u64,
     /// Why.
     pub reason: String,
@@ -25,7 +26,10 @@ pub struct Rejected {
 
 impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.reason)
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.reason),
+            line => write!(f, "{}:{line}: {}", self.file, self.reason),
+        }
     }
 }
 
@@ -84,6 +88,7 @@ pub struct Importer {
     pub(super) nvd: Vec<Cve>,
     pub(super) endoflife: Vec<EndOfLife>,
     pub(super) epss: Vec<Epss>,
+    pub(super) addresses: AddressTableBuilder,
     rejected: Vec<Rejected>,
     rejected_total: usize,
 }
@@ -99,6 +104,7 @@ impl Importer {
             nvd: Vec::new(),
             endoflife: Vec::new(),
             epss: Vec::new(),
+            addresses: AddressTableBuilder::default(),
             rejected: Vec::new(),
             rejected_total: 0,
         }
@@ -113,13 +119,25 @@ impl Importer {
             IntelligenceKind::Cve => cve::read(self, file, from)?,
             IntelligenceKind::EndOfLife => endoflife::read(self, file, from)?,
             IntelligenceKind::Epss => epss::read(self, file, from)?,
+            kind @ (IntelligenceKind::Asn | IntelligenceKind::Country) => {
+                addresses::file::read(self, kind, file, from)?;
+            }
         }
-        if self.kev.len() + self.cve.len() + self.nvd.len() + self.endoflife.len() + self.epss.len()
-            > RECORDS_MAX
+        if self.len() > RECORDS_MAX
         {
             return Err(ImportError::TooMany { file: file.to_owned() });
         }
         Ok(())
+    }
+
+    /// How many records were read.
+    fn len(&self) -> usize {
+        self.kev.len()
+            + self.cve.len()
+            + self.nvd.len()
+            + self.endoflife.len()
+            + self.epss.len()
+            + self.addresses.len()
     }
 
     /// Makes the snapshot; `today` is its version when neither publisher nor records state one.
@@ -129,6 +147,8 @@ impl Importer {
             IntelligenceKind::Cve => Records::Cve(nvd::join(self.cve, self.nvd)),
             IntelligenceKind::EndOfLife => Records::EndOfLife(self.endoflife),
             IntelligenceKind::Epss => Records::Epss(self.epss),
+            IntelligenceKind::Asn => Records::Asn(self.addresses.finish()),
+            IntelligenceKind::Country => Records::Country(self.addresses.finish()),
         };
         let version = self.version.unwrap_or_else(|| Snapshot::newest(&records).unwrap_or(today).to_string());
         Import {

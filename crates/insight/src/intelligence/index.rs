@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Kev, Names, Records, Release, Snapshot, Status,
+    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Kev, Names, Records, Release, Snapshot, Status,
 };
 use crate::cpe::Cpe;
 use crate::version::Version;
@@ -68,11 +68,22 @@ impl Intelligence {
                         records.iter().enumerate().map(|(at, record)| (record.name.clone(), (index, at)));
                     all.products.extend(places);
                 }
+                // Of addresses, not of weaknesses: see `addresses`.
+                Records::Asn(_) | Records::Country(_) => {}
             }
         }
         all.affected = all.index_affected();
         (all.cycles_by_cpe, all.cycles_by_name) = all.index_cycles();
         all
+    }
+
+    /// What the tables of systems and countries say of addresses, together.
+    pub fn addresses(&self) -> AddressTable {
+        let tables = self.snapshots.iter().filter_map(|snapshot| match &snapshot.records {
+            Records::Asn(table) | Records::Country(table) => Some(table),
+            _ => None,
+        });
+        tables.fold(AddressTable::default(), |joined, table| joined.join(table))
     }
 
     /// Names of the snapshots of one kind, as findings state them.
@@ -118,7 +129,7 @@ impl Intelligence {
             IntelligenceKind::Kev => self.kev.get(&cve),
             IntelligenceKind::Epss => self.epss.get(&cve),
             IntelligenceKind::Cve => self.cve.get(&cve),
-            IntelligenceKind::EndOfLife => None,
+            IntelligenceKind::EndOfLife | IntelligenceKind::Asn | IntelligenceKind::Country => None,
         };
         place.map(|(snapshot, _)| self.snapshots[*snapshot].name())
     }

@@ -1,12 +1,14 @@
 //! A versioned set of records of one kind, and its stored form.
 
+use std::cmp::Ordering;
 use std::io::{BufRead, Write};
+use std::net::IpAddr;
 
 use kenshin_observation::words;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Cve, Day, EndOfLife, Epss, Kev};
+use super::{AddressTable, Cve, Day, EndOfLife, Entry, Epss, Kev};
 
 /// Version of the stored form written today.
 pub(crate) const FORMAT: u32 = 1;
@@ -25,6 +27,10 @@ words!(
         EndOfLife = "endoflife",
         /// Likelihood of exploitation.
         Epss = "epss",
+        /// Which autonomous system announces an address.
+        Asn = "asn",
+        /// In which country an address is used.
+        Country = "country",
     }
 );
 
@@ -39,6 +45,55 @@ pub enum Records {
     EndOfLife(Vec<EndOfLife>),
     /// Likelihood of exploitation.
     Epss(Vec<Epss>),
+    /// Autonomous systems of addresses.
+    Asn(AddressTable),
+    /// Countries of addresses.
+    Country(AddressTable),
+}
+
+/// What of one kind is told apart by.
+trait Record: Serialize {
+    fn order(&self, other: &Self) -> Ordering;
+}
+
+impl Record for Kev {
+    fn order(&self, other: &Self) -> Ordering {
+        self.cve.cmp(&other.cve)
+    }
+}
+
+impl Record for Cve {
+    fn order(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+impl Record for EndOfLife {
+    fn order(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
+
+impl Record for Epss {
+    fn order(&self, other: &Self) -> Ordering {
+        self.cve.cmp(&other.cve)
+    }
+}
+
+/// A range of a table as it is stored: first and last address, number and name of a system, country.
+type StoredRange<Text> = (IpAddr, IpAddr, Option<u32>, Option<Text>, Option<Text>);
+
+/// Does one thing with a list of records of any kind, and another with a table.
+macro_rules! each_kind {
+    ($records:expr, $list:ident => $with_list:expr, $table:ident => $with_table:expr) => {
+        match $records {
+            Records::Kev($list) => $with_list,
+            Records::Cve($list) => $with_list,
+            Records::EndOfLife($list) => $with_list,
+            Records::Epss($list) => $with_list,
+            Records::Asn($table) | Records::Country($table) => $with_table,
+        }
+    };
 }
 
 impl Records {
@@ -49,17 +104,25 @@ impl Records {
             Self::Cve(_) => IntelligenceKind::Cve,
             Self::EndOfLife(_) => IntelligenceKind::EndOfLife,
             Self::Epss(_) => IntelligenceKind::Epss,
+            Self::Asn(_) => IntelligenceKind::Asn,
+            Self::Country(_) => IntelligenceKind::Country,
         }
     }
 
-    /// How many.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Kev(records) => records.len(),
-            Self::Cve(records) => records.len(),
-            Self::EndOfLife(records) => records.len(),
-            Self::Epss(records) => records.len(),
+    fn empty(kind: IntelligenceKind) -> Self {
+        match kind {
+            IntelligenceKind::Kev => Self::Kev(Vec::new()),
+            IntelligenceKind::Cve => Self::Cve(Vec::new()),
+            IntelligenceKind::EndOfLife => Self::EndOfLife(Vec::new()),
+            IntelligenceKind::Epss => Self::Epss(Vec::new()),
+            IntelligenceKind::Asn => Self::Asn(AddressTable::default()),
+            IntelligenceKind::Country => Self::Country(AddressTable::default()),
         }
+    }
+
+    /// How many; of tables, how many ranges.
+    pub fn len(&self) -> usize {
+        each_kind!(self, list => list.len(), table => table.len())
     }
 
     /// True when there are none.
@@ -69,26 +132,23 @@ impl Records {
 
     /// Each record as one line of JSON.
     fn each_line(&self, mut each: impl FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
-        fn all<T: Serialize>(
-            records: &[T],
-            each: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
-        ) -> std::io::Result<()> {
-            let mut line = Vec::new();
-            for record in records {
-                line.clear();
-                serde_json::to_writer(&mut line, record)?;
-                line.push(b'\n');
-                each(&line)?;
-            }
-            Ok(())
-        }
-        match self {
-            Self::Kev(records) => all(records, &mut each),
-            Self::Cve(records) => all(records, &mut each),
-            Self::EndOfLife(records) => all(records, &mut each),
-            Self::Epss(records) => all(records, &mut each),
-        }
+        let mut line = Vec::new();
+        each_kind!(
+            self,
+            list => list.iter().try_for_each(|record| each(json_line(&mut line, record)?)),
+            table => table.ranges().try_for_each(|(from, to, Entry { asn, name, country })| {
+                let range: StoredRange<&str> = (from, to, *asn, name.as_deref(), country.as_deref());
+                each(json_line(&mut line, &range)?)
+            })
+        )
     }
+}
+
+fn json_line<'a>(line: &'a mut Vec<u8>, record: &impl Serialize) -> std::io::Result<&'a [u8]> {
+    line.clear();
+    serde_json::to_writer(&mut *line, record)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// A versioned set of records of one kind.
@@ -144,17 +204,12 @@ pub enum SnapshotError {
 impl Snapshot {
     /// A snapshot of `records`, which are sorted and counted once each (the later wins).
     pub fn new(version: impl Into<String>, mut records: Records) -> Self {
-        fn sort<T, K: Ord>(records: &mut Vec<T>, key: impl Fn(&T) -> K) {
+        fn sort<T: Record>(records: &mut Vec<T>) {
             records.reverse();
-            records.sort_by_key(|record| key(record));
-            records.dedup_by(|later, kept| key(later) == key(kept));
+            records.sort_by(T::order);
+            records.dedup_by(|later, kept| later.order(kept).is_eq());
         }
-        match &mut records {
-            Records::Kev(records) => sort(records, |record| record.cve),
-            Records::Cve(records) => sort(records, |record| record.id),
-            Records::EndOfLife(records) => sort(records, |record| record.name.clone()),
-            Records::Epss(records) => sort(records, |record| record.cve),
-        }
+        each_kind!(&mut records, list => sort(list), _table => {});
         let mut hash = Sha256::new();
         records
             .each_line(|line| {
@@ -181,7 +236,7 @@ impl Snapshot {
         match records {
             Records::Kev(records) => records.iter().map(|record| record.added).max(),
             Records::Cve(records) => records.iter().filter_map(|record| record.updated).max(),
-            Records::EndOfLife(_) | Records::Epss(_) => None,
+            Records::EndOfLife(_) | Records::Epss(_) | Records::Asn(_) | Records::Country(_) => None,
         }
     }
 
@@ -220,20 +275,21 @@ impl Snapshot {
         if header.format != FORMAT {
             return Err(SnapshotError::Format(header.format));
         }
-        let mut records = match header.kind {
-            IntelligenceKind::Kev => Records::Kev(Vec::new()),
-            IntelligenceKind::Cve => Records::Cve(Vec::new()),
-            IntelligenceKind::EndOfLife => Records::EndOfLife(Vec::new()),
-            IntelligenceKind::Epss => Records::Epss(Vec::new()),
-        };
+        let mut records = Records::empty(header.kind);
+        let mut ranges = AddressTable::builder();
         while let Some(number) = next(&mut line)? {
-            match &mut records {
-                Records::Kev(records) => records.push(parse(&line, number)?),
-                Records::Cve(records) => records.push(parse(&line, number)?),
-                Records::EndOfLife(records) => records.push(parse(&line, number)?),
-                Records::Epss(records) => records.push(parse(&line, number)?),
-            }
+            each_kind!(
+                &mut records,
+                list => list.push(parse(&line, number)?),
+                _table => {
+                    let (from, to, asn, name, country): StoredRange<String> = parse(&line, number)?;
+                    if !ranges.add(from, to, &Entry { asn, name, country }) {
+                        return Err(SnapshotError::Damaged);
+                    }
+                }
+            );
         }
+        each_kind!(&mut records, _list => {}, table => *table = ranges.finish());
         let snapshot = Self::new(header.version, records);
         if snapshot.sha256 != header.sha256 || snapshot.records.len() != header.records {
             return Err(SnapshotError::Damaged);

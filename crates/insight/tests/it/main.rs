@@ -1,5 +1,6 @@
 //! Integration tests of insight.
 
+mod addresses;
 mod assets;
 mod cryptography;
 mod evaluation;
