@@ -144,13 +144,9 @@ impl<A: Copy + Ord> Ranges<A> {
     }
 
     /// Ends the open ranges that end before `before`: behind each, the one around it goes on.
-    fn close(
-        &mut self,
-        open: &mut Vec<Span<A>>,
-        before: Option<A>,
-        after: &impl Fn(A) -> Option<A>,
-    ) {
-        while let Some(ended) = open.last().copied().filter(|top| before.is_none_or(|before| top.to < before)) {
+    fn close(&mut self, open: &mut Vec<Span<A>>, before: Option<A>, after: &impl Fn(A) -> Option<A>) {
+        while let Some(ended) = open.last().copied().filter(|top| before.is_none_or(|before| top.to < before))
+        {
             while open.last().is_some_and(|around| around.to <= ended.to) {
                 open.pop();
             }
@@ -180,7 +176,9 @@ impl<A: Copy + Ord> Ranges<A> {
     /// the address before one that is not the lowest; `last` the highest there is.
     fn each(&self, before: impl Fn(A) -> A, last: A) -> impl Iterator<Item = (A, A, u32)> {
         self.starts.iter().zip(&self.entries).enumerate().filter(|(_, (_, entry))| **entry != NONE).map(
-            move |(at, (start, entry))| (*start, self.starts.get(at + 1).map_or(last, |next| before(*next)), *entry),
+            move |(at, (start, entry))| {
+                (*start, self.starts.get(at + 1).map_or(last, |next| before(*next)), *entry)
+            },
         )
     }
 
@@ -346,10 +344,8 @@ mod tests {
         let japan = Entry { country: Some("JP".into()), ..Entry::default() };
         assert!(countries.add(v4(5), v4(15), &japan));
         let both = table(&[(0, 9, 7), (12, 20, 8)]).join(&countries.finish());
-        let said: Vec<_> = both
-            .ranges()
-            .map(|(from, to, entry)| (from, to, entry.asn, entry.country.as_deref()))
-            .collect();
+        let said: Vec<_> =
+            both.ranges().map(|(from, to, entry)| (from, to, entry.asn, entry.country.as_deref())).collect();
         let expected = [
             (0, 4, Some(7), None),
             (5, 9, Some(7), Some("JP")),

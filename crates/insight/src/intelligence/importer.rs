@@ -123,8 +123,7 @@ impl Importer {
                 addresses::file::read(self, kind, file, from)?;
             }
         }
-        if self.len() > RECORDS_MAX
-        {
+        if self.len() > RECORDS_MAX {
             return Err(ImportError::TooMany { file: file.to_owned() });
         }
         Ok(())

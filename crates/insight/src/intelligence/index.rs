@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Kev, Names, Records, Release, Snapshot, Status,
+    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Kev, Names, Records, Release,
+    Snapshot, Status,
 };
 use crate::cpe::Cpe;
 use crate::version::Version;

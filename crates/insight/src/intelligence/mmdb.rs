@@ -138,9 +138,8 @@ impl<'a> Mmdb<'a> {
             .ok_or(MmdbError::Marker)?;
         let (sections, metadata) = (&file[..at], &file[at + MARKER.len()..]);
         let metadata = decode(metadata, 0)?;
-        let number = |key: &'static str| {
-            metadata.get(key).and_then(Value::unsigned).ok_or(MmdbError::Metadata(key))
-        };
+        let number =
+            |key: &'static str| metadata.get(key).and_then(Value::unsigned).ok_or(MmdbError::Metadata(key));
         let nodes = u32::try_from(number("node_count")?).map_err(|_| MmdbError::Metadata("node_count"))?;
         let record_bits = match number("record_size")? {
             24 => 24,
@@ -354,7 +353,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn bytes(&self, at: usize, length: usize) -> Result<&'a [u8], MmdbError> {
-        at.checked_add(length).and_then(|end| self.section.get(at..end)).ok_or(MmdbError::Pointer("data section"))
+        at.checked_add(length)
+            .and_then(|end| self.section.get(at..end))
+            .ok_or(MmdbError::Pointer("data section"))
     }
 
     fn number(&self, at: usize, length: usize) -> Result<usize, MmdbError> {

@@ -72,7 +72,10 @@ fn read_lines(
                 }
             }
             // A line of column names is none of its own.
-            Err(_) if number == 1 && text.chars().next().is_some_and(char::is_alphabetic) && !is_address(text) => {}
+            Err(_)
+                if number == 1
+                    && text.chars().next().is_some_and(char::is_alphabetic)
+                    && !is_address(text) => {}
             Err(reason) => {
                 first_problem.get_or_insert_with(|| reason.clone());
                 importer.reject(file, number, reason);
@@ -81,7 +84,9 @@ fn read_lines(
     }
     match first_problem {
         Some(problem) if importer.addresses.len() == before => Err(refused(kind, file, &problem)),
-        None if importer.addresses.len() == before => Err(refused(kind, file, "it has no range of addresses")),
+        None if importer.addresses.len() == before => {
+            Err(refused(kind, file, "it has no range of addresses"))
+        }
         _ => Ok(()),
     }
 }
@@ -94,7 +99,8 @@ fn is_address(line: &str) -> bool {
 /// One line: first and last address, or a prefix; then number and name of a system, or a country, or
 /// (iptoasn) number, country and name. `None` where nobody announces the range.
 fn range(line: &str, half: Half) -> Result<Option<(IpAddr, IpAddr, Entry)>, String> {
-    let fields = if line.contains('\t') { line.split('\t').map(str::to_owned).collect() } else { unquoted(line)? };
+    let fields =
+        if line.contains('\t') { line.split('\t').map(str::to_owned).collect() } else { unquoted(line)? };
     let mut fields = fields.iter().map(|field| field.trim());
     let mut next = |what: &str| fields.next().ok_or_else(|| format!("the line has no {what}"));
     let first = next("address")?;
@@ -124,7 +130,9 @@ fn unquoted(line: &str) -> Result<Vec<String>, String> {
     let mut chars = line.chars().peekable();
     while let Some(char) = chars.next() {
         match char {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => fields.last_mut().into_iter().for_each(|f| f.push('"')),
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => {
+                fields.last_mut().into_iter().for_each(|f| f.push('"'))
+            }
             '"' => quoted = !quoted,
             ',' if !quoted => fields.push(String::new()),
             char => fields.last_mut().into_iter().for_each(|field| field.push(char)),
@@ -148,7 +156,8 @@ fn address(text: &str) -> Result<IpAddr, String> {
 
 fn system(number: &str, name: &str) -> Result<Option<Entry>, String> {
     let digits = number.trim_start_matches("AS").trim_start_matches("as");
-    let asn: u32 = digits.parse().map_err(|_| format!("`{}` is not the number of a system", short(number)))?;
+    let asn: u32 =
+        digits.parse().map_err(|_| format!("`{}` is not the number of a system", short(number)))?;
     // 0 is what lists write where nobody announces the range.
     Ok((asn != 0).then(|| Entry { asn: Some(asn), name: name_of(name), country: None }))
 }
@@ -201,7 +210,8 @@ fn read_database(
     walked.map_err(broken)?;
     let readable = said.len() > problems.len();
     for (network, error) in &problems {
-        let place = format_args!("the record of {} at byte {} of the data: {error}", network.from, network.place);
+        let place =
+            format_args!("the record of {} at byte {} of the data: {error}", network.from, network.place);
         importer.reject(file, 0, place);
     }
     if said.values().all(Option::is_none) {
@@ -232,7 +242,11 @@ fn said_by(record: &Value<'_>, half: Half) -> Option<Entry> {
             .or_else(|| inside("registered_country"))
             .or_else(|| ["country_code", "country"].iter().find_map(|key| record.get(key).and_then(code)));
     }
-    let place = if record.get("autonomous_system_number").is_some() { record } else { record.get("traits").unwrap_or(record) };
+    let place = if record.get("autonomous_system_number").is_some() {
+        record
+    } else {
+        record.get("traits").unwrap_or(record)
+    };
     let text = |keys: &[&str]| keys.iter().find_map(|key| place.get(key)?.text()).unwrap_or_default();
     let number = match place.get("autonomous_system_number").or_else(|| place.get("asn"))? {
         Value::Unsigned(number) => number.to_string(),
