@@ -1,6 +1,6 @@
 //! What is known about weaknesses: exploited, described, scored, out of support.
 //!
-//! Files of four kinds are read ([`Importer`]) into versioned [`Snapshot`]s in a normalised form
+//! Files of every [`IntelligenceKind`] are read ([`Importer`]) into versioned [`Snapshot`]s in a normalised form
 //! that can be stored as JSON lines ([`Snapshot::write`], [`Snapshot::read`]) and joined into an
 //! [`Intelligence`], which answers by vendor and product. Reading is streaming and bounded; a
 //! record that cannot be used is reported with file and line ([`Rejected`]) and the rest goes on.
@@ -22,17 +22,22 @@
 
 mod addresses;
 mod affected;
+mod csaf;
 mod cve;
+mod elements;
 mod endoflife;
 mod epss;
 mod front_matter;
 mod importer;
 mod index;
+mod jvn;
 mod kev;
 pub mod mmdb;
 mod name;
 mod nvd;
 mod objects;
+mod osv;
+mod oui;
 mod record;
 mod snapshot;
 mod ssvc;
@@ -40,8 +45,10 @@ mod ssvc;
 pub use addresses::{AddressTable, AddressTableBuilder, Entry};
 pub(crate) use importer::read_line;
 pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
-pub use index::{Cycle, Intelligence, Match};
+pub use index::{Cycle, Intelligence, Match, Said};
 pub use name::Names;
+pub use oui::Vendors;
+pub use record::advisory::{Advisory, Containment, Jvn, Named, Osv, Oui, Package, Statement};
 pub use record::{
     Affected, Bound, Change, Cve, CveId, Cvss, Day, EndOfLife, Ending, Epss, Kev, ParseCveIdError,
     ParseDayError, Range, Release, Ssvc, Status,

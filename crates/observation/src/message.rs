@@ -2,7 +2,9 @@
 //!
 //! A catalogue is a TOML file of `"code" = "text with {argument}"`. Japanese and English are
 //! built in; a third language is a file. Arguments are put in as they are: the caller escapes
-//! them for the place where the text goes, by passing them through [`Messages::render_with`].
+//! them for the place where the text goes, by passing them through [`Messages::render_with`]. An
+//! argument that is itself prose may have a form for one language: `name@ja` stands in for `name`
+//! wherever the reader's language is Japanese.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +93,8 @@ impl Messages {
                 rest = from;
                 break;
             };
-            match args.get(&from[1..close]) {
+            let name = &from[1..close];
+            match args.get(&format!("{name}@{language}")).or_else(|| args.get(name)) {
                 Some(value) => out.push_str(&escape(value)),
                 None => out.push_str(&from[..=close]),
             }
@@ -142,5 +145,15 @@ mod tests {
             "[{two}] &lt;b> {missing}"
         );
         assert_eq!(messages.render("x", "no.such", &args), "no.such");
+    }
+
+    #[test]
+    fn an_argument_may_have_a_form_for_one_language() {
+        let mut messages = Messages::builtin();
+        for language in ["en", "ja"] {
+            messages.add(language, "\"a\" = \"{name}\"").unwrap();
+        }
+        let args = BTreeMap::from([("name".into(), "camera".into()), ("name@ja".into(), "カメラ".into())]);
+        assert_eq!(["en", "ja"].map(|language| messages.render(language, "a", &args)), ["camera", "カメラ"]);
     }
 }

@@ -200,6 +200,14 @@ fn exploited_by(
         args.push(("percent", (epss.probability_ppm / 10_000).to_string()));
         sources.push(IntelligenceKind::Epss);
     }
+    if let Some(jvn) = intelligence.jvn(cve.id) {
+        args.push(("cve@ja", format!("{}、{}", cve.id, jvn.id)));
+        args.push(("name@ja", jvn.title.clone()));
+        sources.push(IntelligenceKind::Jvn);
+    }
+    let mut snapshots: Vec<String> =
+        sources.into_iter().filter_map(|kind| intelligence.source(kind, cve.id)).collect();
+    snapshots.extend(found.said.map(|said| intelligence.source_of(said)));
     let (observation, evidence) = subject.shown(Some(version))?;
     let draft = Draft {
         asset_id,
@@ -212,7 +220,7 @@ fn exploited_by(
         code: code.to_owned(),
         args,
         evidence: vec![evidence],
-        snapshots: sources.into_iter().filter_map(|kind| intelligence.source(kind, cve.id)).collect(),
+        snapshots,
     };
     Some(draft.finish())
 }

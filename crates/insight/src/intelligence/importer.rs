@@ -3,8 +3,8 @@
 use std::io::BufRead;
 
 use super::{
-    AddressTableBuilder, Cve, Day, EndOfLife, Epss, IntelligenceKind, Kev, Records, Snapshot, addresses, cve,
-    endoflife, epss, kev, nvd,
+    AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Osv, Oui, Records,
+    Snapshot, addresses, csaf, cve, endoflife, epss, jvn, kev, nvd, osv, oui,
 };
 
 /// Most rejected records that are listed; further ones are counted.
@@ -88,6 +88,10 @@ pub struct Importer {
     pub(super) nvd: Vec<Cve>,
     pub(super) endoflife: Vec<EndOfLife>,
     pub(super) epss: Vec<Epss>,
+    pub(super) csaf: Vec<Advisory>,
+    pub(super) osv: Vec<Osv>,
+    pub(super) jvn: Vec<Jvn>,
+    pub(super) oui: Vec<Oui>,
     pub(super) addresses: AddressTableBuilder,
     rejected: Vec<Rejected>,
     rejected_total: usize,
@@ -104,6 +108,10 @@ impl Importer {
             nvd: Vec::new(),
             endoflife: Vec::new(),
             epss: Vec::new(),
+            csaf: Vec::new(),
+            osv: Vec::new(),
+            jvn: Vec::new(),
+            oui: Vec::new(),
             addresses: AddressTableBuilder::default(),
             rejected: Vec::new(),
             rejected_total: 0,
@@ -119,6 +127,10 @@ impl Importer {
             IntelligenceKind::Cve => cve::read(self, file, from)?,
             IntelligenceKind::EndOfLife => endoflife::read(self, file, from)?,
             IntelligenceKind::Epss => epss::read(self, file, from)?,
+            IntelligenceKind::Csaf => csaf::read(self, file, from)?,
+            IntelligenceKind::Osv => osv::read(self, file, from)?,
+            IntelligenceKind::Jvn => jvn::read(self, file, from)?,
+            IntelligenceKind::Oui => oui::read(self, file, from)?,
             kind @ (IntelligenceKind::Asn | IntelligenceKind::Country) => {
                 addresses::file::read(self, kind, file, from)?;
             }
@@ -136,6 +148,10 @@ impl Importer {
             + self.nvd.len()
             + self.endoflife.len()
             + self.epss.len()
+            + self.csaf.len()
+            + self.osv.len()
+            + self.jvn.len()
+            + self.oui.len()
             + self.addresses.len()
     }
 
@@ -146,6 +162,10 @@ impl Importer {
             IntelligenceKind::Cve => Records::Cve(nvd::join(self.cve, self.nvd)),
             IntelligenceKind::EndOfLife => Records::EndOfLife(self.endoflife),
             IntelligenceKind::Epss => Records::Epss(self.epss),
+            IntelligenceKind::Csaf => Records::Csaf(self.csaf),
+            IntelligenceKind::Osv => Records::Osv(self.osv),
+            IntelligenceKind::Jvn => Records::Jvn(self.jvn),
+            IntelligenceKind::Oui => Records::Oui(self.oui),
             IntelligenceKind::Asn => Records::Asn(self.addresses.finish()),
             IntelligenceKind::Country => Records::Country(self.addresses.finish()),
         };
@@ -155,6 +175,10 @@ impl Importer {
             rejected: self.rejected,
             rejected_total: self.rejected_total,
         }
+    }
+
+    pub(super) fn rejected_total(&self) -> usize {
+        self.rejected_total
     }
 
     pub(super) fn reject(&mut self, file: &str, line: u64, reason: impl std::fmt::Display) {

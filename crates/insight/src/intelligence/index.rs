@@ -1,10 +1,16 @@
 //! Lookups by CVE and by vendor and product.
 
+mod decision;
+mod document;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub use self::decision::Said;
+use self::decision::{Voice, decide};
+use self::document::{Documents, spellings};
 use super::{
-    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Kev, Names, Records, Release,
-    Snapshot, Status,
+    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Names, Osv, Package,
+    Records, Release, Snapshot, Status, Vendors,
 };
 use crate::cpe::Cpe;
 use crate::version::Version;
@@ -24,6 +30,8 @@ pub struct Intelligence {
     epss: HashMap<CveId, Place>,
     cve: BTreeMap<CveId, Place>,
     affected: Index<(CveId, usize)>,
+    documents: Documents,
+    jvn: BTreeMap<CveId, Place>,
     products: BTreeMap<String, Place>,
     cycles_by_cpe: Index<Place>,
     cycles_by_name: Index<Place>,
@@ -38,6 +46,8 @@ pub struct Match<'a> {
     pub status: Status,
     /// The entry that decided, when one did.
     pub entry: Option<&'a Affected>,
+    /// The document that the entry is of, when it is not the record's own.
+    pub said: Option<Said<'a>>,
 }
 
 /// A release cycle and its product.
@@ -69,11 +79,23 @@ impl Intelligence {
                         records.iter().enumerate().map(|(at, record)| (record.name.clone(), (index, at)));
                     all.products.extend(places);
                 }
-                // Of addresses, not of weaknesses: see `addresses`.
-                Records::Asn(_) | Records::Country(_) => {}
+                Records::Jvn(records) => {
+                    // Of several entries about one vulnerability the first that was made speaks.
+                    for (at, record) in records.iter().enumerate().rev() {
+                        all.jvn.extend(record.cves.iter().map(|cve| (*cve, (index, at))));
+                    }
+                }
+                // Advisories and packages follow when all records are known; the others are not of
+                // weaknesses: see `addresses` and `vendors`.
+                Records::Csaf(_)
+                | Records::Osv(_)
+                | Records::Oui(_)
+                | Records::Asn(_)
+                | Records::Country(_) => {}
             }
         }
         all.affected = all.index_affected();
+        all.documents = Documents::new(&all.snapshots, |cve| all.cve.contains_key(&cve));
         (all.cycles_by_cpe, all.cycles_by_name) = all.index_cycles();
         all
     }
@@ -115,13 +137,45 @@ impl Intelligence {
         }
     }
 
-    /// The CVE record.
+    /// The CVE record. A vulnerability that only advisories or packages speak of has one with its
+    /// title alone.
     pub fn cve(&self, id: CveId) -> Option<&Cve> {
-        let (snapshot, at) = *self.cve.get(&id)?;
+        let Some((snapshot, at)) = self.cve.get(&id).copied() else {
+            return self.documents.unrecorded.get(&id);
+        };
         match &self.snapshots[snapshot].records {
             Records::Cve(records) => records.get(at),
             _ => None,
         }
+    }
+
+    /// The entry of JVN iPedia about a vulnerability.
+    pub fn jvn(&self, cve: CveId) -> Option<&Jvn> {
+        let (snapshot, at) = *self.jvn.get(&cve)?;
+        match &self.snapshots[snapshot].records {
+            Records::Jvn(records) => records.get(at),
+            _ => None,
+        }
+    }
+
+    /// What OSV says of a package, by the name it has in an ecosystem (`crates.io`, `npm`,
+    /// `OSS-Fuzz`): for packages known from a bill of materials. Withdrawn records say nothing.
+    pub fn osv(&self, ecosystem: &str, name: &str) -> impl Iterator<Item = (&Osv, &Package)> {
+        self.documents.of_package(&self.snapshots, ecosystem, name)
+    }
+
+    /// Name of the snapshot that holds a document.
+    pub fn source_of(&self, said: Said<'_>) -> String {
+        self.snapshots[said.snapshot].name()
+    }
+
+    /// Whom hardware addresses were assigned to.
+    pub fn vendors(&self) -> Vendors {
+        let lists = self.snapshots.iter().filter_map(|snapshot| match &snapshot.records {
+            Records::Oui(records) => Some(records),
+            _ => None,
+        });
+        Vendors::new(lists.flatten())
     }
 
     /// Name of the snapshot that a record of `kind` about `cve` comes from.
@@ -130,7 +184,8 @@ impl Intelligence {
             IntelligenceKind::Kev => self.kev.get(&cve),
             IntelligenceKind::Epss => self.epss.get(&cve),
             IntelligenceKind::Cve => self.cve.get(&cve),
-            IntelligenceKind::EndOfLife | IntelligenceKind::Asn | IntelligenceKind::Country => None,
+            IntelligenceKind::Jvn => self.jvn.get(&cve),
+            _ => None,
         };
         place.map(|(snapshot, _)| self.snapshots[*snapshot].name())
     }
@@ -140,23 +195,31 @@ impl Intelligence {
         self.products.get(&product.name).map(|(snapshot, _)| self.snapshots[*snapshot].name())
     }
 
-    /// Every CVE that names this product, with what it says of `version`, by CVE.
+    /// Every vulnerability of which a record, an advisory or a package names this product, with what
+    /// they say of `version`, by CVE.
     ///
-    /// A record may hold several entries for one product, by the issuing authority and by others.
-    /// It says *affected* when one entry does and none says *unaffected*; where they contradict
-    /// each other it says *unknown*.
+    /// When the maker of the product states that the version is not affected or fixed, that is the
+    /// answer. Otherwise it is *affected* when one entry says so and none says *unaffected*; where
+    /// they contradict each other it is *unknown*.
     pub fn matches(&self, vendor: &str, product: &str, version: &str) -> Vec<Match<'_>> {
-        let mut found: BTreeMap<CveId, BTreeSet<usize>> = BTreeMap::new();
+        let mut entries: BTreeSet<(CveId, usize)> = BTreeSet::new();
         for key in keys(&Names::of(vendor, product)) {
-            for (id, entry) in self.affected.get(&key).into_iter().flatten() {
-                found.entry(*id).or_default().insert(*entry);
+            entries.extend(self.affected.get(&key).into_iter().flatten());
+        }
+        let mut voices: BTreeMap<CveId, Vec<Voice<'_>>> = BTreeMap::new();
+        for (id, at) in entries {
+            if let Some(entry) = self.cve(id).and_then(|cve| cve.affected.get(at)) {
+                voices.entry(id).or_default().push(Voice { entry, said: None });
             }
         }
-        let found = found.into_iter().filter_map(|(id, entries)| {
+        for (id, voice) in self.documents.of_product(&self.snapshots, vendor, product) {
+            voices.entry(id).or_default().push(voice);
+        }
+        let found = voices.into_iter().filter_map(|(id, voices)| {
             let cve = self.cve(id)?;
-            let entries: Vec<&Affected> = entries.into_iter().filter_map(|at| cve.affected.get(at)).collect();
-            let (status, entry) = decide(&entries, version);
-            Some(Match { cve, status, entry })
+            let (status, voice) = decide(&voices, version);
+            let (entry, said) = (voice.map(|voice| voice.entry), voice.and_then(|voice| voice.said));
+            Some(Match { cve, status, entry, said })
         });
         found.collect()
     }
@@ -226,14 +289,7 @@ impl Intelligence {
             for (at, entry) in
                 self.cve(*id).map(|cve| cve.affected.as_slice()).unwrap_or_default().iter().enumerate()
             {
-                let mut spellings: BTreeSet<String> =
-                    keys(&Names::of(&entry.vendor, &entry.product)).into_iter().collect();
-                for cpe in entry.cpes.iter().filter_map(|cpe| cpe.parse::<Cpe>().ok()) {
-                    if let (Some(vendor), Some(product)) = (cpe.vendor.text(), cpe.product.text()) {
-                        spellings.extend(keys(&Names::of(vendor, product)));
-                    }
-                }
-                for spelling in spellings {
+                for spelling in spellings(entry) {
                     index.entry(spelling).or_default().push((*id, at));
                 }
             }
@@ -272,32 +328,4 @@ fn keys(names: &Names) -> Vec<String> {
         names.products.iter().map(move |product| format!("{vendor}\0{product}")).collect::<Vec<_>>()
     };
     names.vendors.iter().flat_map(both).collect()
-}
-
-fn decide<'a>(entries: &[&'a Affected], version: &str) -> (Status, Option<&'a Affected>) {
-    let part = |entry: &Affected, part: &str| {
-        !entry.cpes.is_empty()
-            && entry.cpes.iter().all(|cpe| cpe.parse::<Cpe>().is_ok_and(|cpe| cpe.part.text() == Some(part)))
-    };
-    let is_firmware =
-        |entry: &Affected| part(entry, "o") || entry.product.to_lowercase().ends_with("firmware");
-    let firmware = entries.iter().any(|entry| is_firmware(entry));
-    let mut affected = None;
-    let mut unaffected = None;
-    for entry in entries {
-        // "All revisions of the hardware" beside a range of its firmware says nothing of versions.
-        if firmware && !is_firmware(entry) && part(entry, "h") && entry.names_all() {
-            continue;
-        }
-        match entry.status(version) {
-            Status::Affected => affected = affected.or(Some(*entry)),
-            Status::Unaffected => unaffected = unaffected.or(Some(*entry)),
-            Status::Unknown => {}
-        }
-    }
-    match (affected, unaffected) {
-        (Some(entry), None) => (Status::Affected, Some(entry)),
-        (None, Some(entry)) => (Status::Unaffected, Some(entry)),
-        _ => (Status::Unknown, None),
-    }
 }

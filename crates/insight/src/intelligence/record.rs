@@ -1,5 +1,7 @@
 //! Normalised records, one type per kind of intelligence.
 
+pub(super) mod advisory;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -199,7 +201,7 @@ pub struct Cvss {
 /// One product and which of its versions are affected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affected {
-    /// Who says so: `cna` or `adp`.
+    /// Who says so: `cna`, `adp`, `nvd`; of advisories `vendor` or `csaf`; `osv`.
     pub source: String,
     /// Vendor as written.
     pub vendor: String,

@@ -8,7 +8,7 @@ use kenshin_observation::words;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{AddressTable, Cve, Day, EndOfLife, Entry, Epss, Kev};
+use super::{AddressTable, Advisory, Cve, Day, EndOfLife, Entry, Epss, Jvn, Kev, Osv, Oui};
 
 /// Version of the stored form written today.
 pub(crate) const FORMAT: u32 = 1;
@@ -27,6 +27,14 @@ words!(
         EndOfLife = "endoflife",
         /// Likelihood of exploitation.
         Epss = "epss",
+        /// Advisories and VEX statements.
+        Csaf = "csaf",
+        /// Vulnerabilities of packages.
+        Osv = "osv",
+        /// Entries of JVN iPedia.
+        Jvn = "jvn",
+        /// Whom hardware addresses were assigned to.
+        Oui = "oui",
         /// Which autonomous system announces an address.
         Asn = "asn",
         /// In which country an address is used.
@@ -45,6 +53,14 @@ pub enum Records {
     EndOfLife(Vec<EndOfLife>),
     /// Likelihood of exploitation.
     Epss(Vec<Epss>),
+    /// Advisories and VEX statements.
+    Csaf(Vec<Advisory>),
+    /// Vulnerabilities of packages.
+    Osv(Vec<Osv>),
+    /// Entries of JVN iPedia.
+    Jvn(Vec<Jvn>),
+    /// Whom hardware addresses were assigned to.
+    Oui(Vec<Oui>),
     /// Autonomous systems of addresses.
     Asn(AddressTable),
     /// Countries of addresses.
@@ -80,6 +96,30 @@ impl Record for Epss {
     }
 }
 
+impl Record for Advisory {
+    fn order(&self, other: &Self) -> Ordering {
+        (&self.publisher, &self.id).cmp(&(&other.publisher, &other.id))
+    }
+}
+
+impl Record for Osv {
+    fn order(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+impl Record for Jvn {
+    fn order(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+impl Record for Oui {
+    fn order(&self, other: &Self) -> Ordering {
+        self.prefix.cmp(&other.prefix)
+    }
+}
+
 /// A range of a table as it is stored: first and last address, number and name of a system, country.
 type StoredRange<Text> = (IpAddr, IpAddr, Option<u32>, Option<Text>, Option<Text>);
 
@@ -91,6 +131,10 @@ macro_rules! each_kind {
             Records::Cve($list) => $with_list,
             Records::EndOfLife($list) => $with_list,
             Records::Epss($list) => $with_list,
+            Records::Csaf($list) => $with_list,
+            Records::Osv($list) => $with_list,
+            Records::Jvn($list) => $with_list,
+            Records::Oui($list) => $with_list,
             Records::Asn($table) | Records::Country($table) => $with_table,
         }
     };
@@ -104,6 +148,10 @@ impl Records {
             Self::Cve(_) => IntelligenceKind::Cve,
             Self::EndOfLife(_) => IntelligenceKind::EndOfLife,
             Self::Epss(_) => IntelligenceKind::Epss,
+            Self::Csaf(_) => IntelligenceKind::Csaf,
+            Self::Osv(_) => IntelligenceKind::Osv,
+            Self::Jvn(_) => IntelligenceKind::Jvn,
+            Self::Oui(_) => IntelligenceKind::Oui,
             Self::Asn(_) => IntelligenceKind::Asn,
             Self::Country(_) => IntelligenceKind::Country,
         }
@@ -115,6 +163,10 @@ impl Records {
             IntelligenceKind::Cve => Self::Cve(Vec::new()),
             IntelligenceKind::EndOfLife => Self::EndOfLife(Vec::new()),
             IntelligenceKind::Epss => Self::Epss(Vec::new()),
+            IntelligenceKind::Csaf => Self::Csaf(Vec::new()),
+            IntelligenceKind::Osv => Self::Osv(Vec::new()),
+            IntelligenceKind::Jvn => Self::Jvn(Vec::new()),
+            IntelligenceKind::Oui => Self::Oui(Vec::new()),
             IntelligenceKind::Asn => Self::Asn(AddressTable::default()),
             IntelligenceKind::Country => Self::Country(AddressTable::default()),
         }
@@ -236,7 +288,14 @@ impl Snapshot {
         match records {
             Records::Kev(records) => records.iter().map(|record| record.added).max(),
             Records::Cve(records) => records.iter().filter_map(|record| record.updated).max(),
-            Records::EndOfLife(_) | Records::Epss(_) | Records::Asn(_) | Records::Country(_) => None,
+            Records::Csaf(records) => records.iter().filter_map(|record| record.updated).max(),
+            Records::Osv(records) => records.iter().filter_map(|record| record.updated).max(),
+            Records::Jvn(records) => records.iter().filter_map(|record| record.updated).max(),
+            Records::EndOfLife(_)
+            | Records::Epss(_)
+            | Records::Oui(_)
+            | Records::Asn(_)
+            | Records::Country(_) => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Integration tests of insight.
 
 mod addresses;
+mod advisories;
 mod assets;
 mod cryptography;
 mod evaluation;
