@@ -21,4 +21,5 @@ pub mod identity;
 pub mod intelligence;
 pub mod judge;
 pub mod priority;
-pub mod version;
+
+pub use kenshin_observation::version;

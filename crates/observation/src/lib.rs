@@ -30,6 +30,7 @@ pub mod protocol;
 pub mod schema;
 mod sink;
 mod time;
+pub mod version;
 mod words;
 
 pub use batch::{Batch, BatchHeader};
