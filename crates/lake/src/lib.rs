@@ -19,6 +19,7 @@
 
 mod functions;
 mod query;
+pub mod search;
 mod store;
 
 pub use kenshin_observation::Batch;
