@@ -49,6 +49,23 @@ impl Casework {
         tx.commit().await
     }
 
+    /// The newest snapshot of each kind, by kind.
+    pub async fn newest_snapshots(&self, org: OrgId) -> Result<Vec<Snapshot>> {
+        let rows = self
+            .rows(
+                query(
+                    "SELECT s.* FROM intelligence_snapshot s WHERE s.org_id = $1 AND NOT EXISTS (
+                       SELECT 1 FROM intelligence_snapshot later
+                       WHERE later.org_id = s.org_id AND later.kind = s.kind AND (later.imported_us > s.imported_us
+                         OR (later.imported_us = s.imported_us AND later.digest < s.digest)))
+                     ORDER BY s.kind",
+                )
+                .bind(org.to_string()),
+            )
+            .await?;
+        rows.iter().map(snapshot).collect()
+    }
+
     /// Snapshots, by kind, newest first; 1000 at most.
     pub async fn snapshots(&self, org: OrgId) -> Result<Vec<Snapshot>> {
         let rows = self

@@ -33,6 +33,8 @@ pub use own::OWN;
 pub use verification::{Fault, FaultKind, Verification};
 pub use xml::{PackError, limits};
 
+use crate::intelligence::Vendors;
+
 /// A named set of databases.
 #[derive(Debug)]
 pub struct Pack {
@@ -87,36 +89,51 @@ impl Pack {
     }
 }
 
-/// The packs in use, in order of precedence: an earlier pack wins ties.
-#[derive(Debug, Clone)]
-pub struct Packs(Vec<Arc<Pack>>);
+/// The packs in use, in order of precedence: an earlier pack wins ties. Beside them stands the
+/// registry of hardware addresses, which tells makers too.
+#[derive(Debug, Clone, Default)]
+pub struct Packs {
+    packs: Vec<Arc<Pack>>,
+    vendors: Arc<Vendors>,
+}
 
 impl Packs {
     /// The shipped pack alone.
     pub fn own() -> Self {
-        Self(vec![Pack::own()])
+        Self::new(vec![Pack::own()])
     }
 
     /// These packs, in order of precedence.
     pub fn new(packs: Vec<Arc<Pack>>) -> Self {
-        Self(packs)
+        Self { packs, vendors: Arc::default() }
     }
 
     /// The shipped pack, then `imported` ones.
     pub fn both(imported: impl IntoIterator<Item = Arc<Pack>>) -> Self {
-        Self(std::iter::once(Pack::own()).chain(imported).collect())
+        Self::new(std::iter::once(Pack::own()).chain(imported).collect())
+    }
+
+    /// The same packs with another registry of hardware addresses.
+    #[must_use]
+    pub fn with_vendors(self, vendors: Vendors) -> Self {
+        Self { vendors: Arc::new(vendors), ..self }
     }
 
     /// The packs, in order of precedence.
     pub fn packs(&self) -> &[Arc<Pack>] {
-        &self.0
+        &self.packs
+    }
+
+    /// Whom hardware addresses were assigned to; nobody unless the registry was imported.
+    pub fn vendors(&self) -> &Vendors {
+        &self.vendors
     }
 
     /// What each database for `key` says of `input`: its first match. In order of pack, then
     /// preference.
     pub fn first_matches(&self, key: &str, input: &[u8]) -> Vec<Match<'_>> {
         let mut found = Vec::new();
-        for pack in &self.0 {
+        for pack in &self.packs {
             for database in pack.databases.iter().filter(|database| database.key() == key) {
                 found.extend(database.first_match(input).map(|found| Match { pack: &pack.name, ..found }));
             }

@@ -20,6 +20,7 @@
 
 mod cpe;
 mod fusion;
+mod hardware;
 mod name;
 mod plain;
 mod sighting;

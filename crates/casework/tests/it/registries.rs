@@ -96,7 +96,15 @@ fn snapshots_are_registered_once() {
         world.casework.add_snapshot(world.org, &snapshot).await.unwrap();
         let again = Snapshot { imported_at: T0.plus_secs(5), ..snapshot.clone() };
         world.casework.add_snapshot(world.org, &again).await.unwrap();
-        assert_eq!(world.casework.snapshots(world.org).await.unwrap(), [again]);
+        assert_eq!(world.casework.snapshots(world.org).await.unwrap(), std::slice::from_ref(&again));
+        // However many there were of one kind, the newest of each is found.
+        let newer = Snapshot { digest: "b".repeat(64), imported_at: T0.plus_secs(9), ..snapshot.clone() };
+        let beside = Snapshot { digest: "c".repeat(64), ..newer.clone() };
+        let other = Snapshot { kind: "asn".into(), ..snapshot };
+        for one in [&beside, &newer, &other] {
+            world.casework.add_snapshot(world.org, one).await.unwrap();
+        }
+        assert_eq!(world.casework.newest_snapshots(world.org).await.unwrap(), [other, newer]);
     });
 }
 

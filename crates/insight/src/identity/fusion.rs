@@ -108,6 +108,8 @@ struct Candidate<'s> {
     /// How sure each text makes it.
     by_text: BTreeMap<usize, f64>,
     origins: Vec<&'s str>,
+    /// Every one of its witnesses is modest.
+    modest: bool,
 }
 
 impl Candidate<'_> {
@@ -142,7 +144,8 @@ fn choose(
     let (sure, doubt) = (chosen.sure(), against.map_or(0.0, Candidate::sure));
     let right = sure * (1.0 - doubt);
     let likely = right / (right + doubt * (1.0 - sure) + (1.0 - sure) * (1.0 - doubt));
-    let confidence = if against.is_none() { uncontradicted(sure) } else { percent(likely) };
+    let alone = against.is_none() && !chosen.modest;
+    let confidence = if alone { uncontradicted(sure) } else { percent(likely) };
     (percent(likely) >= THRESHOLD).then(|| Claim {
         value: chosen.best.1.value.clone(),
         confidence,
@@ -175,6 +178,7 @@ fn candidates<'s>(
                 best: (statement.rank, fact),
                 by_text: BTreeMap::new(),
                 origins: Vec::new(),
+                modest: true,
             });
             candidates.len() - 1
         });
@@ -182,6 +186,7 @@ fn candidates<'s>(
         let sure = candidate.by_text.entry(statement.text).or_insert(0.0);
         *sure = sure.max(fact.sure);
         candidate.origins.push(&statement.origin);
+        candidate.modest &= statement.modest;
         let (rank, best) = candidate.best;
         if statement.rank < rank || (statement.rank == rank && fact.sure > best.sure) {
             candidate.best = (statement.rank, fact);

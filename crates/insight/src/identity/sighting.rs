@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use kenshin_observation::Observation;
 use kenshin_observation::protocol::Records;
 
+use super::hardware;
+
 /// A field of an observation that fingerprints look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
@@ -58,6 +60,8 @@ pub enum Field {
     Role,
     /// First bytes of a service not recognised.
     UnknownBanner,
+    /// Hardware address of an interface.
+    HardwareAddress,
 }
 
 /// One text that a host showed.
@@ -99,6 +103,7 @@ impl Field {
         Self::Firmware,
         Self::Role,
         Self::UnknownBanner,
+        Self::HardwareAddress,
     ];
 
     /// Name in reasons and evidence, e.g. `http.server`.
@@ -129,6 +134,7 @@ impl Field {
             Self::Firmware => "firmware",
             Self::Role => "role",
             Self::UnknownBanner => "unknown.banner",
+            Self::HardwareAddress => "hardware_address",
         }
     }
 
@@ -156,8 +162,8 @@ impl Field {
             Self::SipUserAgent => &["sip_header.user_agent"],
             Self::DnsVersion => &["dns.versionbind"],
             Self::NtpVariables => &["ntp.readvar"],
-            // What is stated plainly needs no pattern; see `plain`.
-            Self::Manufacturer | Self::Model | Self::Firmware | Self::Role => &[],
+            // What is stated plainly needs no pattern; see `plain` and `hardware`.
+            Self::Manufacturer | Self::Model | Self::Firmware | Self::Role | Self::HardwareAddress => &[],
             Self::UnknownBanner => &["unknown.banner"],
         }
     }
@@ -174,6 +180,8 @@ impl Field {
             Self::SnmpObjectId => 82,
             Self::TlsSubject | Self::UnknownBanner => 80,
             Self::HttpCookie | Self::TlsIssuer => 70,
+            // Of the interface surely, of the device often.
+            Self::HardwareAddress => 62,
         }
     }
 }
@@ -237,6 +245,9 @@ pub fn sightings(observations: &[&Observation]) -> Vec<Sighting> {
         add(Field::UnknownBanner, records.unknown.as_ref().map(|unknown| unknown.banner.as_str()));
         described(records, &mut add);
         name_plates(records, &mut add);
+        for address in hardware::addresses(observation) {
+            add(Field::HardwareAddress, Some(&address));
+        }
     }
     seen.into_iter().collect()
 }

@@ -7,8 +7,8 @@ use crate::fingerprint::{Match, Packs};
 
 use super::cpe::{self, cpe23};
 use super::name::{device_type, is_general_purpose, normal_product};
-use super::plain;
 use super::sighting::{Field, Sighting};
+use super::{hardware, plain};
 
 /// Certainty of a shipped fingerprint that states none: its string was chosen to be telling.
 const CERTAINTY_OWN: f64 = 1.0;
@@ -60,6 +60,8 @@ pub(super) struct Statement {
     pub(super) computer: Facts,
     /// Software that shows.
     pub(super) components: Vec<Software>,
+    /// It was never measured how often it is right alone: nothing is added to what it is sure of.
+    pub(super) modest: bool,
 }
 
 /// A software component.
@@ -81,7 +83,12 @@ pub(super) fn statements(sightings: &[Sighting], packs: &Packs) -> Vec<Statement
             texts.push(key);
             texts.len() - 1
         });
-        if let Some((attribute, value)) = plain::stated(sighting.field, &sighting.text) {
+        let stated = match sighting.field {
+            Field::HardwareAddress => hardware::maker(&sighting.text, packs.vendors())
+                .map(|maker| (Attribute::Vendor, clean(&maker))),
+            field => plain::stated(field, &sighting.text),
+        };
+        if let Some((attribute, value)) = stated {
             let sure = f64::from(sighting.field.trust()) / 100.0;
             // Behind every pack, which knows how a name is usually written.
             out.push(Statement {
@@ -91,6 +98,7 @@ pub(super) fn statements(sightings: &[Sighting], packs: &Packs) -> Vec<Statement
                 device: Facts::from([(attribute, Fact { value, sure })]),
                 computer: Facts::new(),
                 components: Vec::new(),
+                modest: sighting.field == Field::HardwareAddress,
             });
         }
         let forms = sighting.forms();
@@ -173,7 +181,7 @@ fn statement(found: &Match<'_>, sighting: &Sighting, text: usize, rank: usize) -
             });
         }
     }
-    Statement { text, rank, origin, device, computer, components }
+    Statement { text, rank, origin, device, computer, components, modest: false }
 }
 
 /// White space folded, control characters left out, cut: the value of a claim is one short line.

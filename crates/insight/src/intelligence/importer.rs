@@ -141,6 +141,15 @@ impl Importer {
         Ok(())
     }
 
+    /// Notes that a whole file could not be used, where others go on without it.
+    pub fn refuse(&mut self, error: &ImportError) {
+        match error {
+            ImportError::Kind { file, problem, .. } => self.reject(file, 0, problem),
+            ImportError::Io { file, source } => self.reject(file, 0, source),
+            ImportError::TooMany { file } => self.reject(file, 0, error),
+        }
+    }
+
     /// How many records were read.
     fn len(&self) -> usize {
         self.kev.len()

@@ -3,8 +3,9 @@
 use kenshin_insight::evaluation::{self, Service};
 use kenshin_insight::fingerprint::Packs;
 use kenshin_insight::identity::{Field, Sighting, THRESHOLD, identify, identify_sightings};
-use kenshin_observation::Identity;
+use kenshin_insight::intelligence::{Oui, Vendors};
 use kenshin_observation::protocol::{Records, S7, Snmp, Upnp, Wsd};
+use kenshin_observation::{Identity, Observation};
 use proptest::prelude::*;
 
 use crate::world::{seen, spoken};
@@ -161,6 +162,42 @@ fn agreement_strengthens_and_contradiction_weakens() {
 
     let again = Sighting { port: 8443, ..model.clone() };
     assert_eq!(claim(&[&model, &again]).unwrap().confidence, one.confidence, "one text, one witness");
+}
+
+#[test]
+fn a_hardware_address_is_a_modest_word_about_the_maker() {
+    let registry = ["001D73 BUFFALO.INC", "00E04C REALTEK SEMICONDUCTOR CORP."].map(|line| {
+        let (prefix, organisation) = line.split_once(' ').unwrap();
+        Oui { prefix: prefix.into(), organisation: organisation.into() }
+    });
+    let packs = Packs::own().with_vendors(Vendors::new(&registry));
+    let at = |addr: &str| {
+        let mut seen = seen(1, 80);
+        seen.subject.addr = addr.parse().unwrap();
+        seen
+    };
+    let vendor = |observation: &Observation, packs: &Packs| identify(&[observation], packs).vendor;
+    let buffalo = vendor(&at("2001:db8::21d:73ff:fe01:203"), &packs).unwrap();
+    assert_eq!((buffalo.value.as_str(), buffalo.confidence), ("BUFFALO.INC", 62));
+    assert_eq!(buffalo.reason, "hardware_address:80");
+    assert_eq!(vendor(&at("2001:db8::21d:73ff:fe01:203"), &Packs::own()), None, "without the registry");
+    assert_eq!(vendor(&at("2001:db8::2e0:4cff:fe01:203"), &packs), None, "makes interfaces for others");
+    // What the device says of itself weighs more.
+    let mut upnp = at("2001:db8::21d:73ff:fe01:203");
+    let said = Upnp { manufacturer: Some("D-Link".into()), ..Upnp::default() };
+    upnp.records.upnp = Some(said.into());
+    let contradicted = vendor(&upnp, &packs).unwrap();
+    assert_eq!(contradicted.value, "D-Link");
+    assert!(
+        contradicted.reason.ends_with("; against `BUFFALO.INC`: hardware_address:80"),
+        "{}",
+        contradicted.reason
+    );
+    let engine = spoken(seen(1, 161), "snmp", |records| {
+        let snmp = Snmp { engine_id: Some("8000000903001d73010203".into()), ..Snmp::default() };
+        records.snmp = Some(snmp.into());
+    });
+    assert_eq!(vendor(&engine, &packs).unwrap().value, "BUFFALO.INC");
 }
 
 #[test]
