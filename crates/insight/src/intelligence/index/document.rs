@@ -190,5 +190,5 @@ pub(super) fn spellings(entry: &Affected) -> BTreeSet<String> {
 }
 
 fn bare(id: CveId, title: Option<&String>) -> Cve {
-    Cve { id, title: title.cloned(), updated: None, cvss: None, affected: Vec::new() }
+    Cve { id, title: title.cloned(), updated: None, cvss: None, ssvc: None, affected: Vec::new() }
 }
