@@ -12,6 +12,7 @@ pub const OWN: &[(&str, &str)] = &[
     ("http_cookie.xml", include_str!("../../pack/http_cookie.xml")),
     ("http_powered_by.xml", include_str!("../../pack/http_powered_by.xml")),
     ("http_server.xml", include_str!("../../pack/http_server.xml")),
+    ("rdp_negotiation.xml", include_str!("../../pack/rdp_negotiation.xml")),
     ("rtsp_authenticate.xml", include_str!("../../pack/rtsp_authenticate.xml")),
     ("rtsp_server.xml", include_str!("../../pack/rtsp_server.xml")),
     ("smtp_banner.xml", include_str!("../../pack/smtp_banner.xml")),
@@ -19,6 +20,7 @@ pub const OWN: &[(&str, &str)] = &[
     ("snmp_sys_object_id.xml", include_str!("../../pack/snmp_sys_object_id.xml")),
     ("ssh_banner.xml", include_str!("../../pack/ssh_banner.xml")),
     ("telnet_banner.xml", include_str!("../../pack/telnet_banner.xml")),
+    ("telnet_options.xml", include_str!("../../pack/telnet_options.xml")),
     ("x509_subject.xml", include_str!("../../pack/x509_subject.xml")),
 ];
 

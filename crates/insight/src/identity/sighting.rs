@@ -24,6 +24,8 @@ pub enum Field {
     SshBanner,
     /// Text before any input.
     TelnetText,
+    /// Options of Telnet in the order in which they were brought up, as `WILL 1,DO 24`.
+    TelnetOptions,
     /// Greeting.
     FtpBanner,
     /// Greeting.
@@ -54,6 +56,8 @@ pub enum Field {
     Manufacturer,
     /// Model in a description or on a name plate: UPnP, ONVIF, ADB, Modbus, S7, BACnet.
     Model,
+    /// How RDP is negotiated, as `protocol 1, flags 1`.
+    RdpNegotiation,
     /// Firmware version on a name plate.
     Firmware,
     /// UPnP device type or WS-Discovery type.
@@ -85,6 +89,7 @@ impl Field {
         Self::HttpCookie,
         Self::SshBanner,
         Self::TelnetText,
+        Self::TelnetOptions,
         Self::FtpBanner,
         Self::SmtpBanner,
         Self::RtspServer,
@@ -98,6 +103,7 @@ impl Field {
         Self::SipUserAgent,
         Self::DnsVersion,
         Self::NtpVariables,
+        Self::RdpNegotiation,
         Self::Manufacturer,
         Self::Model,
         Self::Firmware,
@@ -116,6 +122,7 @@ impl Field {
             Self::HttpCookie => "http.cookie_names",
             Self::SshBanner => "ssh.banner",
             Self::TelnetText => "telnet.text",
+            Self::TelnetOptions => "telnet.options",
             Self::FtpBanner => "ftp.banner",
             Self::SmtpBanner => "smtp.banner",
             Self::RtspServer => "rtsp.server",
@@ -129,6 +136,7 @@ impl Field {
             Self::SipUserAgent => "sip.user_agent",
             Self::DnsVersion => "dns.version_bind",
             Self::NtpVariables => "ntp.control",
+            Self::RdpNegotiation => "rdp.negotiation",
             Self::Manufacturer => "manufacturer",
             Self::Model => "model",
             Self::Firmware => "firmware",
@@ -149,6 +157,8 @@ impl Field {
             Self::SshBanner => &["ssh.banner"],
             // Recog's file states no key, so its name is the key.
             Self::TelnetText => &["telnet.banner", "telnet_banners"],
+            Self::TelnetOptions => &["telnet.options"],
+            Self::RdpNegotiation => &["rdp.negotiation"],
             Self::FtpBanner => &["ftp.banner"],
             Self::SmtpBanner => &["smtp.banner"],
             Self::RtspServer => &["rtsp_header.server"],
@@ -178,6 +188,8 @@ impl Field {
             Self::HttpTitle | Self::HttpAuthenticate | Self::RtspAuthenticate | Self::SmtpBanner => 86,
             Self::Manufacturer | Self::Model | Self::Firmware | Self::Role => 85,
             Self::SnmpObjectId => 82,
+            // How a program negotiates is in its source, and whoever copies the source negotiates so.
+            Self::TelnetOptions | Self::RdpNegotiation => 80,
             Self::TlsSubject | Self::UnknownBanner => 80,
             Self::HttpCookie | Self::TlsIssuer => 70,
             // Of the interface surely, of the device often.
@@ -236,6 +248,11 @@ pub fn sightings(observations: &[&Observation]) -> Vec<Sighting> {
         }
         add(Field::SshBanner, records.ssh.as_ref().map(|ssh| ssh.banner.as_str()));
         add(Field::TelnetText, records.telnet.as_ref().map(|telnet| telnet.text.as_str()));
+        add(Field::TelnetOptions, records.telnet.as_ref().map(|telnet| telnet.options.join(",")).as_deref());
+        let negotiated = records.rdp.as_ref().and_then(|rdp| {
+            Some(format!("protocol {}, flags {}", rdp.selected_protocol?, rdp.flags.unwrap_or_default()))
+        });
+        add(Field::RdpNegotiation, negotiated.as_deref());
         add(Field::FtpBanner, records.ftp.as_ref().map(|ftp| ftp.banner.as_str()));
         add(Field::SmtpBanner, records.smtp.as_ref().map(|smtp| smtp.banner.as_str()));
         if let Some(rtsp) = &records.rtsp {
