@@ -10,7 +10,8 @@ PACKAGES := iproute2 nftables openssh-server openssh-client dropbear-bin inetuti
 	nginx-light mosquitto memcached redis-server samba tigervnc-standalone-server xrdp gnupg postgresql \
 	python3-aiosmtpd chromium fonts-noto-cjk nmap libxml2-utils \
 	exim4-daemon-light lighttpd-mod-openssl inetutils-inetd openssl \
-	snmpd bind9 dnsmasq-base ntpsec libcoap3-bin kamailio miniupnpd wsdd2
+	snmpd bind9 dnsmasq-base ntpsec libcoap3-bin kamailio miniupnpd wsdd2 \
+	busybox-static python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 
 .PHONY: help demo build test lint deps fuzz bench release clean
 

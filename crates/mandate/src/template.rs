@@ -44,6 +44,8 @@ pub struct TemplateOptions {
     pub exclusions: Vec<(Prefix, String)>,
     /// TCP ports.
     pub tcp_ports: Vec<u16>,
+    /// UDP ports.
+    pub udp_ports: Vec<u16>,
     /// Checks.
     pub checks: Vec<Check>,
     /// Rates.
@@ -100,6 +102,7 @@ impl TemplateOptions {
                 "Hospital with devices that tolerate nothing".to_owned(),
             )],
             tcp_ports: vec![21, 22, 23, 25, 80, 443, 554, 1883, 8080, 8443],
+            udp_ports: Vec::new(),
             checks: vec![Check::Sweep, Check::Banner, Check::Handshake],
             rate: Rate {
                 whole_pps: 200,
@@ -273,13 +276,13 @@ fn special_parts(prefixes: &[Prefix]) -> Vec<Prefix> {
 }
 
 fn ports(o: &TemplateOptions) -> String {
-    let tcp: Vec<String> = o.tcp_ports.iter().map(u16::to_string).collect();
+    let list = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     format!(
         r#"# ポート。範囲は "8000-8100" のように書きます。
 # Ports; a range is written as "8000-8100".
 [ports]
 tcp = [{}]
-udp = []
+udp = [{}]
 icmp_echo = false
 
 # 迷惑なバイトが害になるポート(9100 印刷、502 Modbus など、同梱の一覧)では、許しがない限り聞くだけです。
@@ -289,7 +292,8 @@ icmp_echo = false
 # reason = "..."
 
 "#,
-        tcp.join(", ")
+        list(&o.tcp_ports),
+        list(&o.udp_ports)
     )
 }
 

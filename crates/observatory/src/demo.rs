@@ -259,6 +259,7 @@ async fn sign_mandate(
         special_reason: "The town lives on loopback".to_owned(),
         exclusions: Vec::new(),
         tcp_ports: town.ports(),
+        udp_ports: Vec::new(),
         checks: vec![
             Check::Sweep,
             Check::Banner,

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
-use world::World;
+use world::{Household, World};
 
+mod consoles;
 mod house;
+mod logins;
 mod world;
 
 /// What a daemon must be taken for.
@@ -105,9 +107,23 @@ const SILENT_ABOUT_THEIR_VERSION: [u8; 4] =
 #[test]
 fn real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried() {
     let _alone = crate::process::alone();
-    let Some(world) = World::new("real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried") else {
-        return;
+    let pairs = [
+        ("admin", "invented-1"),
+        (house::USER, house::PASSWORD),
+        ("root", "invented-3"),
+        ("user", "invented-4"),
+    ];
+    let household = Household {
+        name: "house",
+        daemons: house::servers,
+        programs: &house::PROGRAMS,
+        dictionary: dictionary(&pairs),
+        recipes: "",
+        tcp_ports: &[],
+        udp_ports: &[],
     };
+    let test = "real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried";
+    let Some(world) = World::new(test, &household) else { return };
     let silent: Vec<u8> = EXPECTED.iter().filter(|e| !e.discloses).map(|e| e.host).collect();
     assert_eq!(silent, SILENT_ABOUT_THEIR_VERSION);
 
@@ -142,6 +158,14 @@ fn real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried() {
     assert_eq!(world.protocols(&raw), protocols);
     assert_eq!(world.outcomes(&raw), world.outcomes(&survey));
     assert_eq!(world.outside(), 0);
+}
+
+/// A dictionary of pairs for every method.
+fn dictionary(pairs: &[(&str, &str)]) -> String {
+    pairs
+        .iter()
+        .map(|(user, password)| format!("[[entries]]\nuser = \"{user}\"\npassword = \"{password}\"\n"))
+        .collect()
 }
 
 /// Product and version of the software that an asset shows.

@@ -229,6 +229,11 @@ impl Form {
         if self.says.is_empty() && self.icon_sha256.is_none() {
             return Err("has neither `says` nor `icon_sha256`: it would fit every page".to_owned());
         }
+        if let Some(icon) = &self.icon_sha256
+            && !(icon.len() == 64 && icon.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        {
+            return Err("has an `icon_sha256` that is not 64 hexadecimal digits".to_owned());
+        }
         if self.success.is_empty() || self.failure.is_empty() {
             return Err(
                 "needs a `success` and a `failure` sign: what shows neither decides nothing".to_owned()

@@ -119,7 +119,7 @@ pub(crate) fn telnet(bytes: &[u8], cuts: u64) {
 }
 
 /// A device whose turns are `bytes`, cut where a byte says so: the login ends, and says little.
-fn login(bytes: &[u8], cuts: u64) {
+pub(crate) fn login(bytes: &[u8], cuts: u64) {
     let mut login = Login::default();
     let mut said = 0;
     for turn in bytes.split(|byte| *byte == b'~').chain([&b""[..]; 8]) {

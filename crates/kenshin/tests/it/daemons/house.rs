@@ -65,44 +65,53 @@ pub(crate) fn upstream_version(package: &str) -> String {
 /// The daemons, and the folder in which they live.
 pub(crate) struct House {
     folder: PathBuf,
-    _daemons: Vec<Process>,
+    daemons: Vec<(u8, Process)>,
+}
+
+/// Which daemon lives at which host of a house, once its files are there.
+pub(crate) type Daemons = fn(&House) -> Vec<(u8, Vec<String>)>;
+
+/// Servers of every kind.
+pub(crate) fn servers(house: &House) -> Vec<(u8, Vec<String>)> {
+    vec![
+        (SSH, house.sshd(SSH, "")),
+        (SSH_CLOSED, house.sshd(SSH_CLOSED, "DenyUsers factory\n")),
+        (DROPBEAR, house.dropbear()),
+        (TELNET, house.telnetd(TELNET)),
+        (FTP_ANONYMOUS, house.vsftpd(FTP_ANONYMOUS, "anonymous_enable=YES\nuserlist_enable=YES\n")),
+        (FTP, house.vsftpd(FTP, "anonymous_enable=NO\n")),
+        (HTTP_BASIC, house.lighttpd(HTTP_BASIC, &basic("factory:factory-2026\n", &house.folder))),
+        (HTTP_DIGEST, house.lighttpd(HTTP_DIGEST, &digest(&house.folder))),
+        (HTTPS_OLD, house.lighttpd(HTTPS_OLD, &house.old_tls())),
+        (NGINX, house.nginx(NGINX, "")),
+        (NGINX_QUIET, house.nginx(NGINX_QUIET, &house.tls())),
+        (MQTT, house.mosquitto(MQTT, "allow_anonymous true\n")),
+        (MQTT_CLOSED, house.mosquitto(MQTT_CLOSED, "allow_anonymous false\n")),
+        (SMTP, house.exim()),
+    ]
 }
 
 impl House {
     /// Starts every daemon and waits until all of them listen.
-    pub(crate) fn open(namespace: &Namespace, folder: &Path) -> Self {
+    pub(crate) fn open(namespace: &Namespace, folder: &Path, daemons: Daemons) -> Self {
         let folder = folder.join("house");
-        std::fs::create_dir_all(folder.join("log")).unwrap();
-        let mut house = Self { folder, _daemons: Vec::new() };
+        std::fs::create_dir_all(folder.join("etc/pam.d")).unwrap();
+        let mut house = Self { folder, daemons: Vec::new() };
         house.found();
-        let programs = [
-            house.sshd(SSH, ""),
-            house.sshd(SSH_CLOSED, "DenyUsers factory\n"),
-            house.dropbear(),
-            house.telnetd(),
-            house.vsftpd(FTP_ANONYMOUS, "anonymous_enable=YES\nuserlist_enable=YES\n"),
-            house.vsftpd(FTP, "anonymous_enable=NO\n"),
-            house.lighttpd(HTTP_BASIC, &basic("factory:factory-2026\n", &house.folder)),
-            house.lighttpd(HTTP_DIGEST, &digest(&house.folder)),
-            house.lighttpd(HTTPS_OLD, &house.old_tls()),
-            house.nginx(NGINX, ""),
-            house.nginx(NGINX_QUIET, &house.tls()),
-            house.mosquitto(MQTT, "allow_anonymous true\n"),
-            house.mosquitto(MQTT_CLOSED, "allow_anonymous false\n"),
-            house.exim(),
-        ];
-        let count = programs.len();
-        for (number, program) in programs.into_iter().enumerate() {
-            let log = std::fs::File::create(house.path(&format!("said.{}", number + 1))).unwrap();
+        for (host, program) in daemons(&house) {
+            let log = std::fs::File::create(house.path(&format!("said.{host}"))).unwrap();
+            house.found_log(host);
             // Accounts, logs and run-time folders are the house's own: bound over the machine's inside
             // the mount namespace that `ip netns exec` makes.
-            let binds = "mount -t tmpfs tmpfs /run && mkdir -p /run/sshd /run/vsftpd/empty /run/exim4 && \
-                         for file in passwd shadow group; do mount --bind $0/$file /etc/$file; done && \
-                         mount --bind $0/log /var/log && exec \"$@\"";
+            let binds = "mount -t tmpfs tmpfs /run && mkdir -p /run/sshd /run/vsftpd/empty /run/exim4 /run/faillock && \
+                         for file in passwd shadow group; do mount --bind $0/etc/$file /etc/$file; done && \
+                         if [ -e $0/etc/pam.d/login.$1 ]; then mount --bind $0/etc/pam.d/login.$1 /etc/pam.d/login; fi && \
+                         mount --bind $0/log.$1 /var/log && shift && exec \"$@\"";
             let child = namespace
                 .command("sh")
                 .args(["-c", binds])
                 .arg(&house.folder)
+                .arg(host.to_string())
                 .args(program)
                 .current_dir(&house.folder)
                 .stdin(Stdio::null())
@@ -110,23 +119,39 @@ impl House {
                 .stderr(log)
                 .spawn()
                 .unwrap();
-            house._daemons.push(Process::of(child));
+            house.daemons.push((host, Process::of(child)));
         }
         until("every daemon to listen", || {
-            let listening = namespace.run(&["ss", "-ltnH"]);
-            let missing: Vec<u8> = (1..=count as u8)
-                .filter(|host| !listening.contains(&format!("{}:{PORT} ", addr(*host))))
+            let listening = namespace.run(&["ss", "-ltunH"]);
+            let missing: Vec<usize> = (0..house.daemons.len())
+                .filter(|index| !listening.contains(&format!(" {}:", addr(house.daemons[*index].0))))
                 .collect();
-            for host in &missing {
-                assert!(
-                    house._daemons[usize::from(*host) - 1].runs(),
-                    "daemon {host}: {}",
-                    house.said(*host)
-                );
+            for index in &missing {
+                let (host, daemon) = &mut house.daemons[*index];
+                let (host, runs) = (*host, daemon.runs());
+                assert!(runs, "daemon {host}: {}", house.said(host));
             }
             missing.is_empty().then_some(())
         });
         house
+    }
+
+    /// The folder of one daemon's logs. With these modes only `login` writes records of users; sshd keeps
+    /// to its own log.
+    fn found_log(&self, host: u8) {
+        std::fs::create_dir_all(self.path(&format!("log.{host}"))).unwrap();
+        for name in ["btmp", "wtmp", "lastlog", "faillog"] {
+            self.write(&format!("log.{host}/{name}"), "");
+        }
+    }
+
+    /// How many logins telnetd's `login` wrote down: one record of a user for each failure, and one for
+    /// each success.
+    pub(crate) fn logins(&self, host: u8) -> usize {
+        ["btmp", "wtmp"]
+            .iter()
+            .map(|name| logins(&std::fs::read(self.path(&format!("log.{host}/{name}"))).unwrap_or_default()))
+            .sum()
     }
 
     /// How many passwords the daemon's own log says were tried.
@@ -140,12 +165,8 @@ impl House {
             DROPBEAR => {
                 count(&self.said(host), &["Login attempt for", "Bad password", "Password auth succeeded"])
             }
-            // One record of a user for each failure, and one for each login.
-            TELNET => ["log/btmp", "log/wtmp"]
-                .iter()
-                .map(|name| logins(&std::fs::read(self.path(name)).unwrap_or_default()))
-                .sum(),
-            FTP | FTP_ANONYMOUS => log(&format!("log/vsftpd.{host}"))
+            TELNET => self.logins(host),
+            FTP | FTP_ANONYMOUS => log(&format!("log.{host}/vsftpd.{host}"))
                 .lines()
                 .filter(|line| line.contains("] FAIL LOGIN") || line.contains("] OK LOGIN"))
                 .filter(|line| !line.contains("[ftp]") && !line.contains("[anonymous]"))
@@ -159,7 +180,7 @@ impl House {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -168,7 +189,7 @@ impl House {
         std::fs::read_to_string(self.path(&format!("said.{host}"))).unwrap_or_default()
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
@@ -186,17 +207,13 @@ impl House {
         }
         let etc = |name: &str| std::fs::read_to_string(Path::new("/etc").join(name)).unwrap();
         let home = self.folder.display();
-        self.write("passwd", &format!("{}factory:x:2999:2999::{home}:/bin/sh\n", etc("passwd")));
-        self.write("shadow", &format!("{}factory:{CRYPT}:20000:0:99999:7:::\n", etc("shadow")));
-        self.write("group", &format!("{}factory:x:2999:\n", etc("group")));
-        open(&self.path("shadow"), 0o640);
+        self.write("etc/passwd", &format!("{}factory:x:2999:2999::{home}:/bin/sh\n", etc("passwd")));
+        self.write("etc/shadow", &format!("{}factory:{CRYPT}:20000:0:99999:7:::\n", etc("shadow")));
+        self.write("etc/group", &format!("{}factory:x:2999:\n", etc("group")));
+        open(&self.path("etc/shadow"), 0o640);
         // Exim gives its privileges up before it opens its log.
         std::fs::create_dir_all(self.path("exim")).unwrap();
         open(&self.path("exim"), 0o777);
-        // With these modes only telnetd's login writes there; sshd keeps to its own log.
-        for name in ["log/btmp", "log/wtmp", "log/lastlog", "log/faillog"] {
-            self.write(name, "");
-        }
         std::fs::create_dir_all(self.path("www")).unwrap();
         std::fs::create_dir_all(self.path("ftp")).unwrap();
         self.write("www/index.html", "<html><head><title>It works</title></head></html>\n");
@@ -240,9 +257,9 @@ impl House {
         words(&format!("dropbear -F -E -p {}:{PORT} -r {} -P none", addr(DROPBEAR), key.display()))
     }
 
-    fn telnetd(&self) -> Vec<String> {
-        let line = format!("{}:{PORT} stream tcp nowait root /usr/sbin/telnetd telnetd\n", addr(TELNET));
-        words(&format!("inetutils-inetd -d {}", self.write("inetd.conf", &line)))
+    pub(crate) fn telnetd(&self, host: u8) -> Vec<String> {
+        let line = format!("{}:{PORT} stream tcp nowait root /usr/sbin/telnetd telnetd\n", addr(host));
+        words(&format!("inetutils-inetd -d {}", self.write(&format!("inetd.{host}"), &line)))
     }
 
     fn vsftpd(&self, host: u8, more: &str) -> Vec<String> {
@@ -260,7 +277,7 @@ impl House {
         vec!["vsftpd".to_owned(), file]
     }
 
-    fn lighttpd(&self, host: u8, more: &str) -> Vec<String> {
+    pub(crate) fn lighttpd(&self, host: u8, more: &str) -> Vec<String> {
         let (folder, at) = (self.folder.display(), addr(host));
         let file = self.write(
             &format!("lighttpd.{host}"),
@@ -351,6 +368,6 @@ fn logins(records: &[u8]) -> usize {
     records.chunks_exact(384).filter(|record| record[0] == USER_PROCESS).count()
 }
 
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::ByAddr;
-use super::house::{House, PASSWORD, PORT, PROGRAMS, USER};
+use super::house::{Daemons, House, PORT};
 use crate::namespace::Namespace;
 use crate::office;
 use crate::process::skip;
@@ -24,10 +24,31 @@ pub(crate) struct World {
     _folder: tempfile::TempDir,
 }
 
+/// Who lives in a house, and with what its operator looks.
+pub(crate) struct Household {
+    /// For the names of namespaces.
+    pub(crate) name: &'static str,
+    pub(crate) daemons: Daemons,
+    /// Programs without which the test is skipped by name.
+    pub(crate) programs: &'static [&'static str],
+    pub(crate) dictionary: String,
+    pub(crate) recipes: &'static str,
+    /// Ports that the mandate names, besides those of every house.
+    pub(crate) tcp_ports: &'static [u16],
+    pub(crate) udp_ports: &'static [u16],
+}
+
+impl Household {
+    fn tcp_ports(&self) -> impl Iterator<Item = u16> {
+        [PORT, PORT + 1].into_iter().chain(self.tcp_ports.iter().copied())
+    }
+}
+
 impl World {
     /// `None`, said by name, where it cannot be made.
-    pub(crate) fn new(test: &str) -> Option<Self> {
-        let (Some(sensor), Some(town)) = (Namespace::new("house", "sensor"), Namespace::new("house", "town"))
+    pub(crate) fn new(test: &str, household: &Household) -> Option<Self> {
+        let name = household.name;
+        let (Some(sensor), Some(town)) = (Namespace::new(name, "sensor"), Namespace::new(name, "town"))
         else {
             skip(test, "needs root and `ip`");
             return None;
@@ -37,7 +58,7 @@ impl World {
                 .iter()
                 .any(|dir| PathBuf::from(dir).join(program).exists())
         };
-        if let Some(missing) = PROGRAMS.iter().chain(&["nft"]).find(|program| !there(program)) {
+        if let Some(missing) = household.programs.iter().chain(&["nft"]).find(|program| !there(program)) {
             skip(test, &format!("`{missing}` is not installed"));
             return None;
         }
@@ -62,25 +83,29 @@ impl World {
         sensor.run(&["ip", "route", "add", TARGETS, "via", "198.18.0.2"]);
         town.run(&["ip", "route", "add", "local", TARGETS, "dev", "lo"]);
         let folder = tempfile::tempdir().unwrap();
-        count(&town);
-        let house = House::open(&town, folder.path());
+        count(&town, household);
+        let house = House::open(&town, folder.path(), household.daemons);
         let home = folder.path().join("home");
         let world = Self { house, sensor, town, home, _folder: folder };
-        world.found();
+        world.found(household);
         Some(world)
     }
 
-    /// The home of the sensor, with the operator's dictionary.
-    fn found(&self) {
-        let pairs =
-            [("admin", "invented-1"), (USER, PASSWORD), ("root", "invented-3"), ("user", "invented-4")];
-        let entry = |(user, password)| format!("[[entries]]\nuser = \"{user}\"\npassword = \"{password}\"\n");
-        office::found(&self.home, &pairs.map(entry).concat(), |options| {
+    /// The home of the sensor, with the operator's dictionary and recipes.
+    fn found(&self, household: &Household) {
+        office::found(&self.home, &household.dictionary, |options| {
             options.id = MANDATE.to_owned();
             options.prefixes = vec![TARGETS.parse().unwrap()];
-            options.tcp_ports = vec![PORT, PORT + 1];
+            options.tcp_ports = household.tcp_ports().collect();
+            options.udp_ports = household.udp_ports.to_vec();
             options.sensors[0].source_addresses = vec![SENSOR.parse().unwrap()];
         });
+        if !household.recipes.is_empty() {
+            let settings = self.home.join("kenshin.toml");
+            let text = std::fs::read_to_string(&settings).unwrap();
+            std::fs::write(&settings, text.replace("# recipes = ", "recipes = ")).unwrap();
+            std::fs::write(self.home.join("recipes.toml"), household.recipes).unwrap();
+        }
     }
 
     /// `kenshin` in the sensor's namespace.
@@ -137,12 +162,17 @@ impl World {
 
     /// What credential checks came to.
     pub(crate) fn credentials(&self, survey: &str) -> ByAddr<String> {
+        let results = self.tried(survey).into_iter();
+        results.map(|(addr, row)| (addr, row["credential"]["result"].as_str().unwrap().to_owned())).collect()
+    }
+
+    /// The rows of credential checks: their record and the reason.
+    pub(crate) fn tried(&self, survey: &str) -> ByAddr<Value> {
         let rows = self.sql(&format!(
-            "SELECT subject_addr AS addr, credential FROM observations \
+            "SELECT subject_addr AS addr, credential, reason FROM observations \
              WHERE survey_id = '{survey}' AND \"check\" = 'credential-check'"
         ));
-        let result = |row: &Value| row["credential"]["result"].as_str().unwrap().to_owned();
-        rows.iter().map(|row| (addr(&row["addr"]), result(row))).collect()
+        rows.into_iter().map(|row| (addr(&row["addr"]), row)).collect()
     }
 
     /// Every asset by its address.
@@ -175,15 +205,23 @@ fn addr(value: &Value) -> Ipv4Addr {
 }
 
 /// Counts what arrives from the sensor and lies outside of the mandate.
-fn count(town: &Namespace) {
+fn count(town: &Namespace, household: &Household) {
+    let tcp: Vec<String> = household.tcp_ports().map(|port| port.to_string()).collect();
+    let tcp = tcp.join(", ");
+    let udp: String = household
+        .udp_ports
+        .iter()
+        .map(|port| {
+            format!("add rule inet kenshin in iifname eth0 ip daddr {TARGETS} udp dport {port} accept; ")
+        })
+        .collect();
     let rules = format!(
         "add table inet kenshin; add counter inet kenshin outside; \
          add chain inet kenshin in {{ type filter hook prerouting priority 0; }}; \
          add rule inet kenshin in iifname eth0 tcp flags & (syn | ack) == syn \
-         ip daddr {TARGETS} tcp dport {{ {PORT}, {} }} accept; \
+         ip daddr {TARGETS} tcp dport {{ {tcp} }} accept; \
          add rule inet kenshin in iifname eth0 tcp flags & (syn | ack) == syn counter name outside; \
-         add rule inet kenshin in iifname eth0 meta l4proto {{ udp, icmp }} counter name outside",
-        PORT + 1
+         {udp}add rule inet kenshin in iifname eth0 meta l4proto {{ udp, icmp }} counter name outside"
     );
     town.run(&["nft", &rules]);
 }

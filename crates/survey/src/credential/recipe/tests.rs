@@ -47,6 +47,20 @@ fn a_recipe_is_read_and_filled_in() {
     assert!(Recipes::default().is_empty());
 }
 
+#[test]
+fn the_handbook_shows_files_that_are_read() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/credential-checks.md"))
+            .unwrap();
+    let block = |name: &str| {
+        page.split("```toml\n").find(|text| text.starts_with(name)).unwrap().split("```").next().unwrap()
+    };
+    let recipes = Recipes::parse(block("# recipes.toml")).unwrap();
+    assert_eq!((recipes.forms.len(), recipes.streams.len()), (1, 1));
+    let dictionary = crate::credential::Dictionary::parse(block("# dictionary.toml")).unwrap();
+    assert_eq!(dictionary.entries().len(), 2);
+}
+
 /// Each change makes the recipe unusable, and the message says where and why.
 #[test]
 fn what_cannot_work_is_refused_with_its_line() {
@@ -61,6 +75,7 @@ fn what_cannot_work_is_refused_with_its_line() {
         ("{ name = \"u\", value = \"{user}\" }", "{ name = \"u\", value = \"{usr}\" }", 2, "`{usr}` in `u`"),
         ("from = \"{nonce}{inner}\"", "from = \"{plain}\"", 2, "nothing before it"),
         ("value = \"{proof}\"", "value = \"{proof\"", 14, "brace alone"),
+        ("page = ", "icon_sha256 = \"12\"\npage = ", 2, "64 hexadecimal digits"),
         ("name = \"inner\"", "name = \"csrf\"", 2, "names `csrf` twice"),
         ("by = [\"sha256\"]", "by = [\"rot13\"]", 10, "rot13"),
         ("failure = [{ body = \"error\" }]", "failure = []", 2, "decides nothing"),
