@@ -32,6 +32,7 @@ use crate::decoy::of_devices;
 use crate::intelligence::Intelligence;
 
 pub use key::shared_keys;
+pub(crate) use known::{Conclusion, conclusions, is_distribution};
 
 /// Longest value kept as evidence, in bytes.
 const VALUE_MAX: usize = 200;
@@ -46,7 +47,19 @@ pub fn findings(
     now: TimeUs,
 ) -> Vec<Finding> {
     let devices = of_devices(observations);
-    let observations = devices.as_slice();
+    let distribution = is_distribution(&devices);
+    let conclusions = conclusions(identity, distribution, intelligence, now);
+    findings_by(asset_id, &devices, identity, &conclusions, now)
+}
+
+/// The same with the conclusions at hand that follow from the identity, and without decoys.
+pub(crate) fn findings_by(
+    asset_id: AssetId,
+    observations: &[&Observation],
+    identity: &Identity,
+    conclusions: &[Conclusion],
+    now: TimeUs,
+) -> Vec<Finding> {
     let mut found = BTreeMap::new();
     for observation in observations {
         for finding in service::of(asset_id, observation, identity) {
@@ -62,7 +75,7 @@ pub fn findings(
     for finding in tls::of(asset_id, observations, now) {
         keep(&mut found, finding);
     }
-    for finding in known::of(asset_id, observations, identity, intelligence, now) {
+    for finding in conclusions.iter().filter_map(|conclusion| conclusion.on(asset_id, observations)) {
         keep(&mut found, finding);
     }
     let mut found: Vec<Finding> = found.into_values().collect();

@@ -129,6 +129,16 @@ impl Packs {
         &self.vendors
     }
 
+    /// The fingerprint that [`Match::name`] names, as far as it is in use.
+    pub fn fingerprint(&self, name: &str) -> Option<&Fingerprint> {
+        let (pack, place) = name.split_once(':')?;
+        let (file, number) = place.rsplit_once('/')?;
+        let index = number.parse::<usize>().ok()?.checked_sub(1)?;
+        let pack = self.0.iter().find(|held| held.name == pack)?;
+        let database = pack.databases.iter().find(|database| database.stem() == file)?;
+        database.fingerprints().get(index)
+    }
+
     /// What each database for `key` says of `input`: its first match. In order of pack, then
     /// preference.
     pub fn first_matches(&self, key: &str, input: &[u8]) -> Vec<Match<'_>> {

@@ -5,11 +5,12 @@
 //! what a service says, [`identity`] fuses the services of one host, [`asset`] follows devices
 //! through address changes, [`cryptography`] judges how they encrypt, [`intelligence`] parses what is
 //! known about weaknesses, [`finding`] joins them, [`priority`] says how soon each must be dealt with, [`judge`] reads a re-check, and [`evaluation`] measures identification on labelled
-//! banners.
+//! banners. [`Assessor`] does identity and findings for many hosts at once.
 //!
 //! It does no I/O, reads no clock and sends nothing. When nothing supports an identity, it says
 //! unknown; it never invents a version.
 
+mod assessor;
 pub mod asset;
 pub mod cpe;
 pub mod cryptography;
@@ -22,4 +23,5 @@ pub mod intelligence;
 pub mod judge;
 pub mod priority;
 
+pub use assessor::{Assessed, Assessor};
 pub use kenshin_observation::version;

@@ -439,6 +439,15 @@ pub(crate) enum Survey {
         /// Its id.
         id: kenshin_observation::SurveyId,
     },
+    /// Judge what surveys saw by today's fingerprints and intelligence, without a new survey: new findings
+    /// join their cases, and those that knowledge no longer supports are withdrawn.
+    Reassess {
+        /// Their ids; default: every survey in which some device was seen last.
+        id: Vec<kenshin_observation::SurveyId>,
+        /// Only surveys planned at this time or later, such as 2026-11-25T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        since: Option<kenshin_observation::TimeUs>,
+    },
     /// List surveys.
     List,
     /// Show one survey.
@@ -587,6 +596,9 @@ pub(crate) enum Finding {
         /// Only this kind.
         #[arg(long)]
         kind: Option<kenshin_observation::FindingKind>,
+        /// In which order: key or priority, the most urgent first.
+        #[arg(long, default_value = "key", value_name = "ORDER")]
+        sort: kenshin_casework::Order,
         /// Most rows.
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -613,6 +625,9 @@ pub(crate) enum Case {
         /// Only this condition.
         #[arg(long)]
         condition: Option<kenshin_observation::Condition>,
+        /// In which order: key (newest first) or priority, the most urgent first.
+        #[arg(long, default_value = "key", value_name = "ORDER")]
+        sort: kenshin_casework::Order,
         /// Most rows.
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -672,6 +687,22 @@ pub(crate) enum Report {
     },
     /// Health over rounds: open, notified, remedied, exposure ended, each with its denominator.
     Health,
+    /// Cryptography: old protocols, weak algorithms, small and shared keys, dates, and readiness for
+    /// post-quantum key exchange; of each how many, of how many judged, and of how many it is not known.
+    Crypto {
+        /// Put together by this alone; default: by provider and year.
+        #[arg(long, value_enum)]
+        by: Option<CryptoBy>,
+    },
+}
+
+/// By what figures of cryptography are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CryptoBy {
+    /// By provider, each endpoint as it was last seen.
+    Provider,
+    /// By year of the observations.
+    Year,
 }
 
 #[derive(Debug, Args)]

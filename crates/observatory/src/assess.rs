@@ -1,21 +1,20 @@
 //! Assessing a survey: observations become assets, identities, findings, and judgements of the
 //! cases that were looked at again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use kenshin_casework::{
-    Assessment, AssessmentSummary, AssetSeen, Experiment, LinkRecord, Survey, SurveyKind, SurveyTotals,
+    Assessment, AssessmentSummary, Experiment, LinkRecord, Survey, SurveyKind, SurveyTotals,
 };
-use kenshin_insight::asset::{AssetLink, AssetLinks, Sighting, hosts, resolve, sharing};
-use kenshin_insight::finding::{findings, shared_keys};
-use kenshin_insight::identity::identify;
+use kenshin_insight::asset::{AssetLink, AssetLinks, Sighting};
 use kenshin_lake::Selection;
 use kenshin_mandate::AddressSet;
-use kenshin_observation::{AssetId, Check, Finding, Observation, Outcome, SurveyId};
+use kenshin_observation::{AssetId, Check, Observation, Outcome, SurveyId};
 use kenshin_survey::plan::SurveyPlan;
 
 use crate::Observatory;
+use crate::conclude::Conclusions;
 use crate::error::ActError;
 use crate::recheck::RoundFacts;
 
@@ -30,86 +29,44 @@ impl Observatory {
         let observations =
             lake.observations(&Selection { survey: Some(survey_id), ..Selection::default() }).await?;
         let coverage = lake.coverage(survey_id).await?;
-        let packs = self.packs().await?;
         let intelligence = self.intelligence().await?;
         let now = self.now();
-
-        let mut by_addr: BTreeMap<IpAddr, Vec<&Observation>> = BTreeMap::new();
-        for observation in &observations {
-            by_addr.entry(observation.subject.addr).or_default().push(observation);
-        }
-        let identities = self.identities(&observations).await?;
-        let round = hosts(&observations, |addr| identities.get(&addr));
-        let links = self.asset_links().await?;
-        let casework = self.casework();
-        let resolution = resolve(&links, &round, survey_id, now, || casework.new_asset_id(now));
-
-        let sharing = sharing(&round, &resolution.shared);
-        let mut assets = Vec::new();
-        let mut found: Vec<Finding> = Vec::new();
-        for asset in &resolution.assets {
-            let seen: Vec<&Observation> = asset
-                .addrs
-                .iter()
-                .flat_map(|addr| by_addr.get(addr).into_iter().flatten().copied())
-                .filter(|o| resolution.endpoints.get(&o.subject).is_none_or(|owner| *owner == asset.asset_id))
-                .collect();
-            let identity = identify(&seen, packs);
-            let Some(addr) = asset.addrs.first().copied() else { continue };
-            found.extend(findings(asset.asset_id, &seen, &identity, &intelligence, now));
-            found.extend(shared_keys(asset.asset_id, &seen, &sharing));
-            assets.push(AssetSeen {
-                asset_id: asset.asset_id,
-                addr,
-                keys: asset.keys.clone(),
-                identity,
-                sighting: to_json(resolution.sightings.get(&asset.asset_id)),
-                time: seen.iter().map(|o| o.time).max().unwrap_or(now),
-            });
-        }
-
+        let concluded = self.conclude(survey_id, &observations, &intelligence).await?;
         let covered = covered(&plan, &coverage)?;
         let judgements = match survey.kind {
             SurveyKind::Survey => Vec::new(),
             SurveyKind::Recheck => {
                 let facts = RoundFacts {
                     survey: &survey,
-                    hosts: &round,
-                    links: &links,
-                    resolution: &resolution,
-                    findings: &found,
+                    hosts: &concluded.hosts,
+                    links: &concluded.links,
+                    resolution: &concluded.resolution,
+                    findings: &concluded.findings,
                     covered: &covered,
                 };
                 self.judge_cases(&facts).await?
             }
         };
         let mut totals = self.totals(&survey, &plan, &observations, &covered, &coverage).await?;
+        let Conclusions { resolution, assets, findings, vantages, .. } = concluded;
         totals.assets = number(assets.len());
         totals.assets_unknown = number(assets.iter().filter(|asset| asset.identity.is_unknown()).count());
-        totals.findings = number(found.len());
-        let seen_from: BTreeMap<_, _> =
-            observations.iter().map(|o| ((o.subject, o.time), o.vantage)).collect();
-        let vantages = found
-            .iter()
-            .filter_map(|finding| {
-                Some((finding.key.clone(), *seen_from.get(&(finding.endpoint, finding.time))?))
-            })
-            .collect();
+        totals.findings = number(findings.len());
         let assessment = Assessment {
             survey_id,
             links: resolution.links.iter().map(link_record).collect(),
             assets,
-            findings: found,
+            findings,
             judgements,
             covered: covered.prefixes().collect(),
             vantages,
             totals,
         };
-        Ok(casework.record_assessment(self.org(), &assessment, &Experiment::none(), now).await?)
+        Ok(self.casework().record_assessment(self.org(), &assessment, &Experiment::none(), now).await?)
     }
 
     /// The record about assets, as insight reads it.
-    async fn asset_links(&self) -> Result<AssetLinks, ActError> {
+    pub(crate) async fn asset_links(&self) -> Result<AssetLinks, ActError> {
         let broken = |error| ActError::outside("the stored record about assets cannot be read", error);
         let records = self.casework().asset_links(self.org()).await?;
         let links: Vec<AssetLink> = records
@@ -260,6 +217,6 @@ fn link_record(link: &AssetLink) -> LinkRecord {
     }
 }
 
-fn to_json(value: impl serde::Serialize) -> serde_json::Value {
+pub(crate) fn to_json(value: impl serde::Serialize) -> serde_json::Value {
     serde_json::to_value(value).expect("vocabulary types serialise to JSON")
 }

@@ -15,7 +15,7 @@ use crate::version::Version;
 const LIKELY_PPM: u32 = 500_000;
 
 /// One product with a version, as it is looked up.
-struct Subject<'a> {
+struct Subject {
     /// Vendor and product, in every way the identity states them.
     names: Vec<(String, String)>,
     version: Option<String>,
@@ -26,33 +26,48 @@ struct Subject<'a> {
     is_device: bool,
     /// How it is shown.
     label: String,
-    observations: &'a [&'a Observation],
 }
 
-pub(super) fn of(
-    asset_id: AssetId,
-    observations: &[&Observation],
+/// What follows from an identity, on whatever asset it is found.
+#[derive(Debug)]
+pub(crate) struct Conclusion {
+    kind: FindingKind,
+    severity: Severity,
+    remedy: Remedy,
+    confidence: u8,
+    discriminator: String,
+    code: &'static str,
+    args: Vec<(&'static str, String)>,
+    snapshots: Vec<String>,
+    /// By what its evidence is found: the version, else the name, at this port.
+    version: Option<String>,
+    label: String,
+    port: Option<u16>,
+}
+
+/// Everything that follows from what a host is by today's knowledge. Of a host that names a
+/// distribution ([`is_distribution`]) the components are left out.
+pub(crate) fn conclusions(
     identity: &Identity,
+    distribution: bool,
     intelligence: &Intelligence,
     now: TimeUs,
-) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    for subject in subjects(observations, identity) {
-        found.extend(exploited(asset_id, &subject, intelligence));
-        found.extend(end_of_life(asset_id, &subject, intelligence, Day::of(now)));
+) -> Vec<Conclusion> {
+    let mut found = Vec::new();
+    for subject in subjects(identity, distribution) {
+        found.extend(exploited(&subject, intelligence));
+        found.extend(end_of_life(&subject, intelligence, Day::of(now)));
     }
     found
 }
 
-fn subjects<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Vec<Subject<'a>> {
-    let device = device(observations, identity);
+fn subjects(identity: &Identity, distribution: bool) -> Vec<Subject> {
+    let device = device(identity);
     let names_of_device: Vec<String> =
         device.iter().flat_map(|device| &device.names).flat_map(|(v, p)| Names::of(v, p).products).collect();
-    let distribution = is_distribution(observations);
-    let components = identity.components.iter().filter(|_| !distribution);
-    let components = components.filter_map(|component| self::component(observations, component));
+    let components = identity.components.iter().filter(|_| !distribution).map(component);
     // The operating system of a device may show as its product and as a component of it.
-    let another = |subject: &Subject<'_>| {
+    let another = |subject: &Subject| {
         !subject
             .names
             .iter()
@@ -62,7 +77,7 @@ fn subjects<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Vec
     device.into_iter().chain(components).collect()
 }
 
-fn device<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Option<Subject<'a>> {
+fn device(identity: &Identity) -> Option<Subject> {
     let mut names = Vec::new();
     let mut confidence = 100;
     if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
@@ -87,18 +102,10 @@ fn device<'a>(observations: &'a [&'a Observation], identity: &Identity) -> Optio
         (None, Some((_, product))) => product.clone(),
         (None, None) => return None,
     };
-    (!names.is_empty()).then_some(Subject {
-        names,
-        version,
-        confidence,
-        port: None,
-        is_device: true,
-        label,
-        observations,
-    })
+    (!names.is_empty()).then_some(Subject { names, version, confidence, port: None, is_device: true, label })
 }
 
-fn component<'a>(observations: &'a [&'a Observation], component: &Component) -> Option<Subject<'a>> {
+fn component(component: &Component) -> Subject {
     let cpe = component.cpe.as_ref().and_then(|cpe| cpe.parse::<Cpe>().ok());
     let mut names = Vec::new();
     if let Some(vendor) = &component.vendor {
@@ -109,15 +116,14 @@ fn component<'a>(observations: &'a [&'a Observation], component: &Component) -> 
         names.push((String::new(), component.product.value.clone()));
     }
     let version = component.version.clone().or_else(|| cpe.as_ref()?.version.text().map(str::to_owned));
-    Some(Subject {
+    Subject {
         names,
         version,
         confidence: component.product.confidence,
         port: Some(component.port),
         is_device: cpe.as_ref().is_some_and(|cpe| matches!(cpe.part.text(), Some("o" | "h"))),
         label: component.product.value.clone(),
-        observations,
-    })
+    }
 }
 
 fn name_of(cpe: &Cpe) -> Option<(String, String)> {
@@ -127,7 +133,7 @@ fn name_of(cpe: &Cpe) -> Option<(String, String)> {
 /// True when a service of the host names a distribution. Distributions mend old versions without
 /// changing the number upstream gave them, and maintain them after upstream has stopped: what the
 /// number of a component would say is not known.
-fn is_distribution(observations: &[&Observation]) -> bool {
+pub(crate) fn is_distribution(observations: &[&Observation]) -> bool {
     const DISTRIBUTIONS: &[&str] = &[
         "debian",
         "ubuntu",
@@ -152,7 +158,7 @@ fn is_distribution(observations: &[&Observation]) -> bool {
 }
 
 /// Exploited vulnerabilities that the version is known to have.
-fn exploited(asset_id: AssetId, subject: &Subject<'_>, intelligence: &Intelligence) -> Vec<Finding> {
+fn exploited(subject: &Subject, intelligence: &Intelligence) -> Vec<Conclusion> {
     let Some(version) = &subject.version else { return Vec::new() };
     // One product may be known by several names; what contradicts itself is not known.
     let mut said: BTreeMap<CveId, Vec<Match<'_>>> = BTreeMap::new();
@@ -165,16 +171,15 @@ fn exploited(asset_id: AssetId, subject: &Subject<'_>, intelligence: &Intelligen
         let contradicted = said.iter().any(|found| found.status == Status::Unaffected);
         said.into_iter().find(|found| found.status == Status::Affected && !contradicted)
     });
-    affected.filter_map(|found| exploited_by(asset_id, subject, version, found, intelligence)).collect()
+    affected.filter_map(|found| exploited_by(subject, version, found, intelligence)).collect()
 }
 
 fn exploited_by(
-    asset_id: AssetId,
-    subject: &Subject<'_>,
+    subject: &Subject,
     version: &str,
     found: Match<'_>,
     intelligence: &Intelligence,
-) -> Option<Finding> {
+) -> Option<Conclusion> {
     let cve = found.cve;
     let kev = intelligence.kev(cve.id)?;
     let likely = intelligence.epss(cve.id).filter(|epss| epss.probability_ppm >= LIKELY_PPM);
@@ -208,30 +213,23 @@ fn exploited_by(
     let mut snapshots: Vec<String> =
         sources.into_iter().filter_map(|kind| intelligence.source(kind, cve.id)).collect();
     snapshots.extend(found.said.map(|said| intelligence.source_of(said)));
-    let (observation, evidence) = subject.shown(Some(version))?;
-    let draft = Draft {
-        asset_id,
+    Some(Conclusion {
         kind: FindingKind::KnownExploited,
-        observation,
         severity,
         remedy: Remedy::Update,
         confidence: subject.confidence,
         discriminator: cve.id.to_string(),
-        code: code.to_owned(),
+        code,
         args,
-        evidence: vec![evidence],
         snapshots,
-    };
-    Some(draft.finish())
+        version: Some(version.to_owned()),
+        label: subject.label.clone(),
+        port: subject.port,
+    })
 }
 
 /// The end of support of the version's cycle, or of the model.
-fn end_of_life(
-    asset_id: AssetId,
-    subject: &Subject<'_>,
-    intelligence: &Intelligence,
-    today: Day,
-) -> Option<Finding> {
+fn end_of_life(subject: &Subject, intelligence: &Intelligence, today: Day) -> Option<Conclusion> {
     let cycles = subject.names.iter().filter_map(|(vendor, product)| {
         let vendor = Some(vendor.as_str()).filter(|vendor| !vendor.is_empty());
         let by_version =
@@ -241,7 +239,6 @@ fn end_of_life(
         })
     });
     let Cycle { product, release } = cycles.into_iter().next().filter(|cycle| cycle.release.ended(today))?;
-    let (observation, evidence) = subject.shown(subject.version.as_deref())?;
     let extended = release.extended(today);
     let (code, severity) = match (extended, release.eol) {
         (true, _) => ("finding.end-of-life.extended", Severity::Low),
@@ -254,37 +251,58 @@ fn end_of_life(
         Some(Ending::On(day)) => day.to_string(),
         _ => String::new(),
     };
-    let draft = Draft {
-        asset_id,
+    Some(Conclusion {
         kind: FindingKind::EndOfLife,
-        observation,
         severity,
         remedy: if subject.is_device { Remedy::Replace } else { Remedy::Update },
         // Support that is paid for cannot be seen from outside.
         confidence: if extended { subject.confidence.min(50) } else { subject.confidence },
         discriminator: format!("{}/{}", product.name, release.cycle),
-        code: code.to_owned(),
+        code,
         args: vec![
             ("product", subject.label.clone()),
             ("version", subject.version.clone().unwrap_or_default()),
             ("cycle", release.cycle.clone()),
             ("ended", ended),
         ],
-        evidence: vec![evidence],
         snapshots: intelligence.source_of_cycles(product).into_iter().collect(),
-    };
-    Some(draft.finish())
+        version: subject.version.clone(),
+        label: subject.label.clone(),
+        port: subject.port,
+    })
 }
 
-impl<'a> Subject<'a> {
+impl Conclusion {
+    /// The conclusion on one asset, with what showed it there.
+    pub(crate) fn on(&self, asset_id: AssetId, observations: &[&Observation]) -> Option<Finding> {
+        let (observation, field, text) = self.shown(observations)?;
+        let draft = Draft {
+            asset_id,
+            kind: self.kind,
+            observation,
+            severity: self.severity,
+            remedy: self.remedy,
+            confidence: self.confidence,
+            discriminator: self.discriminator.clone(),
+            code: self.code.to_owned(),
+            args: self.args.clone(),
+            evidence: vec![evidence(observation, field, text)],
+            snapshots: self.snapshots.clone(),
+        };
+        Some(draft.finish())
+    }
+
     /// The observation and field that showed it: the one with the version in it, else with the
     /// product, else the first that says anything.
-    fn shown(&self, version: Option<&str>) -> Option<(&'a Observation, kenshin_observation::Evidence)> {
-        let said: Vec<(&Observation, &str, &str)> = self
-            .observations
+    fn shown<'a>(
+        &self,
+        observations: &[&'a Observation],
+    ) -> Option<(&'a Observation, &'static str, &'a str)> {
+        let said: Vec<(&'a Observation, &'static str, &'a str)> = observations
             .iter()
+            .copied()
             .filter(|observation| self.port.is_none_or(|port| observation.subject.port == port))
-            .flat_map(|observation| texts(observation).map(|(field, text)| (*observation, field, text)))
+            .flat_map(|observation| texts(observation).map(move |(field, text)| (observation, field, text)))
             .collect();
         let with = |wanted: &str| {
             let wanted = wanted.to_lowercase();
@@ -292,9 +310,7 @@ impl<'a> Subject<'a> {
                 .copied()
                 .find(|(_, _, text)| !wanted.is_empty() && text.to_lowercase().contains(&wanted))
         };
-        let (observation, field, text) =
-            version.and_then(with).or_else(|| with(&self.label)).or_else(|| said.first().copied())?;
-        Some((observation, evidence(observation, field, text)))
+        self.version.as_deref().and_then(with).or_else(|| with(&self.label)).or_else(|| said.first().copied())
     }
 }
 

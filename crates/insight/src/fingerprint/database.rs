@@ -98,6 +98,11 @@ impl Match<'_> {
 }
 
 impl Database {
+    /// Name of its file without the ending, by which matches name it.
+    pub(super) fn stem(&self) -> &str {
+        stem(&self.file)
+    }
+
     /// Reads one file. No pattern is compiled yet: [`Database::verify`] does that.
     pub fn parse(file: &str, text: &str) -> Result<Self, PackError> {
         xml::parse(file, text)

@@ -69,7 +69,7 @@ pub enum Field {
 }
 
 /// One text that a host showed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sighting {
     /// Which field.
     pub field: Field,

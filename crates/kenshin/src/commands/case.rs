@@ -1,8 +1,9 @@
 //! `case`: list, show, notify, ack, recheck, close.
 
 use kenshin_casework::{CaseFilter, CaseState, PageRequest, Stage, SurveyKind};
-use kenshin_observation::CaseId;
+use kenshin_observation::{CaseId, Decision};
 use kenshin_observatory::{ActError, Observatory};
+use serde::Serialize;
 
 use super::{Context, prose, survey};
 use crate::cli::{Case, Format};
@@ -14,13 +15,13 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
     let (casework, viewer, now) = (observatory.casework(), observatory.viewer(), observatory.now());
     let actor = Observatory::rule("command-line");
     match command {
-        Case::List { stage, condition, limit } => {
+        Case::List { stage, condition, sort, limit } => {
             let stage = stage
                 .as_deref()
                 .map(str::parse::<Stage>)
                 .transpose()
                 .map_err(|e| ActError::input(e.to_string()))?;
-            let filter = CaseFilter { stage, condition: *condition, ..CaseFilter::default() };
+            let filter = CaseFilter { stage, condition: *condition, order: *sort, ..CaseFilter::default() };
             list(context, &observatory, &filter, *limit).await
         }
         Case::Show { id } => show(context, &observatory, *id).await,
@@ -72,6 +73,14 @@ pub(crate) async fn run(context: &Context<'_>, command: &Case) -> anyhow::Result
     }
 }
 
+/// A case and the most urgent of its findings.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    case: CaseState,
+    priority: Option<Decision>,
+}
+
 async fn list(
     context: &Context<'_>,
     observatory: &Observatory,
@@ -84,12 +93,17 @@ async fn list(
     if found.next.is_some() {
         context.say(&format!("the first {limit} of more; raise --limit"));
     }
+    let ids: Vec<CaseId> = found.items.iter().map(|case| case.case_id).collect();
+    let priorities =
+        observatory.casework().case_priorities(&observatory.viewer(), &ids).await.map_err(ActError::from)?;
+    let listed = |case: CaseState| Listed { priority: priorities.get(&case.case_id).copied(), case };
     Rows {
         columns: &[
             "ID",
             "ENDPOINT",
             "REMEDY",
             "PRODUCT",
+            "PRIORITY",
             "SEVERITY",
             "STAGE",
             "CONDITION",
@@ -97,14 +111,16 @@ async fn list(
             "EPISODE",
             "OPENED",
         ],
-        right: &[8],
-        items: found.items,
-        cells: |case: &CaseState| {
+        right: &[9],
+        items: found.items.into_iter().map(listed).collect(),
+        cells: |listed: &Listed| {
+            let case = &listed.case;
             vec![
                 case.case_id.to_string(),
                 case.endpoint.to_string(),
                 case.remedy.to_string(),
                 case.product.clone().unwrap_or_else(|| "unknown".to_owned()),
+                listed.priority.map_or_else(|| "-".to_owned(), |decision| decision.to_string()),
                 case.severity.to_string(),
                 case.stage.to_string(),
                 case.condition.to_string(),

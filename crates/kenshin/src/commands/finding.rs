@@ -1,10 +1,12 @@
 //! `finding`: list, show, explain.
 
-use kenshin_casework::{FindingFilter, FindingRecord, PAGE_MAX, PageRequest};
-use kenshin_insight::finding::{remedy_codes, why_code};
+mod explain;
+
+use kenshin_casework::{FindingFilter, FindingRecord, Order, PAGE_MAX, PageRequest};
 use kenshin_observatory::{ActError, Observatory};
 
-use super::{Context, prose};
+use self::explain::Chain;
+use super::Context;
 use crate::cli::{Finding, Format};
 use crate::exit::Exit;
 use crate::output::{Rows, print_json, print_text, visible};
@@ -12,7 +14,7 @@ use crate::output::{Rows, print_json, print_text, visible};
 pub(crate) async fn run(context: &Context<'_>, command: &Finding) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
     match command {
-        Finding::List { kind, limit } => list(context, &observatory, *kind, *limit).await,
+        Finding::List { kind, sort, limit } => list(context, &observatory, *kind, *sort, *limit).await,
         Finding::Show { key } => show(context, &observatory, key).await,
         Finding::Explain { key } => explain(context, &observatory, key).await,
     }
@@ -22,9 +24,10 @@ async fn list(
     context: &Context<'_>,
     observatory: &Observatory,
     kind: Option<kenshin_observation::FindingKind>,
+    order: Order,
     limit: u32,
 ) -> anyhow::Result<Exit> {
-    let filter = FindingFilter { kind, ..FindingFilter::default() };
+    let filter = FindingFilter { kind, order, ..FindingFilter::default() };
     let page = PageRequest { after: None, limit };
     let found = observatory.casework().findings(&observatory.viewer(), &filter, &page).await?;
     let none = found.items.is_empty();
@@ -36,6 +39,7 @@ async fn list(
             "KEY",
             "ENDPOINT",
             "KIND",
+            "PRIORITY",
             "SEVERITY",
             "REMEDY",
             "PRODUCT",
@@ -43,13 +47,14 @@ async fn list(
             "STATE",
             "LAST SEEN",
         ],
-        right: &[6],
+        right: &[7],
         items: found.items,
         cells: |record: &FindingRecord| {
             vec![
                 record.finding.key.chars().take(16).collect(),
                 record.finding.endpoint.to_string(),
                 record.finding.kind.to_string(),
+                decision(record),
                 record.finding.severity.to_string(),
                 record.finding.remedy.to_string(),
                 kenshin_casework::product_of(&record.identity).unwrap_or_else(|| "unknown".to_owned()),
@@ -61,6 +66,11 @@ async fn list(
     }
     .print(context.format())?;
     Ok(if none { Exit::No } else { Exit::Done })
+}
+
+/// The decision; findings of earlier builds have none.
+fn decision(record: &FindingRecord) -> String {
+    record.finding.priority.as_ref().map_or_else(|| "-".to_owned(), |priority| priority.decision.to_string())
 }
 
 /// The finding whose key begins with what was given; more than one is an error.
@@ -93,10 +103,11 @@ async fn show(context: &Context<'_>, observatory: &Observatory, key: &str) -> an
     }
     let finding = &record.finding;
     let mut text = format!(
-        "key        {}\nwhere      {}\nkind       {}\nseverity   {}\nremedy     {}\nconfidence {} %\nstate      {}\nfirst seen {} (round {})\nlast seen  {} (round {})\ncase       {}\nproduct    {}\n",
+        "key        {}\nwhere      {}\nkind       {}\npriority   {}\nseverity   {}\nremedy     {}\nconfidence {} %\nstate      {}\nfirst seen {} (round {})\nlast seen  {} (round {})\ncase       {}\nproduct    {}\n",
         finding.key,
         finding.endpoint,
         finding.kind,
+        decision(&record),
         finding.severity,
         finding.remedy,
         finding.confidence,
@@ -125,69 +136,18 @@ async fn show(context: &Context<'_>, observatory: &Observatory, key: &str) -> an
     Ok(Exit::Done)
 }
 
-/// The chain from bytes to conclusion, in the reader's language.
 async fn explain(context: &Context<'_>, observatory: &Observatory, key: &str) -> anyhow::Result<Exit> {
     let record = find(observatory, key).await?;
-    let (messages, language) = (observatory.messages(), context.language());
-    let finding = &record.finding;
-    let none = std::collections::BTreeMap::new();
-    let device_type = record.identity.device_type.as_ref().and_then(|claim| claim.value.parse().ok());
-    let codes = remedy_codes(finding.remedy, device_type);
-    let remedy = codes.iter().find(|code| messages.has(&language, code)).cloned().unwrap_or_default();
-    let why = why_code(finding.kind);
-    let conclusion = prose(messages, &language, &finding.explanation);
+    let chain = Chain {
+        record: &record,
+        packs: observatory.packs().await?,
+        messages: observatory.messages(),
+        language: &context.language(),
+    };
     if context.format() == Format::Json {
-        print_json(&serde_json::json!({
-            "key": finding.key,
-            "language": language,
-            "evidence": finding.evidence,
-            "identity": record.identity,
-            "conclusion": conclusion,
-            "why": messages.render(&language, &why, &none),
-            "remedy": messages.render(&language, &remedy, &none),
-            "snapshots": finding.snapshots,
-        }))?;
-        return Ok(Exit::Done);
+        print_json(&chain.json())?;
+    } else {
+        print_text(&chain.text())?;
     }
-    let mut text = String::new();
-    for (number, evidence) in finding.evidence.iter().enumerate() {
-        text.push_str(&format!(
-            "{}. {}  {}\n   {} = {}\n",
-            number + 1,
-            evidence.time,
-            evidence.endpoint,
-            evidence.field,
-            visible(&evidence.value)
-        ));
-    }
-    let identity = &record.identity;
-    for (name, claim) in [
-        ("vendor", &identity.vendor),
-        ("product", &identity.product),
-        ("version", &identity.version),
-        ("type", &identity.device_type),
-        ("cpe", &identity.cpe),
-    ] {
-        if let Some(claim) = claim {
-            text.push_str(&format!(
-                "   {name}: {} ({} %, {})\n",
-                visible(&claim.value),
-                claim.confidence,
-                visible(&claim.reason)
-            ));
-        }
-    }
-    if identity.is_unknown() {
-        text.push_str("   device: unknown\n");
-    }
-    for snapshot in &finding.snapshots {
-        text.push_str(&format!("   {snapshot}\n"));
-    }
-    text.push_str(&format!(
-        "\n{conclusion}\n\n{}\n\n{}\n",
-        messages.render(&language, &why, &none),
-        messages.render(&language, &remedy, &none)
-    ));
-    print_text(&text)?;
     Ok(Exit::Done)
 }

@@ -1,12 +1,13 @@
 //! `report`: figures of a survey, health over rounds. Every number with its denominator.
 
 use kenshin_casework::{PageRequest, SurveyTotals};
-use kenshin_observatory::ActError;
+use kenshin_insight::cryptography::Part;
+use kenshin_observatory::{ActError, CryptoRow, Grouping, Observatory};
 
 use super::Context;
-use crate::cli::{Format, Report};
+use crate::cli::{CryptoBy, Format, Report};
 use crate::exit::Exit;
-use crate::output::{print_json, print_text, thousands};
+use crate::output::{Rows, print_json, print_text, thousands};
 
 pub(crate) async fn run(context: &Context<'_>, command: &Report) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
@@ -36,6 +37,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Report) -> anyhow::Resu
                 ))?;
             }
         }
+        Report::Crypto { by } => return crypto(context, &observatory, *by).await,
         Report::Health => {
             let figures = casework.figures(&observatory.viewer()).await?;
             if context.format() == Format::Json {
@@ -78,6 +80,60 @@ pub(crate) async fn run(context: &Context<'_>, command: &Report) -> anyhow::Resu
         }
     }
     Ok(Exit::Done)
+}
+
+/// Figures of cryptography, `count/judged?unknown` in each column.
+async fn crypto(
+    context: &Context<'_>,
+    observatory: &Observatory,
+    by: Option<CryptoBy>,
+) -> anyhow::Result<Exit> {
+    let grouping = match by {
+        None => Grouping::Both,
+        Some(CryptoBy::Provider) => Grouping::Provider,
+        Some(CryptoBy::Year) => Grouping::Year,
+    };
+    let rows = observatory.crypto_figures(grouping).await?;
+    let none = rows.is_empty();
+    if context.format() == Format::Table {
+        context.say("of each: how many / of how many judged (+ of how many it is not known)");
+    }
+    Rows {
+        columns: &[
+            "PROVIDER",
+            "YEAR",
+            "ANSWERING",
+            "ENCRYPTED",
+            "OLD PROTOCOL",
+            "WEAK ALGORITHM",
+            "SMALL KEY",
+            "BAD DATES",
+            "OBSOLETE OFFERED",
+            "SHARED KEY",
+            "HYBRID OFFERED",
+        ],
+        right: &[2, 3, 4, 5, 6, 7, 8, 9, 10],
+        items: rows,
+        cells: |row: &CryptoRow| {
+            let figures = &row.figures;
+            let part = |part: &Part| format!("{}/{} (+{})", part.count, part.judged, part.unknown);
+            vec![
+                row.provider.clone().unwrap_or_else(|| "-".to_owned()),
+                row.year.clone().unwrap_or_else(|| "-".to_owned()),
+                figures.answering.to_string(),
+                figures.encrypted.to_string(),
+                part(&figures.old_protocol),
+                part(&figures.weak_algorithm),
+                part(&figures.small_key),
+                part(&figures.invalid_dates),
+                part(&figures.obsolete_offered),
+                part(&figures.shared_key),
+                part(&figures.hybrid_offered),
+            ]
+        },
+    }
+    .print(context.format())?;
+    Ok(if none { Exit::No } else { Exit::Done })
 }
 
 /// The denominators of a round, as text.

@@ -1,8 +1,11 @@
 //! `survey`: plan, run, resume, stop, list, show; export and import in `exchange`.
 
 use kenshin_casework::{PageRequest, Survey as Stored, SurveyKind};
-use kenshin_observation::{Endpoint, SurveyId};
-use kenshin_observatory::{ActError, Observatory, Planned, SurveyEnd, SurveyRequest, TargetList, Worker};
+use kenshin_observation::{Endpoint, SurveyId, TimeUs};
+use kenshin_observatory::{
+    ActError, Observatory, Planned, Reassessed, RetrospectRequest, SurveyEnd, SurveyRequest, TargetList,
+    Worker,
+};
 use kenshin_survey::plan::{Manner, Silence};
 use kenshin_survey::progress::Progress;
 use kenshin_survey::run::Ending;
@@ -46,11 +49,43 @@ pub(crate) async fn run(context: &Context<'_>, command: &Survey) -> anyhow::Resu
             context.say(&format!("survey {id} stops within a second; `kenshin survey resume {id}` goes on"));
             Ok(Exit::Done)
         }
+        Survey::Reassess { id, since } => reassess(context, &observatory, id, *since).await,
         Survey::List => list(context, &observatory).await,
         Survey::Show { id } => show(context, &observatory, *id).await,
         Survey::Export(export) => super::exchange::export(context, &observatory, export).await,
         Survey::Import(import) => super::exchange::import(context, &observatory, import).await,
     }
+}
+
+async fn reassess(
+    context: &Context<'_>,
+    observatory: &Observatory,
+    surveys: &[SurveyId],
+    since: Option<TimeUs>,
+) -> anyhow::Result<Exit> {
+    let request = RetrospectRequest { surveys: surveys.to_vec(), since };
+    let done = observatory.reassess(&request).await?;
+    let none = done.is_empty();
+    Rows {
+        columns: &["SURVEY", "OBSERVATIONS", "DEVICES", "FINDINGS", "NEW", "OPENED", "WITHDRAWN", "CLOSED"],
+        right: &[1, 2, 3, 4, 5, 6, 7],
+        items: done,
+        cells: |done: &Reassessed| {
+            let summary = &done.summary;
+            let counts = [
+                done.observations,
+                summary.assets,
+                summary.findings,
+                summary.new,
+                summary.opened,
+                summary.withdrawn,
+                summary.closed,
+            ];
+            std::iter::once(done.survey_id.to_string()).chain(counts.map(|count| count.to_string())).collect()
+        },
+    }
+    .print(context.format())?;
+    Ok(if none { Exit::No } else { Exit::Done })
 }
 
 /// A request as the arguments, and the file that they name, state it.

@@ -1,0 +1,71 @@
+//! Yesterday's observations by today's knowledge, without a new survey.
+
+use kenshin_casework::{Experiment, Retrospect, RetrospectSummary};
+use kenshin_insight::intelligence::Snapshot;
+use kenshin_lake::Selection;
+use kenshin_observation::{SurveyId, TimeUs};
+use serde::Serialize;
+
+use crate::Observatory;
+use crate::error::ActError;
+
+/// What a retrospect over one survey changed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reassessed {
+    /// The survey.
+    pub survey_id: SurveyId,
+    /// Rows it holds.
+    pub observations: usize,
+    /// What changed.
+    #[serde(flatten)]
+    pub summary: RetrospectSummary,
+}
+
+/// Which surveys a retrospect goes through.
+#[derive(Debug, Clone, Default)]
+pub struct RetrospectRequest {
+    /// These; none: every survey in which some asset was seen last.
+    pub surveys: Vec<SurveyId>,
+    /// Only those begun at this time or later.
+    pub since: Option<TimeUs>,
+}
+
+impl Observatory {
+    /// Judges every asset, as it was last seen, by today's fingerprints and intelligence. What is new
+    /// joins its case; what knowledge no longer supports is withdrawn.
+    pub async fn reassess(&self, request: &RetrospectRequest) -> Result<Vec<Reassessed>, ActError> {
+        let seen_last = self.casework().surveys_seen_last(self.org()).await?;
+        for survey in &request.surveys {
+            if !seen_last.contains(survey) {
+                return Err(ActError::no(format!("no asset was seen last in survey {survey}")).with_hint(
+                    "what a later survey has seen is judged by that one; without an id, all are",
+                ));
+            }
+        }
+        let intelligence = self.intelligence().await?;
+        let snapshots: Vec<String> = intelligence.snapshots().iter().map(Snapshot::name).collect();
+        let mut done = Vec::new();
+        for survey_id in seen_last {
+            let wanted = request.surveys.is_empty() || request.surveys.contains(&survey_id);
+            let survey = self.casework().survey(self.org(), survey_id).await?;
+            if !wanted || request.since.is_some_and(|since| survey.created_at < since) {
+                continue;
+            }
+            let selection = Selection { survey: Some(survey_id), ..Selection::default() };
+            let observations = self.lake().await?.observations(&selection).await?;
+            let concluded = self.conclude(survey_id, &observations, &intelligence).await?;
+            let retrospect = Retrospect {
+                survey_id,
+                assets: concluded.assets,
+                findings: concluded.findings,
+                vantages: concluded.vantages,
+                snapshots: snapshots.clone(),
+            };
+            let casework = self.casework();
+            let summary =
+                casework.record_retrospect(self.org(), &retrospect, &Experiment::none(), self.now()).await?;
+            done.push(Reassessed { survey_id, observations: observations.len(), summary });
+        }
+        Ok(done)
+    }
+}
