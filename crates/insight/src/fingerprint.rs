@@ -134,7 +134,7 @@ impl Packs {
         let (pack, place) = name.split_once(':')?;
         let (file, number) = place.rsplit_once('/')?;
         let index = number.parse::<usize>().ok()?.checked_sub(1)?;
-        let pack = self.0.iter().find(|held| held.name == pack)?;
+        let pack = self.packs.iter().find(|held| held.name == pack)?;
         let database = pack.databases.iter().find(|database| database.stem() == file)?;
         database.fingerprints().get(index)
     }
