@@ -28,6 +28,7 @@ mod statement;
 
 use kenshin_observation::{Identity, Observation};
 
+use crate::component;
 use crate::decoy::of_devices;
 use crate::fingerprint::Packs;
 
@@ -38,9 +39,13 @@ pub use sighting::{Field, Sighting, sightings};
 /// Percent below which nothing is claimed.
 pub const THRESHOLD: u8 = 60;
 
-/// What the host that all of `observations` saw is. A decoy at its address tells nothing of it.
+/// What the host that all of `observations` saw is, with every component that shows. A decoy at its
+/// address tells nothing of it.
 pub fn identify(observations: &[&Observation], packs: &Packs) -> Identity {
-    identify_sightings(&sightings(&of_devices(observations)), packs)
+    let sightings = sightings(&of_devices(observations));
+    let mut identity = identify_sightings(&sightings, packs);
+    component::add_visible(&mut identity.components, &sightings);
+    identity
 }
 
 /// What the host that showed all of `sightings` is.

@@ -85,6 +85,9 @@ pub struct Component {
     pub cpe: Option<String>,
     /// Port of the service that showed it.
     pub port: u16,
+    /// The text that showed it, cut to 200 bytes; unescaped. Older identities do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
 }
 
 impl Identity {

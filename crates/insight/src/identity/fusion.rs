@@ -243,6 +243,7 @@ fn components(statements: &[Statement], identity: &Identity) -> Vec<Component> {
                 version: software.version.clone(),
                 cpe: software.cpe.clone(),
                 port: software.port,
+                shown: None,
             });
         }
     }

@@ -180,7 +180,7 @@ impl Field {
 
     /// How far a match in this field is to be believed, percent: what a person edits freely (a
     /// page's title, a certificate's name) less than what the maker compiled in.
-    pub(super) const fn trust(self) -> u8 {
+    pub(crate) const fn trust(self) -> u8 {
         match self {
             Self::SshBanner | Self::FtpBanner | Self::TelnetText | Self::SnmpDescription => 92,
             Self::HttpServer | Self::RtspServer | Self::HttpPoweredBy | Self::SsdpServer => 90,

@@ -2,6 +2,8 @@
 
 use std::io::BufRead;
 
+use crate::component::{self, Fact, Family};
+
 use super::{
     AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Osv, Oui, Records,
     Snapshot, addresses, csaf, cve, endoflife, epss, jvn, kev, nvd, osv, oui,
@@ -93,6 +95,9 @@ pub struct Importer {
     pub(super) jvn: Vec<Jvn>,
     pub(super) oui: Vec<Oui>,
     pub(super) addresses: AddressTableBuilder,
+    pub(crate) facts: Vec<Fact>,
+    /// The product that bills of materials are of, when the operator says so.
+    pub(crate) product: Option<Family>,
     rejected: Vec<Rejected>,
     rejected_total: usize,
 }
@@ -113,9 +118,18 @@ impl Importer {
             jvn: Vec::new(),
             oui: Vec::new(),
             addresses: AddressTableBuilder::default(),
+            facts: Vec::new(),
+            product: None,
             rejected: Vec::new(),
             rejected_total: 0,
         }
+    }
+
+    /// The product that the bills of materials are of, whatever they say of themselves.
+    #[must_use]
+    pub fn about(mut self, product: Option<Family>) -> Self {
+        self.product = product;
+        self
     }
 
     /// Reads one file, uncompressed. `file` names it in messages; the name also tells the date of
@@ -134,6 +148,8 @@ impl Importer {
             kind @ (IntelligenceKind::Asn | IntelligenceKind::Country) => {
                 addresses::file::read(self, kind, file, from)?;
             }
+            IntelligenceKind::Sbom => component::sbom::read(self, file, from)?,
+            IntelligenceKind::ComponentList => component::list::read(self, file, from)?,
         }
         if self.len() > RECORDS_MAX {
             return Err(ImportError::TooMany { file: file.to_owned() });
@@ -162,6 +178,7 @@ impl Importer {
             + self.jvn.len()
             + self.oui.len()
             + self.addresses.len()
+            + self.facts.len()
     }
 
     /// Makes the snapshot; `today` is its version when neither publisher nor records state one.
@@ -177,6 +194,8 @@ impl Importer {
             IntelligenceKind::Oui => Records::Oui(self.oui),
             IntelligenceKind::Asn => Records::Asn(self.addresses.finish()),
             IntelligenceKind::Country => Records::Country(self.addresses.finish()),
+            IntelligenceKind::Sbom => Records::Sbom(self.facts),
+            IntelligenceKind::ComponentList => Records::ComponentList(self.facts),
         };
         let version = self.version.unwrap_or_else(|| Snapshot::newest(&records).unwrap_or(today).to_string());
         Import {
@@ -190,7 +209,7 @@ impl Importer {
         self.rejected_total
     }
 
-    pub(super) fn reject(&mut self, file: &str, line: u64, reason: impl std::fmt::Display) {
+    pub(crate) fn reject(&mut self, file: &str, line: u64, reason: impl std::fmt::Display) {
         self.rejected_total += 1;
         if self.rejected.len() < REJECTED_MAX {
             let reason = reason.to_string().chars().take(300).collect();
@@ -199,7 +218,7 @@ impl Importer {
     }
 
     /// Notes a record that begins at `begins` and is no such JSON.
-    pub(super) fn reject_json(&mut self, file: &str, begins: u64, error: &serde_json::Error) {
+    pub(crate) fn reject_json(&mut self, file: &str, begins: u64, error: &serde_json::Error) {
         // The error counts lines from the record's beginning.
         let reason = error.to_string();
         let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
@@ -207,14 +226,14 @@ impl Importer {
         self.reject(file, line, format_args!("{reason} (column {})", error.column()));
     }
 
-    pub(super) fn newer_version(&mut self, version: String) {
+    pub(crate) fn newer_version(&mut self, version: String) {
         if self.version.as_ref().is_none_or(|held| *held < version) {
             self.version = Some(version);
         }
     }
 }
 
-pub(super) fn io(file: &str) -> impl FnOnce(std::io::Error) -> ImportError {
+pub(crate) fn io(file: &str) -> impl FnOnce(std::io::Error) -> ImportError {
     |source| ImportError::Io { file: file.to_owned(), source }
 }
 

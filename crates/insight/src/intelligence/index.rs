@@ -6,12 +6,14 @@ mod document;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use self::decision::Said;
+pub(crate) use self::decision::of_record;
 use self::decision::{Voice, decide};
 use self::document::{Documents, spellings};
 use super::{
     AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Names, Osv, Package,
     Records, Release, Snapshot, Status, Vendors,
 };
+use crate::component;
 use crate::cpe::Cpe;
 use crate::version::Version;
 
@@ -35,6 +37,7 @@ pub struct Intelligence {
     products: BTreeMap<String, Place>,
     cycles_by_cpe: Index<Place>,
     cycles_by_name: Index<Place>,
+    pub(crate) components: component::Index,
 }
 
 /// A CVE that names a product, and what it says of one version.
@@ -91,9 +94,12 @@ impl Intelligence {
                 | Records::Osv(_)
                 | Records::Oui(_)
                 | Records::Asn(_)
-                | Records::Country(_) => {}
+                | Records::Country(_)
+                | Records::Sbom(_)
+                | Records::ComponentList(_) => {}
             }
         }
+        all.components = component::Index::new(&all.snapshots);
         all.affected = all.index_affected();
         all.documents = Documents::new(&all.snapshots, |cve| all.cve.contains_key(&cve));
         (all.cycles_by_cpe, all.cycles_by_name) = all.index_cycles();
@@ -269,7 +275,7 @@ impl Intelligence {
         }
     }
 
-    fn cycles_of(&self, vendor: Option<&str>, product: &str) -> Option<&EndOfLife> {
+    pub(crate) fn cycles_of(&self, vendor: Option<&str>, product: &str) -> Option<&EndOfLife> {
         let mut by_cpe = vendor.into_iter().flat_map(|vendor| keys(&Names::of(vendor, product)));
         if let Some(place) = by_cpe.find_map(|key| self.cycles_by_cpe.get(&key)?.first()) {
             return self.product(*place);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{AddressTable, Advisory, Cve, Day, EndOfLife, Entry, Epss, Jvn, Kev, Osv, Oui};
+use crate::component::Fact;
 
 /// Version of the stored form written today.
 pub(crate) const FORMAT: u32 = 1;
@@ -39,6 +40,10 @@ words!(
         Asn = "asn",
         /// In which country an address is used.
         Country = "country",
+        /// Bills of materials of products.
+        Sbom = "sbom",
+        /// What product families contain, and what nobody maintains, by hand.
+        ComponentList = "component-list",
     }
 );
 
@@ -65,6 +70,10 @@ pub enum Records {
     Asn(AddressTable),
     /// Countries of addresses.
     Country(AddressTable),
+    /// Statements of bills of materials.
+    Sbom(Vec<Fact>),
+    /// Statements written by hand.
+    ComponentList(Vec<Fact>),
 }
 
 /// What of one kind is told apart by.
@@ -120,6 +129,12 @@ impl Record for Oui {
     }
 }
 
+impl Record for Fact {
+    fn order(&self, other: &Self) -> Ordering {
+        self.subject().cmp(&other.subject())
+    }
+}
+
 /// A range of a table as it is stored: first and last address, number and name of a system, country.
 type StoredRange<Text> = (IpAddr, IpAddr, Option<u32>, Option<Text>, Option<Text>);
 
@@ -135,6 +150,7 @@ macro_rules! each_kind {
             Records::Osv($list) => $with_list,
             Records::Jvn($list) => $with_list,
             Records::Oui($list) => $with_list,
+            Records::Sbom($list) | Records::ComponentList($list) => $with_list,
             Records::Asn($table) | Records::Country($table) => $with_table,
         }
     };
@@ -154,6 +170,8 @@ impl Records {
             Self::Oui(_) => IntelligenceKind::Oui,
             Self::Asn(_) => IntelligenceKind::Asn,
             Self::Country(_) => IntelligenceKind::Country,
+            Self::Sbom(_) => IntelligenceKind::Sbom,
+            Self::ComponentList(_) => IntelligenceKind::ComponentList,
         }
     }
 
@@ -169,6 +187,8 @@ impl Records {
             IntelligenceKind::Oui => Self::Oui(Vec::new()),
             IntelligenceKind::Asn => Self::Asn(AddressTable::default()),
             IntelligenceKind::Country => Self::Country(AddressTable::default()),
+            IntelligenceKind::Sbom => Self::Sbom(Vec::new()),
+            IntelligenceKind::ComponentList => Self::ComponentList(Vec::new()),
         }
     }
 
@@ -295,7 +315,9 @@ impl Snapshot {
             | Records::Epss(_)
             | Records::Oui(_)
             | Records::Asn(_)
-            | Records::Country(_) => None,
+            | Records::Country(_)
+            | Records::Sbom(_)
+            | Records::ComponentList(_) => None,
         }
     }
 

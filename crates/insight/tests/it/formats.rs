@@ -32,6 +32,8 @@ fn snapshot(kind: IntelligenceKind, file: &str, text: &str) -> Vec<u8> {
 const KEV: &str = r#"{"catalogVersion":"2026.03.01","vulnerabilities":[{"cveID":"CVE-2099-0001","vendorProject":"Acme","product":"R1","vulnerabilityName":"Acme R1 Injection","dateAdded":"2026-02-01","knownRansomwareCampaignUse":"Known"}]}"#;
 const CVE: &str = r#"{"cveMetadata":{"cveId":"CVE-2099-0001","state":"PUBLISHED","dateUpdated":"2026-01-02T00:00:00Z"},"containers":{"cna":{"title":"Injection","metrics":[{"cvssV3_1":{"version":"3.1","baseScore":9.8,"vectorString":"CVSS:3.1/AV:N"}}],"affected":[{"vendor":"acme","product":"r1","cpes":["cpe:2.3:o:acme:r1_firmware"],"defaultStatus":"unaffected","versions":[{"version":"0","status":"affected","lessThanOrEqual":"1.4","changes":[{"at":"1.2","status":"unaffected"}]},{"version":"2.0","status":"affected"}]}]}}}"#;
 const EPSS: &str = "#model_version:v2026.01.01,score_date:2026-03-31T00:00:00+0000\ncve,epss,percentile\nCVE-2099-0001,0.81,0.99\n";
+const SBOM: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","serialNumber":"urn:uuid:1","metadata":{"timestamp":"2026-02-01T00:00:00Z","component":{"type":"firmware","name":"R1","version":"1.2","supplier":{"name":"Acme"}}},"components":[{"type":"library","name":"gsoap","version":"2.8.10","cpe":"cpe:2.3:a:genivia:gsoap:2.8.10:*:*:*:*:*:*:*","purl":"pkg:generic/gsoap@2.8.10","properties":[{"name":"cdx:lifecycle:milestone:endOfSupport","value":"2026-01-01"}]}]}"#;
+const LIST: &str = "[[contains]]\nproduct = \"acme:r*:<= 2\"\ncomponent = \"boa:boa\"\nsource = \"https://acme.example/boa\"\nconfidence = 70\n[[unmaintained]]\ncomponent = \"boa:boa\"\nsince = \"2005-12-31\"\nsource = \"https://boa.example\"\n";
 const ENDOFLIFE: &str = "---\ntitle: Acme R1\ncategory: os\npermalink: /acme-r1\nidentifiers:\n  - cpe: cpe:2.3:o:acme:r1_firmware\nreleases:\n  - releaseCycle: \"1.10\"\n    releaseLabel: One\n    eol: 2026-03-31\n    eoes: true\n    latest: 1.10.4\n  - releaseCycle: \"2\"\n    eol: false\n---\n";
 
 #[test]
@@ -43,9 +45,15 @@ fn intelligence_snapshots_of_format_1() {
     let cve = read("snapshot-v1-cve.jsonl", IntelligenceKind::Cve, "cve.json", CVE);
     let epss = read("snapshot-v1-epss.jsonl", IntelligenceKind::Epss, "epss.csv", EPSS);
     let endoflife = read("snapshot-v1-endoflife.jsonl", IntelligenceKind::EndOfLife, "acme-r1.md", ENDOFLIFE);
+    let sbom = read("snapshot-v1-sbom.jsonl", IntelligenceKind::Sbom, "r1.cdx.json", SBOM);
+    let list = read("snapshot-v1-component-list.jsonl", IntelligenceKind::ComponentList, "list.toml", LIST);
     assert_eq!(
         [&kev, &cve, &epss, &endoflife].map(|snapshot| (snapshot.version.as_str(), snapshot.records.len())),
         [("2026.03.01", 1), ("2026-01-02", 1), ("2026-03-31-v2026.01.01", 1), ("2026-04-01", 1)]
+    );
+    assert_eq!(
+        [&sbom, &list].map(|snapshot| (snapshot.version.as_str(), snapshot.records.len())),
+        [("2026-02-01", 2), ("2026-04-01", 2)]
     );
     let Records::Cve(records) = &cve.records else { panic!("cve") };
     assert_eq!(records[0].affected[0].ranges.len(), 2);
@@ -55,6 +63,8 @@ fn intelligence_snapshots_of_format_1() {
         (&cve, IntelligenceKind::Cve, "cve.json", CVE),
         (&epss, IntelligenceKind::Epss, "epss.csv", EPSS),
         (&endoflife, IntelligenceKind::EndOfLife, "acme-r1.md", ENDOFLIFE),
+        (&sbom, IntelligenceKind::Sbom, "r1.cdx.json", SBOM),
+        (&list, IntelligenceKind::ComponentList, "list.toml", LIST),
     ] {
         assert_eq!(&Snapshot::read(snapshot(kind, file, text).as_slice()).unwrap(), stored);
     }

@@ -3,6 +3,7 @@
 mod addresses;
 mod advisories;
 mod assets;
+mod components;
 mod cryptography;
 mod evaluation;
 mod exposures;

@@ -172,5 +172,6 @@ pub(crate) fn component(vendor: &str, product: &str, version: &str, port: u16) -
         version: Some(version.into()),
         cpe: None,
         port,
+        shown: None,
     }
 }

@@ -1,0 +1,279 @@
+//! Who carries a component, over many devices: those that do, and of how many it is not known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use kenshin_observation::{Identity, TimeUs, words};
+use serde::{Deserialize, Serialize};
+
+use super::carried::{Carried, Certainty, Contents, Ground};
+use super::fact::within;
+use super::{Basis, Maintenance, Role, catalogue};
+use crate::intelligence::{Cve, Day, Intelligence, Names, Status, of_record};
+
+/// Most versions told of one component.
+const VERSIONS_MAX: usize = 20;
+
+/// A component asked for, and which versions of it. Written `NAME[:VERSIONS]`; versions as in
+/// [`super::Family`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Name as it was written.
+    pub name: String,
+    /// What it is counted under.
+    pub key: String,
+    /// Which versions; `None` for all.
+    pub versions: Option<String>,
+}
+
+impl FromStr for Query {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, versions) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
+        let key = catalogue::key(name, None);
+        if key.is_empty() {
+            return Err(format!(
+                "`{text}` names no component: write NAME or NAME:VERSIONS, such as gsoap:<2.8.48"
+            ));
+        }
+        let versions = versions.map(str::trim).filter(|versions| !versions.is_empty()).map(str::to_owned);
+        Ok(Self { name: name.trim().to_owned(), key, versions })
+    }
+}
+
+/// Of how many devices it is not known whether they carry what was asked for, and why not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gaps {
+    /// Devices asked about.
+    pub assets: u64,
+    /// They carry it, in the version asked for or in one that is not known.
+    pub carriers: u64,
+    /// They carry it in another version.
+    pub other_version: u64,
+    /// A bill of materials of their product and version does not list it.
+    pub unlisted: u64,
+    /// They were identified, and nothing is known of what such a product contains.
+    pub unlearned: u64,
+    /// They were not identified.
+    pub unidentified: u64,
+}
+
+impl Gaps {
+    /// Of how many nothing is known.
+    pub fn unknown(&self) -> u64 {
+        self.unlearned + self.unidentified
+    }
+}
+
+/// A device that carries what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carrier {
+    /// What it carries.
+    #[serde(flatten)]
+    pub carried: Carried,
+    /// True when the version is one of those asked for, `false` when the version is not known.
+    pub version_sure: bool,
+}
+
+/// Asks device after device whether it carries a component.
+#[derive(Debug)]
+pub struct Census<'a> {
+    query: &'a Query,
+    contents: Contents<'a>,
+    /// What is not known so far.
+    pub gaps: Gaps,
+}
+
+impl<'a> Census<'a> {
+    /// A census of nobody yet.
+    pub fn new(query: &'a Query, intelligence: &'a Intelligence) -> Self {
+        Self { query, contents: Contents::new(intelligence), gaps: Gaps::default() }
+    }
+
+    /// The surest way in which a device of this identity carries the component; `None` when it is not
+    /// known to, and [`Census::gaps`] counts why.
+    pub fn ask(&mut self, identity: &Identity) -> Option<Carrier> {
+        self.gaps.assets += 1;
+        let all = self.contents.of(identity);
+        let of_it: Vec<&Carried> = all.iter().filter(|carried| carried.key == self.query.key).collect();
+        let judged = of_it
+            .iter()
+            .map(|carried| (within(self.query.versions.as_deref(), carried.version.as_deref()), *carried));
+        let best = judged
+            .filter(|(status, _)| *status != Status::Unaffected)
+            .max_by_key(|(status, carried)| {
+                (*status == Status::Affected, carried.certainty, carried.confidence)
+            })
+            .map(|(status, carried)| Carrier {
+                carried: carried.clone(),
+                version_sure: status == Status::Affected,
+            });
+        let gap = match &best {
+            Some(_) => &mut self.gaps.carriers,
+            None if !of_it.is_empty() => &mut self.gaps.other_version,
+            None if identity.is_unknown() => &mut self.gaps.unidentified,
+            None if all.iter().any(is_of_bill) => &mut self.gaps.unlisted,
+            None => &mut self.gaps.unlearned,
+        };
+        *gap += 1;
+        best
+    }
+}
+
+/// True when a bill of materials of this product and version says so: it would list others as well.
+fn is_of_bill(carried: &Carried) -> bool {
+    carried.certainty >= Certainty::Known
+        && carried.evidence.iter().any(|ground| matches!(ground, Ground::Stated { basis: Basis::Sbom, .. }))
+}
+
+words!(
+    /// Whether a device has a vulnerability, by itself or by a component.
+    Exposure, "exposure" {
+        /// What it shows is affected.
+        Affected = "affected",
+        /// What is known of its product is affected.
+        AffectedByKnowledge = "affected-by-knowledge",
+        /// It carries the component in a version that is not known, or its family is said to.
+        Possible = "possible",
+        /// It carries the component in a version that is not affected.
+        NotAffected = "not-affected",
+        /// Nothing is known. That is not health.
+        Unknown = "unknown",
+    }
+);
+
+/// What is known of a device and one vulnerability, and the component by which it is known.
+pub fn exposure(cve: &Cve, identity: &Identity, intelligence: &Intelligence) -> (Exposure, Option<Carried>) {
+    exposure_of(cve, identity, &mut Contents::new(intelligence))
+}
+
+pub(super) fn exposure_of(
+    cve: &Cve,
+    identity: &Identity,
+    contents: &mut Contents<'_>,
+) -> (Exposure, Option<Carried>) {
+    let named = |key: &str| -> Vec<&crate::intelligence::Affected> {
+        let is = |entry: &&crate::intelligence::Affected| {
+            catalogue::key(&entry.product, entry.cpes.first().map(String::as_str)) == key
+        };
+        cve.affected.iter().filter(is).collect()
+    };
+    let mut judged: Vec<(Exposure, Option<Carried>)> = Vec::new();
+    if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
+        let own: Vec<_> = named(&catalogue::key(&product.value, None))
+            .into_iter()
+            .filter(|entry| {
+                let (a, b) = (Names::of(&entry.vendor, "").vendors, Names::of(&vendor.value, "").vendors);
+                a.iter().any(|name| b.contains(name))
+            })
+            .collect();
+        if let Some(version) = identity.version.as_ref().filter(|_| !own.is_empty()) {
+            match of_record(&own, &version.value) {
+                Status::Affected => judged.push((Exposure::Affected, None)),
+                Status::Unaffected => judged.push((Exposure::NotAffected, None)),
+                Status::Unknown => {}
+            }
+        }
+    }
+    for carried in contents.of(identity) {
+        let entries = named(&carried.key);
+        if entries.is_empty() {
+            continue;
+        }
+        let status =
+            carried.version.as_deref().map_or(Status::Unknown, |version| of_record(&entries, version));
+        let exposure = match (status, carried.certainty) {
+            (Status::Affected, Certainty::Visible) => Exposure::Affected,
+            (Status::Affected, Certainty::Known) => Exposure::AffectedByKnowledge,
+            (Status::Unaffected, Certainty::Visible | Certainty::Known) => Exposure::NotAffected,
+            (_, _) => Exposure::Possible,
+        };
+        judged.push((exposure, Some(carried)));
+    }
+    // The gravest counts: of two components of one name one may be mended.
+    judged.into_iter().min_by_key(|(exposure, _)| *exposure).unwrap_or((Exposure::Unknown, None))
+}
+
+/// One component in a list of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// What it is counted under.
+    pub key: String,
+    /// Its name for people.
+    pub name: String,
+    /// What it does, for those of the catalogue.
+    pub role: Option<Role>,
+    /// Devices that show it.
+    pub visible: u64,
+    /// Devices of which it is known.
+    pub known: u64,
+    /// Devices of which it is inferred.
+    pub inferred: u64,
+    /// Versions, at most 20.
+    pub versions: BTreeSet<String>,
+    /// Whether somebody mends it; of versions that differ, the one that nobody mends counts.
+    pub maintenance: Maintenance,
+    /// When the first of these devices was first seen.
+    pub first_seen: TimeUs,
+    /// When the last of them was last seen.
+    pub last_seen: TimeUs,
+}
+
+/// Every component that these devices carry, with how many carry it, by name.
+pub fn inventory<'a>(
+    devices: impl IntoIterator<Item = (&'a Identity, TimeUs, TimeUs)>,
+    intelligence: &Intelligence,
+    today: Day,
+) -> Vec<Count> {
+    let mut contents = Contents::new(intelligence);
+    let mut all: BTreeMap<String, Count> = BTreeMap::new();
+    let mut upkeep: BTreeMap<(String, Option<String>), Maintenance> = BTreeMap::new();
+    for (identity, first_seen, last_seen) in devices {
+        let mut surest: BTreeMap<String, Certainty> = BTreeMap::new();
+        for carried in contents.of(identity) {
+            let maintenance = upkeep
+                .entry((carried.key.clone(), carried.version.clone()))
+                .or_insert_with(|| {
+                    let (cpe, version) = (carried.cpe.as_deref(), carried.version.as_deref());
+                    intelligence.maintenance(&carried.name, cpe, version, today)
+                })
+                .clone();
+            let count = all.entry(carried.key.clone()).or_insert_with(|| Count {
+                role: catalogue::known(&carried.name, carried.cpe.as_deref()).map(|known| known.role),
+                key: carried.key.clone(),
+                name: carried.name.clone(),
+                visible: 0,
+                known: 0,
+                inferred: 0,
+                versions: BTreeSet::new(),
+                maintenance: maintenance.clone(),
+                first_seen,
+                last_seen,
+            });
+            let rank = |maintenance: &Maintenance| match maintenance.supported {
+                super::Supported::Unmaintained => 0,
+                super::Supported::Maintained => 1,
+                super::Supported::Unknown => 2,
+            };
+            if rank(&maintenance) < rank(&count.maintenance) {
+                count.maintenance = maintenance;
+            }
+            if let Some(version) = carried.version.filter(|_| count.versions.len() < VERSIONS_MAX) {
+                count.versions.insert(version);
+            }
+            count.first_seen = count.first_seen.min(first_seen);
+            count.last_seen = count.last_seen.max(last_seen);
+            let held = surest.entry(carried.key).or_insert(carried.certainty);
+            *held = carried.certainty.max(*held);
+        }
+        for (key, certainty) in surest {
+            let Some(count) = all.get_mut(&key) else { continue };
+            *match certainty {
+                Certainty::Visible => &mut count.visible,
+                Certainty::Known => &mut count.known,
+                Certainty::Inferred => &mut count.inferred,
+            } += 1;
+        }
+    }
+    all.into_values().collect()
+}
