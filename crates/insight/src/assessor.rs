@@ -9,7 +9,7 @@ use kenshin_observation::{AssetId, Finding, Identity, Observation, TimeUs};
 use crate::decoy::of_devices;
 use crate::finding::{Conclusion, conclusions, findings_by, is_distribution};
 use crate::fingerprint::Packs;
-use crate::identity::{Sighting, identify_sightings, sightings};
+use crate::identity::{Sighting, identify_host, sightings};
 use crate::intelligence::Intelligence;
 
 /// Different hosts that are remembered; beyond it everything is forgotten and learned anew.
@@ -72,7 +72,7 @@ impl<'a> Assessor<'a> {
         if let Some(learned) = self.memory.get(&said) {
             return Arc::clone(learned);
         }
-        let identity = identify_sightings(&said, self.packs);
+        let identity = identify_host(&said, self.packs);
         let distribution = is_distribution(observations);
         let conclusions = conclusions(&identity, distribution, self.intelligence, self.now);
         let learned = Arc::new(Learned { identity: Arc::new(identity), conclusions });

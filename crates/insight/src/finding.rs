@@ -13,6 +13,7 @@
 //! ```
 
 mod admin;
+mod component;
 pub(crate) mod exposure;
 mod key;
 mod known;
@@ -32,7 +33,7 @@ use crate::decoy::of_devices;
 use crate::intelligence::Intelligence;
 
 pub use key::shared_keys;
-pub(crate) use known::{Conclusion, conclusions, is_distribution};
+pub(crate) use known::{Conclusion, is_distribution};
 
 /// Longest value kept as evidence, in bytes.
 const VALUE_MAX: usize = 200;
@@ -50,6 +51,19 @@ pub fn findings(
     let distribution = is_distribution(&devices);
     let conclusions = conclusions(identity, distribution, intelligence, now);
     findings_by(asset_id, &devices, identity, &conclusions, now)
+}
+
+/// Everything that follows from what a host is by today's knowledge; `distribution` tells whether it
+/// names one ([`is_distribution`]).
+pub(crate) fn conclusions(
+    identity: &Identity,
+    distribution: bool,
+    intelligence: &Intelligence,
+    now: TimeUs,
+) -> Vec<Conclusion> {
+    let mut found = known::conclusions(identity, distribution, intelligence, now);
+    found.extend(component::conclusions(identity, distribution, intelligence, now));
+    found
 }
 
 /// The same with the conclusions at hand that follow from the identity, and without decoys.
@@ -112,23 +126,23 @@ pub fn remedy_codes(remedy: Remedy, device_type: Option<DeviceType>) -> Vec<Stri
 }
 
 /// What a rule states; [`Draft::finish`] makes it a finding.
-struct Draft<'a> {
-    asset_id: AssetId,
-    kind: FindingKind,
-    observation: &'a Observation,
-    severity: Severity,
-    remedy: Remedy,
-    confidence: u8,
+pub(crate) struct Draft<'a> {
+    pub(crate) asset_id: AssetId,
+    pub(crate) kind: FindingKind,
+    pub(crate) observation: &'a Observation,
+    pub(crate) severity: Severity,
+    pub(crate) remedy: Remedy,
+    pub(crate) confidence: u8,
     /// What tells findings of one kind on one asset apart.
-    discriminator: String,
-    code: String,
-    args: Vec<(&'static str, String)>,
-    evidence: Vec<Evidence>,
-    snapshots: Vec<String>,
+    pub(crate) discriminator: String,
+    pub(crate) code: String,
+    pub(crate) args: Vec<(&'static str, String)>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) snapshots: Vec<String>,
 }
 
 impl Draft<'_> {
-    fn finish(mut self) -> Finding {
+    pub(crate) fn finish(mut self) -> Finding {
         assert!(!self.evidence.is_empty(), "a finding without evidence is a bug of its rule");
         let endpoint = self.observation.subject;
         self.args.push(("port", endpoint.port.to_string()));
@@ -161,11 +175,11 @@ fn key(asset_id: AssetId, kind: FindingKind, discriminator: &str) -> String {
 }
 
 /// Findings of a service are told apart by their endpoint's port.
-fn by_port(endpoint: Endpoint) -> String {
+pub(crate) fn by_port(endpoint: Endpoint) -> String {
     format!("{}/{}", endpoint.port, endpoint.transport)
 }
 
-fn evidence(observation: &Observation, field: &str, value: &str) -> Evidence {
+pub(crate) fn evidence(observation: &Observation, field: &str, value: &str) -> Evidence {
     let mut cut = value.len().min(VALUE_MAX);
     while !value.is_char_boundary(cut) {
         cut -= 1;

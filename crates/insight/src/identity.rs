@@ -42,9 +42,13 @@ pub const THRESHOLD: u8 = 60;
 /// What the host that all of `observations` saw is, with every component that shows. A decoy at its
 /// address tells nothing of it.
 pub fn identify(observations: &[&Observation], packs: &Packs) -> Identity {
-    let sightings = sightings(&of_devices(observations));
-    let mut identity = identify_sightings(&sightings, packs);
-    component::add_visible(&mut identity.components, &sightings);
+    identify_host(&sightings(&of_devices(observations)), packs)
+}
+
+/// What the host that showed all of `sightings` is, with every component that shows.
+pub(crate) fn identify_host(sightings: &[Sighting], packs: &Packs) -> Identity {
+    let mut identity = identify_sightings(sightings, packs);
+    component::add_visible(&mut identity.components, sightings);
     identity
 }
 

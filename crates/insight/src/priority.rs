@@ -48,6 +48,7 @@ fn weakness(finding: &Finding, identity: Option<&Identity>) -> Option<String> {
     let arg = |name: &str| finding.explanation.args.get(name);
     match kind {
         FindingKind::KnownExploited => arg("cve").map(|cve| format!("{kind} {cve}")),
+        FindingKind::UnmaintainedComponent => arg("component").map(|component| format!("{kind} {component}")),
         FindingKind::EndOfLife => Some(format!("{kind} {} {}", arg("product")?, arg("cycle")?)),
         _ => {
             let product = identity?.product.as_ref()?;
@@ -106,9 +107,11 @@ fn exploitation(
             | FindingKind::SharedKey => (Exploitation::Poc, "exploitation.public"),
             // Of a CVE that is not named nothing is known.
             FindingKind::KnownExploited => (Exploitation::Active, "exploitation.routine"),
-            FindingKind::EndOfLife | FindingKind::BrokenTls | FindingKind::WeakSsh => {
-                (Exploitation::None, "exploitation.none")
-            }
+            FindingKind::EndOfLife
+            | FindingKind::UnmaintainedComponent
+            | FindingKind::BrokenTls
+            | FindingKind::WeakSsh => (Exploitation::None, "exploitation.none"),
+            FindingKind::AlteredContent => (Exploitation::Active, "exploitation.altered"),
         };
         reasons.push(reason(code, &[]));
         return answer;
@@ -169,7 +172,10 @@ fn automatable(finding: &Finding, record: Option<&Cve>, reasons: &mut Vec<Explan
         FindingKind::BrokenTls | FindingKind::WeakSsh | FindingKind::SharedKey => {
             (Automatable::No, "automatable.on-path", vec![])
         }
-        FindingKind::EndOfLife => (Automatable::No, "automatable.nothing-known", vec![]),
+        FindingKind::EndOfLife | FindingKind::UnmaintainedComponent => {
+            (Automatable::No, "automatable.nothing-known", vec![])
+        }
+        FindingKind::AlteredContent => (Automatable::Yes, "automatable.unknown", vec![]),
         _ => (Automatable::Yes, "automatable.protocol", vec![]),
     };
     reasons.push(reason(code, &args));
@@ -208,7 +214,8 @@ fn impact(
         FindingKind::DefaultCredentials
         | FindingKind::AdminOpen
         | FindingKind::AdbOpen
-        | FindingKind::ScreenOpen => (Impact::High, "impact.control"),
+        | FindingKind::ScreenOpen
+        | FindingKind::AlteredContent => (Impact::High, "impact.control"),
         FindingKind::DatabaseOpen => (Impact::High, "impact.data"),
         FindingKind::KnownExploited => of_vulnerability(record),
         FindingKind::AnonymousFtp | FindingKind::AnonymousMqtt => (Impact::Medium, "impact.data"),
@@ -219,7 +226,7 @@ fn impact(
         FindingKind::OpenResolver | FindingKind::Amplifier | FindingKind::SnmpPublic => {
             (Impact::Medium, "impact.others")
         }
-        FindingKind::EndOfLife => (Impact::Low, "impact.later"),
+        FindingKind::EndOfLife | FindingKind::UnmaintainedComponent => (Impact::Low, "impact.later"),
         FindingKind::BrokenTls | FindingKind::WeakSsh | FindingKind::SharedKey => {
             (Impact::Low, "impact.on-path")
         }

@@ -84,7 +84,8 @@ pub(crate) enum Command {
     /// Plan, run, resume, stop and list surveys.
     #[command(subcommand)]
     Survey(Survey),
-    /// Import intelligence: known exploited vulnerabilities, CVE records, product cycles, scores.
+    /// Import intelligence: known exploited vulnerabilities, CVE records, product cycles, scores, what
+    /// products contain.
     #[command(subcommand)]
     Intel(Intel),
     /// Measure how well devices are told apart.
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// List and show assets: which device is where, what it was taken for, and why.
     #[command(subcommand)]
     Asset(Asset),
+    /// Which components devices carry, who carries one, and who has its weakness.
+    #[command(subcommand)]
+    Component(Component),
     /// List, show and explain findings.
     #[command(subcommand)]
     Finding(Finding),
@@ -519,6 +523,13 @@ pub(crate) enum IntelKind {
     Endoflife,
     /// FIRST's exploit prediction scores, CSV, also gzip.
     Epss,
+    /// Bills of materials: CycloneDX (JSON, XML) and SPDX (JSON, tag-value, 3.0). Each import adds to
+    /// those before; what they said of the same product and version is replaced.
+    Sbom,
+    /// What product families contain and what nobody maintains, by hand: TOML or CSV.
+    ComponentList,
+    /// Pages as they should be on a product and version, TOML.
+    KnownGood,
 }
 
 #[derive(Debug, Subcommand)]
@@ -531,6 +542,10 @@ pub(crate) enum Intel {
         /// Files or folders.
         #[arg(required = true)]
         file: Vec<PathBuf>,
+        /// Of bills of materials: the product they are of, whatever they say of themselves. A product
+        /// that ends in * is a family.
+        #[arg(long, value_name = "VENDOR:PRODUCT[:VERSIONS]")]
+        product: Option<kenshin_insight::component::Family>,
     },
     /// Which snapshots are in use.
     Status,
@@ -586,6 +601,31 @@ pub(crate) enum Asset {
     Show {
         /// Its id.
         id: kenshin_observation::AssetId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Component {
+    /// List every component that assets carry, and whether somebody maintains it.
+    List,
+    /// Show which assets carry a component, how sure that is and on what evidence, and of how many it is
+    /// not known.
+    Show {
+        /// The component, as NAME or NAME:VERSIONS, such as `boa`, `gsoap:<2.8.48`, `openssl:1.0.2k`.
+        #[arg(value_name = "NAME[:VERSIONS]")]
+        query: kenshin_insight::component::Query,
+        /// Most rows; all are counted.
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+    /// Show which assets have a vulnerability, by what they show or by what their product is known to
+    /// contain.
+    Affected {
+        /// The vulnerability.
+        cve: kenshin_insight::intelligence::CveId,
+        /// Most rows; all are counted.
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
     },
 }
 

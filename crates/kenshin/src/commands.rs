@@ -2,6 +2,7 @@
 
 mod asset;
 mod case;
+mod component;
 mod demo;
 mod doctor;
 mod exchange;
@@ -94,6 +95,7 @@ pub(crate) async fn run(
         Command::Insight(command) => insight::run(&context, command),
         Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
         Command::Asset(command) => asset::run(&context, command).await,
+        Command::Component(command) => component::run(&context, command).await,
         Command::Finding(command) => finding::run(&context, command).await,
         Command::Case(command) => case::run(&context, command).await,
         Command::Provider(command) => provider::run(&context, command).await,

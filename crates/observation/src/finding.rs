@@ -50,6 +50,10 @@ words!(
         WeakSsh = "weak-ssh",
         /// The key of the service is not its own: devices of other owners, or everybody, have it.
         SharedKey = "shared-key",
+        /// It is built on software that nobody maintains any more.
+        UnmaintainedComponent = "unmaintained-component",
+        /// A page is not as it is on every other device of the model and version.
+        AlteredContent = "altered-content",
     }
 );
 

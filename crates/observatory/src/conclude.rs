@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kenshin_casework::AssetSeen;
 use kenshin_insight::Assessor;
 use kenshin_insight::asset::{AssetLinks, Host, Resolution, hosts, resolve, sharing};
+use kenshin_insight::drift::Learner;
 use kenshin_insight::finding::shared_keys;
 use kenshin_insight::intelligence::Intelligence;
 use kenshin_insight::priority::prioritise;
@@ -57,6 +58,8 @@ impl Observatory {
         let sharing = sharing(&hosts, &resolution.shared);
         let mut assets = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
+        let mut learner = Learner::default();
+        let mut pages: Vec<(usize, Vec<&Observation>)> = Vec::new();
         for asset in &resolution.assets {
             let seen: Vec<&Observation> = asset
                 .addrs
@@ -68,6 +71,8 @@ impl Observatory {
             let assessed = assessor.assess(asset.asset_id, &seen);
             findings.extend(assessed.findings);
             findings.extend(shared_keys(asset.asset_id, &seen, &sharing));
+            learner.add(&assessed.identity, &seen);
+            pages.push((assets.len(), seen.iter().copied().filter(|o| o.records.http.is_some()).collect()));
             assets.push(AssetSeen {
                 asset_id: asset.asset_id,
                 addr,
@@ -76,6 +81,11 @@ impl Observatory {
                 sighting: to_json(resolution.sightings.get(&asset.asset_id)),
                 time: seen.iter().map(|o| o.time).max().unwrap_or(now),
             });
+        }
+        let baselines = learner.finish(intelligence);
+        for (at, seen) in &pages {
+            let AssetSeen { asset_id, identity, .. } = &assets[*at];
+            findings.extend(baselines.altered(*asset_id, identity, seen));
         }
         let identities: HashMap<AssetId, &Identity> =
             assets.iter().map(|asset| (asset.asset_id, &asset.identity)).collect();

@@ -58,14 +58,24 @@ impl Observatory {
         &self,
         kind: IntelligenceKind,
         paths: &[PathBuf],
-        mut progress: impl FnMut(&Path),
+        progress: impl FnMut(&Path),
     ) -> Result<Imported, ActError> {
+        let (import, files) = self.read_intelligence(Importer::new(kind), paths, progress)?;
+        self.keep_import(import, paths, files).await
+    }
+
+    /// Reads all files, and says how many there were.
+    pub(crate) fn read_intelligence(
+        &self,
+        mut importer: Importer,
+        paths: &[PathBuf],
+        mut progress: impl FnMut(&Path),
+    ) -> Result<(Import, usize), ActError> {
         let files = files_of(paths)?;
         if files.is_empty() {
             return Err(ActError::input("there is no file to import")
                 .with_hint("name files, or folders that hold some"));
         }
-        let mut importer = Importer::new(kind);
         for path in &files {
             progress(path);
             importer.read(&path.display().to_string(), open(path)?).map_err(|error| match error {
@@ -73,7 +83,17 @@ impl Observatory {
                 other => ActError::input(other.to_string()),
             })?;
         }
-        let Import { snapshot, rejected, rejected_total } = importer.finish(self.now().into());
+        Ok((importer.finish(self.now().into()), files.len()))
+    }
+
+    /// Stores what was read as the snapshot in use from now on.
+    pub(crate) async fn keep_import(
+        &self,
+        import: Import,
+        paths: &[PathBuf],
+        files: usize,
+    ) -> Result<Imported, ActError> {
+        let Import { snapshot, rejected, rejected_total } = import;
         let source = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
         self.store_snapshot(&snapshot, &source).await?;
         Ok(Imported {
@@ -81,7 +101,7 @@ impl Observatory {
             records: snapshot.records.len(),
             rejected: rejected.iter().map(ToString::to_string).collect(),
             rejected_total,
-            files: files.len(),
+            files,
         })
     }
 
@@ -117,13 +137,23 @@ impl Observatory {
     pub async fn intelligence(&self) -> Result<Intelligence, ActError> {
         let mut snapshots = Vec::new();
         for registered in self.newest_snapshots().await? {
-            let path = self.home().resolve(registered.path.as_ref());
-            let file = File::open(&path).map_err(|source| ActError::io("read", &path, source))?;
-            let snapshot = Snapshot::read(BufReader::new(file))
-                .map_err(|error| ActError::outside(format!("failed to read `{}`", path.display()), error))?;
-            snapshots.push(snapshot);
+            snapshots.push(self.read_snapshot(&registered)?);
         }
         Ok(Intelligence::new(snapshots))
+    }
+
+    /// The newest snapshot of one kind, if there is one.
+    pub(crate) async fn newest_snapshot(&self, kind: IntelligenceKind) -> Result<Option<Snapshot>, ActError> {
+        let newest = self.newest_snapshots().await?;
+        let registered = newest.iter().find(|registered| registered.kind == kind.as_str());
+        registered.map(|registered| self.read_snapshot(registered)).transpose()
+    }
+
+    fn read_snapshot(&self, registered: &Registered) -> Result<Snapshot, ActError> {
+        let path = self.home().resolve(registered.path.as_ref());
+        let file = File::open(&path).map_err(|source| ActError::io("read", &path, source))?;
+        Snapshot::read(BufReader::new(file))
+            .map_err(|error| ActError::outside(format!("failed to read `{}`", path.display()), error))
     }
 
     async fn newest_snapshots(&self) -> Result<Vec<Registered>, ActError> {

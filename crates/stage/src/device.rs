@@ -266,7 +266,8 @@ pub(crate) const fn remedy_for(kind: FindingKind) -> Remedy {
         | FindingKind::BrokenTls
         | FindingKind::WeakSsh
         | FindingKind::SharedKey => Remedy::Update,
-        FindingKind::EndOfLife => Remedy::Replace,
+        FindingKind::EndOfLife | FindingKind::UnmaintainedComponent => Remedy::Replace,
+        FindingKind::AlteredContent => Remedy::Clean,
     }
 }
 

@@ -30,6 +30,8 @@ export const KINDS = [
   "rdp-without-nla",
   "weak-ssh",
   "shared-key",
+  "unmaintained-component",
+  "altered-content",
 ] as const;
 export const REMEDIES = ["change-password", "update", "replace", "close-service", "clean"] as const;
 export const SEVERITIES = ["critical", "high", "medium", "low"] as const;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::carried::{Carried, Certainty, Contents, Ground};
 use super::fact::within;
-use super::{Basis, Maintenance, Role, catalogue};
+use super::{Basis, Maintenance, Role, Supported, catalogue};
 use crate::intelligence::{Cve, Day, Intelligence, Names, Status, of_record};
 
 /// Most versions told of one component.
@@ -219,26 +219,40 @@ pub struct Count {
     pub last_seen: TimeUs,
 }
 
-/// Every component that these devices carry, with how many carry it, by name.
-pub fn inventory<'a>(
-    devices: impl IntoIterator<Item = (&'a Identity, TimeUs, TimeUs)>,
-    intelligence: &Intelligence,
+/// Counts the components of device after device.
+#[derive(Debug)]
+pub struct Inventory<'a> {
+    intelligence: &'a Intelligence,
     today: Day,
-) -> Vec<Count> {
-    let mut contents = Contents::new(intelligence);
-    let mut all: BTreeMap<String, Count> = BTreeMap::new();
-    let mut upkeep: BTreeMap<(String, Option<String>), Maintenance> = BTreeMap::new();
-    for (identity, first_seen, last_seen) in devices {
+    contents: Contents<'a>,
+    upkeep: BTreeMap<(String, Option<String>), Maintenance>,
+    counts: BTreeMap<String, Count>,
+    /// Devices counted.
+    pub assets: u64,
+    /// Of these, devices of which no component is known.
+    pub bare: u64,
+}
+
+impl<'a> Inventory<'a> {
+    /// An inventory of nothing yet; whether somebody mends a component is judged for `today`.
+    pub fn new(intelligence: &'a Intelligence, today: Day) -> Self {
+        Self {
+            intelligence,
+            today,
+            contents: Contents::new(intelligence),
+            upkeep: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            assets: 0,
+            bare: 0,
+        }
+    }
+
+    /// Counts what a device of this identity carries.
+    pub fn add(&mut self, identity: &Identity, first_seen: TimeUs, last_seen: TimeUs) {
         let mut surest: BTreeMap<String, Certainty> = BTreeMap::new();
-        for carried in contents.of(identity) {
-            let maintenance = upkeep
-                .entry((carried.key.clone(), carried.version.clone()))
-                .or_insert_with(|| {
-                    let (cpe, version) = (carried.cpe.as_deref(), carried.version.as_deref());
-                    intelligence.maintenance(&carried.name, cpe, version, today)
-                })
-                .clone();
-            let count = all.entry(carried.key.clone()).or_insert_with(|| Count {
+        for carried in self.contents.of(identity) {
+            let maintenance = self.maintenance(&carried);
+            let count = self.counts.entry(carried.key.clone()).or_insert_with(|| Count {
                 role: catalogue::known(&carried.name, carried.cpe.as_deref()).map(|known| known.role),
                 key: carried.key.clone(),
                 name: carried.name.clone(),
@@ -250,11 +264,6 @@ pub fn inventory<'a>(
                 first_seen,
                 last_seen,
             });
-            let rank = |maintenance: &Maintenance| match maintenance.supported {
-                super::Supported::Unmaintained => 0,
-                super::Supported::Maintained => 1,
-                super::Supported::Unknown => 2,
-            };
             if rank(&maintenance) < rank(&count.maintenance) {
                 count.maintenance = maintenance;
             }
@@ -266,8 +275,10 @@ pub fn inventory<'a>(
             let held = surest.entry(carried.key).or_insert(carried.certainty);
             *held = carried.certainty.max(*held);
         }
+        self.assets += 1;
+        self.bare += u64::from(surest.is_empty());
         for (key, certainty) in surest {
-            let Some(count) = all.get_mut(&key) else { continue };
+            let Some(count) = self.counts.get_mut(&key) else { continue };
             *match certainty {
                 Certainty::Visible => &mut count.visible,
                 Certainty::Known => &mut count.known,
@@ -275,5 +286,51 @@ pub fn inventory<'a>(
             } += 1;
         }
     }
-    all.into_values().collect()
+
+    /// Every component counted, by name.
+    pub fn finish(self) -> Vec<Count> {
+        self.counts.into_values().collect()
+    }
+
+    fn maintenance(&mut self, carried: &Carried) -> Maintenance {
+        let key = (carried.key.clone(), carried.version.clone());
+        let judge = || {
+            let (cpe, version) = (carried.cpe.as_deref(), carried.version.as_deref());
+            self.intelligence.maintenance(&carried.name, cpe, version, self.today)
+        };
+        self.upkeep.entry(key).or_insert_with(judge).clone()
+    }
+}
+
+/// What nobody mends is told before what somebody does.
+fn rank(maintenance: &Maintenance) -> u8 {
+    match maintenance.supported {
+        Supported::Unmaintained => 0,
+        Supported::Maintained => 1,
+        Supported::Unknown => 2,
+    }
+}
+
+/// Asks device after device whether it has a vulnerability.
+#[derive(Debug)]
+pub struct Exposures<'a> {
+    cve: &'a Cve,
+    contents: Contents<'a>,
+    /// How many of each answer.
+    pub counts: BTreeMap<Exposure, u64>,
+}
+
+impl<'a> Exposures<'a> {
+    /// Of nobody yet.
+    pub fn new(cve: &'a Cve, intelligence: &'a Intelligence) -> Self {
+        let counts = Exposure::ALL.iter().map(|exposure| (*exposure, 0)).collect();
+        Self { cve, contents: Contents::new(intelligence), counts }
+    }
+
+    /// What is known of a device of this identity, and the component by which it is known.
+    pub fn ask(&mut self, identity: &Identity) -> (Exposure, Option<Carried>) {
+        let answer = exposure_of(self.cve, identity, &mut self.contents);
+        *self.counts.entry(answer.0).or_default() += 1;
+        answer
+    }
 }

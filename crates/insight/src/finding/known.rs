@@ -7,6 +7,7 @@ use kenshin_observation::{
 };
 
 use super::{Draft, evidence};
+use crate::component::Supported;
 use crate::cpe::Cpe;
 use crate::intelligence::{CveId, Cycle, Day, Ending, Intelligence, IntelligenceKind, Match, Names, Status};
 use crate::version::Version;
@@ -15,7 +16,7 @@ use crate::version::Version;
 const LIKELY_PPM: u32 = 500_000;
 
 /// One product with a version, as it is looked up.
-struct Subject {
+pub(super) struct Subject {
     /// Vendor and product, in every way the identity states them.
     names: Vec<(String, String)>,
     version: Option<String>,
@@ -24,30 +25,37 @@ struct Subject {
     port: Option<u16>,
     /// The device itself, or what runs it.
     is_device: bool,
+    cpe: Option<String>,
     /// How it is shown.
-    label: String,
+    pub(super) label: String,
 }
 
 /// What follows from an identity, on whatever asset it is found.
 #[derive(Debug)]
 pub(crate) struct Conclusion {
-    kind: FindingKind,
-    severity: Severity,
-    remedy: Remedy,
-    confidence: u8,
-    discriminator: String,
-    code: &'static str,
-    args: Vec<(&'static str, String)>,
-    snapshots: Vec<String>,
-    /// By what its evidence is found: the version, else the name, at this port.
-    version: Option<String>,
-    label: String,
-    port: Option<u16>,
+    pub(super) kind: FindingKind,
+    pub(super) severity: Severity,
+    pub(super) remedy: Remedy,
+    pub(super) confidence: u8,
+    pub(super) discriminator: String,
+    pub(super) code: &'static str,
+    pub(super) args: Vec<(&'static str, String)>,
+    pub(super) snapshots: Vec<String>,
+    pub(super) trace: Trace,
 }
 
-/// Everything that follows from what a host is by today's knowledge. Of a host that names a
-/// distribution ([`is_distribution`]) the components are left out.
-pub(crate) fn conclusions(
+/// By what the evidence of a conclusion is found among what a host says.
+#[derive(Debug)]
+pub(super) enum Trace {
+    /// The version, else the name, else whatever it says, at this port.
+    Product { version: Option<String>, label: String, port: Option<u16> },
+    /// A text at one of these ports: the one that begins so, where it was kept.
+    Texts(Vec<(u16, Option<String>)>),
+}
+
+/// What follows from versions: of a host that names a distribution ([`is_distribution`]) the components
+/// are left out.
+pub(super) fn conclusions(
     identity: &Identity,
     distribution: bool,
     intelligence: &Intelligence,
@@ -56,7 +64,10 @@ pub(crate) fn conclusions(
     let mut found = Vec::new();
     for subject in subjects(identity, distribution) {
         found.extend(exploited(&subject, intelligence));
-        found.extend(end_of_life(&subject, intelligence, Day::of(now)));
+        // Where nobody maintains the component at all, no update of it helps: see `component`.
+        if !subject.is_abandoned(intelligence, Day::of(now)) {
+            found.extend(end_of_life(&subject, intelligence, Day::of(now)));
+        }
     }
     found
 }
@@ -77,7 +88,8 @@ fn subjects(identity: &Identity, distribution: bool) -> Vec<Subject> {
     device.into_iter().chain(components).collect()
 }
 
-fn device(identity: &Identity) -> Option<Subject> {
+/// The device itself.
+pub(super) fn device(identity: &Identity) -> Option<Subject> {
     let mut names = Vec::new();
     let mut confidence = 100;
     if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
@@ -102,7 +114,15 @@ fn device(identity: &Identity) -> Option<Subject> {
         (None, Some((_, product))) => product.clone(),
         (None, None) => return None,
     };
-    (!names.is_empty()).then_some(Subject { names, version, confidence, port: None, is_device: true, label })
+    (!names.is_empty()).then_some(Subject {
+        names,
+        version,
+        confidence,
+        port: None,
+        is_device: true,
+        cpe: None,
+        label,
+    })
 }
 
 fn component(component: &Component) -> Subject {
@@ -122,6 +142,7 @@ fn component(component: &Component) -> Subject {
         confidence: component.product.confidence,
         port: Some(component.port),
         is_device: cpe.as_ref().is_some_and(|cpe| matches!(cpe.part.text(), Some("o" | "h"))),
+        cpe: component.cpe.clone(),
         label: component.product.value.clone(),
     }
 }
@@ -222,9 +243,7 @@ fn exploited_by(
         code,
         args,
         snapshots,
-        version: Some(version.to_owned()),
-        label: subject.label.clone(),
-        port: subject.port,
+        trace: subject.trace(),
     })
 }
 
@@ -266,16 +285,28 @@ fn end_of_life(subject: &Subject, intelligence: &Intelligence, today: Day) -> Op
             ("ended", ended),
         ],
         snapshots: intelligence.source_of_cycles(product).into_iter().collect(),
-        version: subject.version.clone(),
-        label: subject.label.clone(),
-        port: subject.port,
+        trace: subject.trace(),
     })
+}
+
+impl Subject {
+    /// By what it is found on an asset.
+    pub(super) fn trace(&self) -> Trace {
+        Trace::Product { version: self.version.clone(), label: self.label.clone(), port: self.port }
+    }
+
+    /// True of a component that nobody maintains in any version.
+    fn is_abandoned(&self, intelligence: &Intelligence, today: Day) -> bool {
+        let maintenance =
+            || intelligence.maintenance(&self.label, self.cpe.as_deref(), self.version.as_deref(), today);
+        !self.is_device && maintenance().supported == Supported::Unmaintained
+    }
 }
 
 impl Conclusion {
     /// The conclusion on one asset, with what showed it there.
     pub(crate) fn on(&self, asset_id: AssetId, observations: &[&Observation]) -> Option<Finding> {
-        let (observation, field, text) = self.shown(observations)?;
+        let (observation, field, text) = self.trace.find(observations)?;
         let draft = Draft {
             asset_id,
             kind: self.kind,
@@ -291,27 +322,41 @@ impl Conclusion {
         };
         Some(draft.finish())
     }
+}
 
-    /// The observation and field that showed it: the one with the version in it, else with the
-    /// product, else the first that says anything.
-    fn shown<'a>(
-        &self,
-        observations: &[&'a Observation],
-    ) -> Option<(&'a Observation, &'static str, &'a str)> {
-        let said: Vec<(&'a Observation, &'static str, &'a str)> = observations
-            .iter()
-            .copied()
-            .filter(|observation| self.port.is_none_or(|port| observation.subject.port == port))
-            .flat_map(|observation| texts(observation).map(move |(field, text)| (observation, field, text)))
-            .collect();
-        let with = |wanted: &str| {
-            let wanted = wanted.to_lowercase();
-            said.iter()
-                .copied()
-                .find(|(_, _, text)| !wanted.is_empty() && text.to_lowercase().contains(&wanted))
-        };
-        self.version.as_deref().and_then(with).or_else(|| with(&self.label)).or_else(|| said.first().copied())
+/// An observation, and one of its texts by name.
+type Said<'a> = (&'a Observation, &'static str, &'a str);
+
+impl Trace {
+    /// The observation and text that showed it.
+    fn find<'a>(&self, observations: &[&'a Observation]) -> Option<Said<'a>> {
+        match self {
+            Self::Product { version, label, port } => {
+                let said: Vec<Said<'a>> = said(observations, *port).collect();
+                let with = |wanted: &str| {
+                    let wanted = wanted.to_lowercase();
+                    said.iter()
+                        .copied()
+                        .find(|(_, _, text)| !wanted.is_empty() && text.to_lowercase().contains(&wanted))
+                };
+                version.as_deref().and_then(with).or_else(|| with(label)).or_else(|| said.first().copied())
+            }
+            Self::Texts(texts) => texts.iter().find_map(|(port, wanted)| {
+                said(observations, Some(*port)).find(|(_, _, text)| {
+                    wanted.as_ref().is_none_or(|wanted| text.trim().starts_with(wanted.as_str()))
+                })
+            }),
+        }
     }
+}
+
+fn said<'a>(observations: &[&'a Observation], port: Option<u16>) -> impl Iterator<Item = Said<'a>> {
+    let there = move |observation: &&Observation| port.is_none_or(|port| observation.subject.port == port);
+    observations
+        .iter()
+        .copied()
+        .filter(there)
+        .flat_map(|observation| texts(observation).map(move |(field, text)| (observation, field, text)))
 }
 
 /// Every text of an observation that may tell what a thing is, the most telling first.

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use crate::component::{self, Fact, Family};
+use crate::drift::{self, KnownGood};
 
 use super::{
     AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Osv, Oui, Records,
@@ -96,6 +97,7 @@ pub struct Importer {
     pub(super) oui: Vec<Oui>,
     pub(super) addresses: AddressTableBuilder,
     pub(crate) facts: Vec<Fact>,
+    pub(crate) known_good: Vec<KnownGood>,
     /// The product that bills of materials are of, when the operator says so.
     pub(crate) product: Option<Family>,
     rejected: Vec<Rejected>,
@@ -119,6 +121,7 @@ impl Importer {
             oui: Vec::new(),
             addresses: AddressTableBuilder::default(),
             facts: Vec::new(),
+            known_good: Vec::new(),
             product: None,
             rejected: Vec::new(),
             rejected_total: 0,
@@ -150,6 +153,7 @@ impl Importer {
             }
             IntelligenceKind::Sbom => component::sbom::read(self, file, from)?,
             IntelligenceKind::ComponentList => component::list::read(self, file, from)?,
+            IntelligenceKind::KnownGood => drift::known_good::read(self, file, from)?,
         }
         if self.len() > RECORDS_MAX {
             return Err(ImportError::TooMany { file: file.to_owned() });
@@ -179,6 +183,7 @@ impl Importer {
             + self.oui.len()
             + self.addresses.len()
             + self.facts.len()
+            + self.known_good.len()
     }
 
     /// Makes the snapshot; `today` is its version when neither publisher nor records state one.
@@ -196,6 +201,7 @@ impl Importer {
             IntelligenceKind::Country => Records::Country(self.addresses.finish()),
             IntelligenceKind::Sbom => Records::Sbom(self.facts),
             IntelligenceKind::ComponentList => Records::ComponentList(self.facts),
+            IntelligenceKind::KnownGood => Records::KnownGood(self.known_good),
         };
         let version = self.version.unwrap_or_else(|| Snapshot::newest(&records).unwrap_or(today).to_string());
         Import {

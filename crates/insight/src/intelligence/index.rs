@@ -96,7 +96,8 @@ impl Intelligence {
                 | Records::Asn(_)
                 | Records::Country(_)
                 | Records::Sbom(_)
-                | Records::ComponentList(_) => {}
+                | Records::ComponentList(_)
+                | Records::KnownGood(_) => {}
             }
         }
         all.components = component::Index::new(&all.snapshots);

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{AddressTable, Advisory, Cve, Day, EndOfLife, Entry, Epss, Jvn, Kev, Osv, Oui};
 use crate::component::Fact;
+use crate::drift::KnownGood;
 
 /// Version of the stored form written today.
 pub(crate) const FORMAT: u32 = 1;
@@ -44,6 +45,8 @@ words!(
         Sbom = "sbom",
         /// What product families contain, and what nobody maintains, by hand.
         ComponentList = "component-list",
+        /// Pages as they should be.
+        KnownGood = "known-good",
     }
 );
 
@@ -74,6 +77,8 @@ pub enum Records {
     Sbom(Vec<Fact>),
     /// Statements written by hand.
     ComponentList(Vec<Fact>),
+    /// Pages as they should be.
+    KnownGood(Vec<KnownGood>),
 }
 
 /// What of one kind is told apart by.
@@ -135,6 +140,12 @@ impl Record for Fact {
     }
 }
 
+impl Record for KnownGood {
+    fn order(&self, other: &Self) -> Ordering {
+        (&self.family, &self.path).cmp(&(&other.family, &other.path))
+    }
+}
+
 /// A range of a table as it is stored: first and last address, number and name of a system, country.
 type StoredRange<Text> = (IpAddr, IpAddr, Option<u32>, Option<Text>, Option<Text>);
 
@@ -151,6 +162,7 @@ macro_rules! each_kind {
             Records::Jvn($list) => $with_list,
             Records::Oui($list) => $with_list,
             Records::Sbom($list) | Records::ComponentList($list) => $with_list,
+            Records::KnownGood($list) => $with_list,
             Records::Asn($table) | Records::Country($table) => $with_table,
         }
     };
@@ -172,6 +184,7 @@ impl Records {
             Self::Country(_) => IntelligenceKind::Country,
             Self::Sbom(_) => IntelligenceKind::Sbom,
             Self::ComponentList(_) => IntelligenceKind::ComponentList,
+            Self::KnownGood(_) => IntelligenceKind::KnownGood,
         }
     }
 
@@ -189,6 +202,7 @@ impl Records {
             IntelligenceKind::Country => Self::Country(AddressTable::default()),
             IntelligenceKind::Sbom => Self::Sbom(Vec::new()),
             IntelligenceKind::ComponentList => Self::ComponentList(Vec::new()),
+            IntelligenceKind::KnownGood => Self::KnownGood(Vec::new()),
         }
     }
 
@@ -317,7 +331,8 @@ impl Snapshot {
             | Records::Asn(_)
             | Records::Country(_)
             | Records::Sbom(_)
-            | Records::ComponentList(_) => None,
+            | Records::ComponentList(_)
+            | Records::KnownGood(_) => None,
         }
     }
 

@@ -38,7 +38,11 @@ pub(super) fn carriers(kind: FindingKind, own: Endpoint, before: Option<&Host>) 
             }
             FindingKind::BrokenTls => service.tls,
             FindingKind::SharedKey => !service.keys.is_empty(),
-            FindingKind::AdminOpen | FindingKind::KnownExploited | FindingKind::EndOfLife => false,
+            FindingKind::AdminOpen
+            | FindingKind::KnownExploited
+            | FindingKind::EndOfLife
+            | FindingKind::UnmaintainedComponent
+            | FindingKind::AlteredContent => false,
             _ => service.told.get(&kind) == Some(&true),
         }
     };
@@ -82,7 +86,11 @@ pub(super) fn asked(
         ),
         FindingKind::BrokenTls => (service.tls, "judge.not-asked.tls"),
         FindingKind::SharedKey => (shows_another_key(service, before, shared), "judge.not-asked.key"),
-        FindingKind::KnownExploited | FindingKind::EndOfLife => (false, "judge.not-asked.version"),
+        FindingKind::KnownExploited | FindingKind::EndOfLife | FindingKind::UnmaintainedComponent => {
+            (false, "judge.not-asked.version")
+        }
+        // That one page agrees again is not seen without all the others.
+        FindingKind::AlteredContent => (false, "judge.not-asked.exposure"),
         _ => (
             service.told.get(&kind) == Some(&false) || speaks_something_else(kind, protocol),
             "judge.not-asked.exposure",
@@ -121,8 +129,11 @@ fn speaks_something_else(kind: FindingKind, protocol: &str) -> bool {
 /// True for what a version tells, when a version is shown: that of the device if it was shown
 /// before, else that of the software at the port.
 fn shown_by_version(kind: FindingKind, host: &Host, before: Option<&Host>, port: u16) -> bool {
-    if !matches!(kind, FindingKind::KnownExploited | FindingKind::EndOfLife) {
-        return false;
+    match kind {
+        FindingKind::KnownExploited | FindingKind::EndOfLife => {}
+        // A component that hides is still inside: other software must serve in its place.
+        FindingKind::UnmaintainedComponent => return host.versioned_ports.contains(&port),
+        _ => return false,
     }
     match before {
         Some(before) if before.version_shown => host.version_shown,

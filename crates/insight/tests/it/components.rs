@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use kenshin_insight::component::{
-    Basis, Carried, Census, Certainty, Contains, Exposure, Fact, Ground, Query, Supported, carried, exposure,
-    inventory,
+    Basis, Carried, Census, Certainty, Contains, Exposure, Fact, Ground, Inventory, Query, Supported,
+    carried, exposure,
 };
+use kenshin_insight::finding::findings;
 use kenshin_insight::fingerprint::Packs;
 use kenshin_insight::identity::identify;
 use kenshin_insight::intelligence::{
     Import, ImportError, Importer, Intelligence, IntelligenceKind, Records, Snapshot,
 };
 use kenshin_observation::protocol::Http;
-use kenshin_observation::{Component, Identity};
+use kenshin_observation::{AssetId, Component, Finding, FindingKind, Identity, Remedy, Severity};
 use proptest::prelude::*;
 
 use crate::world::{Seen, claim, component, device, seen, t0};
@@ -358,8 +359,12 @@ fn the_inventory_counts_each_device_once_a_component() {
     camera.components.push(component("Boa", "Boa", "0.94.13", 80));
     camera.components.push(component("Boa", "Boa", "0.94.14rc21", 8080));
     let other = device("Example Optics", "CAM-100", "5.40", "camera");
-    let devices = [(&camera, t0(), t0().plus_secs(60)), (&other, t0().plus_secs(10), t0().plus_secs(90))];
-    let counts = inventory(devices, &knowledge, "2026-04-01".parse().unwrap());
+    let mut inventory = Inventory::new(&knowledge, "2026-04-01".parse().unwrap());
+    inventory.add(&camera, t0(), t0().plus_secs(60));
+    inventory.add(&other, t0().plus_secs(10), t0().plus_secs(90));
+    inventory.add(&Identity::default(), t0(), t0());
+    assert_eq!((inventory.assets, inventory.bare), (3, 1));
+    let counts = inventory.finish();
     let boa = counts.iter().find(|count| count.key == "boa").unwrap();
     assert_eq!((boa.visible, boa.known, boa.inferred), (1, 0, 1));
     assert_eq!(boa.versions.iter().map(String::as_str).collect::<Vec<_>>(), ["0.94.13", "0.94.14rc21"]);
@@ -380,6 +385,68 @@ fn identities_keep_the_bytes_that_showed_a_component() {
     let old = r#"{"vendor":null,"product":{"value":"x","confidence":90,"reason":"y"},"version":null,"cpe":null,"port":80}"#;
     let old: Component = serde_json::from_str(old).unwrap();
     assert_eq!((old.shown.as_deref(), serde_json::to_string(&old).unwrap().contains("shown")), (None, false));
+}
+
+/// Findings of a device that shows this server and is taken for this.
+fn found(server: Option<&str>, identity: Identity, knowledge: &Intelligence) -> Vec<Finding> {
+    let http = Http {
+        status: 200,
+        server: server.map(str::to_owned),
+        title: Some("CAM-100 5.50".into()),
+        ..Http::default()
+    };
+    let seen = seen(1, 80).http(http);
+    let mut identity = identity;
+    identity.components.extend(identify(&[&seen], &Packs::own()).components);
+    findings(AssetId::from_bits(1), &[&seen], &identity, knowledge, t0())
+}
+
+#[test]
+fn what_nobody_maintains_is_a_finding_where_it_is_sure() {
+    let bill = import(IntelligenceKind::Sbom, "camera.cdx.json", &bill("camera.cdx.json")).snapshot;
+    let by_hand = list("[[unmaintained]]\ncomponent = \"boa:boa\"\nsource = \"x\"\n");
+    let knowledge = knowledge([bill, by_hand]);
+    let camera = device("Example Optics", "CAM-100", "5.50", "camera");
+    let of = |server, identity: Identity| {
+        let mut all = found(server, identity, &knowledge);
+        all.retain(|finding| finding.kind == FindingKind::UnmaintainedComponent);
+        all
+    };
+    let seen = of(Some("Boa/0.94.14rc21"), Identity::default());
+    assert_eq!(seen.len(), 1);
+    assert_eq!((seen[0].severity, seen[0].remedy), (Severity::High, Remedy::Replace));
+    assert_eq!(seen[0].explanation.code, "finding.unmaintained-component.undated");
+    assert_eq!(seen[0].explanation.args["component"], "Boa 0.94.14rc21");
+    assert_eq!(
+        (seen[0].evidence[0].field.as_str(), seen[0].evidence[0].value.as_str()),
+        ("http.server", "Boa/0.94.14rc21")
+    );
+    let known = of(None, camera.clone());
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].severity, Severity::Medium);
+    assert_eq!(known[0].explanation.code, "finding.unmaintained-component.known.undated");
+    assert_eq!(known[0].explanation.args["source"], "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79");
+    assert!(known[0].snapshots.iter().any(|name| name.starts_with("sbom@")), "{:?}", known[0].snapshots);
+    assert_eq!(of(Some("Boa/0.94.14rc21"), camera).len(), 1, "seen and known is one weakness");
+    // Inferred is no accusation; other software is none; a distribution mends what upstream left.
+    assert_eq!(of(None, device("Example Optics", "CAM-100", "6.0", "camera")), []);
+    assert_eq!(of(Some("lighttpd/1.4.69"), Identity::default()), []);
+    assert_eq!(of(Some("Boa/0.94.14rc21 (Debian)"), Identity::default()), []);
+}
+
+#[test]
+fn what_nobody_maintains_is_replaced_and_not_updated() {
+    let file = "---\ntitle: Dead\ncategory: framework\npermalink: /dead\nreleases:\n  - releaseCycle: \"1\"\n    eol: 2020-01-01\n---\n";
+    let knowledge = Intelligence::new([import(IntelligenceKind::EndOfLife, "dead.md", file).snapshot]);
+    let seen = seen(1, 80).http(Http { status: 200, server: Some("dead/1.3".into()), ..Http::default() });
+    let identity = Identity {
+        components: vec![Component { vendor: None, ..component("", "Dead", "1.3", 80) }],
+        ..Identity::default()
+    };
+    let found = findings(AssetId::from_bits(1), &[&seen], &identity, &knowledge, t0());
+    let told: Vec<_> = found.iter().map(|finding| (finding.kind, finding.remedy)).collect();
+    assert_eq!(told, [(FindingKind::UnmaintainedComponent, Remedy::Replace)]);
+    assert_eq!(found[0].explanation.args["since"], "2020-01-01");
 }
 
 proptest! {

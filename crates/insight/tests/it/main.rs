@@ -5,6 +5,7 @@ mod advisories;
 mod assets;
 mod components;
 mod cryptography;
+mod drift;
 mod evaluation;
 mod exposures;
 mod findings;

@@ -1,7 +1,7 @@
 //! `intel`: import, status.
 
 use kenshin_insight::intelligence::IntelligenceKind;
-use kenshin_observatory::IntelligenceStatus;
+use kenshin_observatory::{ActError, IntelligenceStatus};
 
 use super::Context;
 use crate::cli::{Format, Intel, IntelKind};
@@ -11,16 +11,25 @@ use crate::output::{Rows, print_json, print_text, thousands};
 pub(crate) async fn run(context: &Context<'_>, command: &Intel) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
     match command {
-        Intel::Import { kind, file } => {
+        Intel::Import { kind, file, product } => {
             let kind = match kind {
                 IntelKind::Kev => IntelligenceKind::Kev,
                 IntelKind::Cve5 => IntelligenceKind::Cve,
                 IntelKind::Endoflife => IntelligenceKind::EndOfLife,
                 IntelKind::Epss => IntelligenceKind::Epss,
+                IntelKind::Sbom => IntelligenceKind::Sbom,
+                IntelKind::ComponentList => IntelligenceKind::ComponentList,
+                IntelKind::KnownGood => IntelligenceKind::KnownGood,
             };
-            let imported = observatory
-                .import_intelligence(kind, file, |path| tracing::info!(file = %path.display(), "reading"))
-                .await?;
+            if product.is_some() && kind != IntelligenceKind::Sbom {
+                let refusal = ActError::input(format!("--product is about bills of materials, not `{kind}`"));
+                return Err(refusal.with_hint("use it with `kenshin intel import sbom`").into());
+            }
+            let progress = |path: &std::path::Path| tracing::info!(file = %path.display(), "reading");
+            let imported = match kind {
+                IntelligenceKind::Sbom => observatory.import_sbom(product.clone(), file, progress).await?,
+                kind => observatory.import_intelligence(kind, file, progress).await?,
+            };
             for rejected in imported.rejected.iter().take(20) {
                 eprintln!("not used: {rejected}");
             }

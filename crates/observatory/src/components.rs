@@ -1,0 +1,242 @@
+//! Asking the assets which components they carry, and learning what products contain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use kenshin_casework::{Asset, PageRequest, Viewer, product_of};
+use kenshin_insight::component::{
+    Carried, Carrier, Census, Certainty, Count, Exposure, Exposures, Fact, Family, Gaps, Inventory,
+    Maintenance, Query,
+};
+use kenshin_insight::intelligence::{CveId, Importer, IntelligenceKind, Records, Snapshot};
+use kenshin_observation::{AssetId, TimeUs};
+use serde::Serialize;
+
+use crate::Observatory;
+use crate::error::ActError;
+use crate::intelligence::Imported;
+
+/// Every component that assets carry.
+#[derive(Debug, Serialize)]
+pub struct Components {
+    /// By name.
+    pub items: Vec<Count>,
+    /// Assets looked at.
+    pub assets: u64,
+    /// Of these, assets of which no component is known.
+    pub bare: u64,
+}
+
+/// Who carries a component.
+#[derive(Debug, Serialize)]
+pub struct Carriers {
+    /// The component as it was asked for.
+    pub component: String,
+    /// The versions asked for.
+    pub versions: Option<String>,
+    /// Whether somebody mends it.
+    pub maintenance: Maintenance,
+    /// Assets that carry it, the surest first.
+    pub items: Vec<CarrierRow>,
+    /// Carriers that are counted and not listed.
+    pub left_out: u64,
+    /// How many carry it, by how sure that is.
+    pub by_certainty: BTreeMap<Certainty, u64>,
+    /// Products that carry it, with how many do.
+    #[serde(skip)]
+    pub products: BTreeMap<(Option<String>, Option<String>), u64>,
+    /// Of how many it is not known.
+    pub gaps: Gaps,
+}
+
+/// An asset that carries a component.
+#[derive(Debug, Clone, Serialize)]
+pub struct CarrierRow {
+    /// Which.
+    pub asset_id: AssetId,
+    /// Where it was last seen.
+    pub addr: IpAddr,
+    /// Vendor and product, when known.
+    pub product: Option<String>,
+    /// Its version, when shown.
+    pub product_version: Option<String>,
+    /// When it was last seen.
+    pub last_seen: TimeUs,
+    /// What it carries, and how that is known.
+    #[serde(flatten)]
+    pub carrier: Carrier,
+}
+
+/// Who has a vulnerability, by itself or by a component.
+#[derive(Debug, Serialize)]
+pub struct Exposed {
+    /// Which vulnerability.
+    pub cve: String,
+    /// Assets of which something is known, the gravest first.
+    pub items: Vec<ExposedRow>,
+    /// Such assets that are counted and not listed.
+    pub left_out: u64,
+    /// How many of each answer, those of which nothing is known too.
+    pub counts: BTreeMap<Exposure, u64>,
+}
+
+/// An asset of which something is known.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExposedRow {
+    /// Which.
+    pub asset_id: AssetId,
+    /// Where it was last seen.
+    pub addr: IpAddr,
+    /// Vendor and product, when known.
+    pub product: Option<String>,
+    /// What is known.
+    pub exposure: Exposure,
+    /// By which component; none when by its own product and version.
+    pub by: Option<Carried>,
+    /// When it was last seen.
+    pub last_seen: TimeUs,
+}
+
+impl Observatory {
+    /// Every component that the assets `viewer` may see carry, as they were last seen.
+    pub async fn components(&self, viewer: &Viewer) -> Result<Components, ActError> {
+        let intelligence = self.intelligence().await?;
+        let mut inventory = Inventory::new(&intelligence, self.now().into());
+        self.each_asset(viewer, |asset| {
+            inventory.add(&asset.identity, asset.first_seen, asset.last_seen);
+        })
+        .await?;
+        let (assets, bare) = (inventory.assets, inventory.bare);
+        Ok(Components { items: inventory.finish(), assets, bare })
+    }
+
+    /// Which assets that `viewer` may see carry a component, at most `limit` of them listed.
+    pub async fn carriers(&self, viewer: &Viewer, query: &Query, limit: usize) -> Result<Carriers, ActError> {
+        let intelligence = self.intelligence().await?;
+        let mut census = Census::new(query, &intelligence);
+        let mut rows: BTreeMap<Certainty, Vec<CarrierRow>> = BTreeMap::new();
+        let mut by_certainty: BTreeMap<Certainty, u64> =
+            Certainty::ALL.iter().map(|word| (*word, 0)).collect();
+        let mut products: BTreeMap<(Option<String>, Option<String>), u64> = BTreeMap::new();
+        self.each_asset(viewer, |asset| {
+            let Some(carrier) = census.ask(&asset.identity) else { return };
+            let certainty = carrier.carried.certainty;
+            *by_certainty.entry(certainty).or_default() += 1;
+            let word =
+                |claim: &Option<kenshin_observation::Claim>| claim.as_ref().map(|claim| claim.value.clone());
+            *products.entry((word(&asset.identity.vendor), word(&asset.identity.product))).or_default() += 1;
+            let rows = rows.entry(certainty).or_default();
+            if rows.len() < limit {
+                rows.push(CarrierRow {
+                    asset_id: asset.asset_id,
+                    addr: asset.addr,
+                    product: product_of(&asset.identity),
+                    product_version: word(&asset.identity.version),
+                    last_seen: asset.last_seen,
+                    carrier,
+                });
+            }
+        })
+        .await?;
+        let gaps = census.gaps;
+        let items: Vec<CarrierRow> = rows.into_values().rev().flatten().take(limit).collect();
+        let cpe = items.iter().find_map(|row| row.carrier.carried.cpe.as_deref());
+        Ok(Carriers {
+            component: query.name.clone(),
+            versions: query.versions.clone(),
+            maintenance: intelligence.maintenance(
+                &query.name,
+                cpe,
+                query.versions.as_deref(),
+                self.now().into(),
+            ),
+            left_out: gaps.carriers.saturating_sub(items.len() as u64),
+            items,
+            by_certainty,
+            products,
+            gaps,
+        })
+    }
+
+    /// Which assets that `viewer` may see have a vulnerability, at most `limit` of them listed.
+    pub async fn exposed(&self, viewer: &Viewer, cve: CveId, limit: usize) -> Result<Exposed, ActError> {
+        let intelligence = self.intelligence().await?;
+        let record = intelligence.cve(cve).ok_or_else(|| {
+            ActError::no(format!("nothing imported describes {cve}"))
+                .with_hint("import it with `kenshin intel import cve5`; NVD's record names components that the CVE list does not")
+        })?;
+        let mut exposures = Exposures::new(record, &intelligence);
+        let mut rows: BTreeMap<Exposure, Vec<ExposedRow>> = BTreeMap::new();
+        self.each_asset(viewer, |asset| {
+            let (exposure, by) = exposures.ask(&asset.identity);
+            let rows = rows.entry(exposure).or_default();
+            if exposure != Exposure::Unknown && rows.len() < limit {
+                rows.push(ExposedRow {
+                    asset_id: asset.asset_id,
+                    addr: asset.addr,
+                    product: product_of(&asset.identity),
+                    exposure,
+                    by,
+                    last_seen: asset.last_seen,
+                });
+            }
+        })
+        .await?;
+        let counts = exposures.counts;
+        let items: Vec<ExposedRow> = rows.into_values().flatten().take(limit).collect();
+        let told: u64 =
+            counts.iter().filter(|(word, _)| **word != Exposure::Unknown).map(|(_, count)| count).sum();
+        Ok(Exposed { cve: cve.to_string(), left_out: told - items.len() as u64, items, counts })
+    }
+
+    /// Imports bills of materials beside those that are known: only what an earlier import said of the
+    /// same product and version is replaced. `product` says what they are of, where they do not.
+    pub async fn import_sbom(
+        &self,
+        product: Option<Family>,
+        paths: &[PathBuf],
+        progress: impl FnMut(&Path),
+    ) -> Result<Imported, ActError> {
+        let importer = Importer::new(IntelligenceKind::Sbom).about(product);
+        let (mut import, files) = self.read_intelligence(importer, paths, progress)?;
+        let added = import.snapshot.records.len();
+        if let Some(before) = self.newest_snapshot(IntelligenceKind::Sbom).await? {
+            import.snapshot = beside(before, import.snapshot);
+        }
+        let mut imported = self.keep_import(import, paths, files).await?;
+        imported.records = added;
+        Ok(imported)
+    }
+
+    /// Every asset that continues under its own name, in pages.
+    async fn each_asset(&self, viewer: &Viewer, mut each: impl FnMut(&Asset)) -> Result<(), ActError> {
+        let mut page = Some(PageRequest::first());
+        while let Some(request) = page {
+            let found = self.casework().assets(viewer, None, &request).await?;
+            page = PageRequest::following(&found);
+            found.items.iter().filter(|asset| asset.merged_into.is_none()).for_each(&mut each);
+        }
+        Ok(())
+    }
+}
+
+/// What was known, without what the new documents speak of, and the new.
+fn beside(before: Snapshot, new: Snapshot) -> Snapshot {
+    let (Records::Sbom(mut held), Records::Sbom(added)) = (before.records, new.records) else {
+        unreachable!("both are bills of materials");
+    };
+    let (mut families, mut sources) = (BTreeSet::new(), BTreeSet::new());
+    for fact in &added {
+        match fact {
+            Fact::Contains(contains) => families.insert(contains.family.clone()),
+            Fact::Upkeep(upkeep) => sources.insert(upkeep.source.clone()),
+        };
+    }
+    held.retain(|fact| match fact {
+        Fact::Contains(contains) => !families.contains(&contains.family),
+        Fact::Upkeep(upkeep) => !sources.contains(&upkeep.source),
+    });
+    held.extend(added);
+    Snapshot::new(before.version.max(new.version), Records::Sbom(held))
+}
