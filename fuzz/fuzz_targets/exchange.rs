@@ -2,7 +2,9 @@
 //! read is written in every format and read again, which must go without a problem.
 #![no_main]
 
-use kenshin_exchange::{Export, Fields, Format, Import, Look, Origin, ReadError, TargetFormat, Targets, Terms};
+use kenshin_exchange::{
+    Export, Fields, Format, Import, Look, Origin, ReadError, TargetFormat, Targets, Terms,
+};
 use kenshin_observation::{Observation, OrgId, TimeUs, Tlp, Transport};
 
 fn terms() -> Terms {

@@ -18,6 +18,7 @@
 //! assert_eq!(census.gaps.unidentified, 1, "nobody knows what that device carries");
 //! ```
 
+pub mod advisory;
 mod carried;
 mod catalogue;
 mod census;

@@ -604,6 +604,15 @@ pub(crate) enum Asset {
     },
 }
 
+/// How an advisory is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdvisoryForm {
+    /// CSAF 2.0, JSON.
+    Csaf,
+    /// A page, Markdown.
+    Page,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Component {
     /// List every component that assets carry, and whether somebody maintains it.
@@ -617,6 +626,15 @@ pub(crate) enum Component {
         /// Most rows; all are counted.
         #[arg(long, default_value_t = 1000)]
         limit: usize,
+    },
+    /// Draft an advisory against a component that nobody maintains, in the language asked for.
+    Advisory {
+        /// The component, as NAME or NAME:VERSIONS.
+        #[arg(value_name = "NAME[:VERSIONS]")]
+        query: kenshin_insight::component::Query,
+        /// CSAF 2.0 (JSON) for machines, or a page (Markdown) for people.
+        #[arg(id = "as", long = "as", value_enum, default_value_t = AdvisoryForm::Page)]
+        form: AdvisoryForm,
     },
     /// Show which assets have a vulnerability, by what they show or by what their product is known to
     /// contain.

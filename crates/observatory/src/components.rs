@@ -5,17 +5,36 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use kenshin_casework::{Asset, PageRequest, Viewer, product_of};
+use kenshin_insight::component::advisory::{Advisory, Publisher};
 use kenshin_insight::component::{
-    Carried, Carrier, Census, Certainty, Count, Exposure, Exposures, Fact, Family, Gaps, Inventory,
-    Maintenance, Query,
+    self, Carried, Carrier, Census, Certainty, Count, Exposure, Exposures, Fact, Family, Gaps, Inventory,
+    Maintenance, Query, Supported,
 };
+use kenshin_insight::cpe::{Attribute, Cpe};
 use kenshin_insight::intelligence::{CveId, Importer, IntelligenceKind, Records, Snapshot};
-use kenshin_observation::{AssetId, TimeUs};
+use kenshin_observation::{AssetId, Claim, Identity, TimeUs};
 use serde::Serialize;
 
 use crate::Observatory;
 use crate::error::ActError;
 use crate::intelligence::Imported;
+
+/// Kinds of intelligence that say what products contain, and whether somebody mends it.
+const CONTENTS: &[IntelligenceKind] =
+    &[IntelligenceKind::Sbom, IntelligenceKind::ComponentList, IntelligenceKind::EndOfLife];
+/// Products named of one component at most.
+const PRODUCTS_MAX: usize = 10_000;
+/// Versions told of one component at most.
+const VERSIONS_MAX: usize = 200;
+
+/// How an advisory is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdvisoryForm {
+    /// CSAF 2.0, JSON.
+    Csaf,
+    /// A page, Markdown.
+    Page,
+}
 
 /// Every component that assets carry.
 #[derive(Debug, Serialize)]
@@ -43,9 +62,13 @@ pub struct Carriers {
     pub left_out: u64,
     /// How many carry it, by how sure that is.
     pub by_certainty: BTreeMap<Certainty, u64>,
-    /// Products that carry it, with how many do.
+    /// Versions of it that are carried.
+    pub versions_seen: BTreeSet<String>,
+    /// Its CPE name, without a version, when known.
+    pub cpe: Option<String>,
+    /// Vendor and product of what carries it.
     #[serde(skip)]
-    pub products: BTreeMap<(Option<String>, Option<String>), u64>,
+    pub products: BTreeSet<(String, String)>,
     /// Of how many it is not known.
     pub gaps: Gaps,
 }
@@ -101,7 +124,7 @@ pub struct ExposedRow {
 impl Observatory {
     /// Every component that the assets `viewer` may see carry, as they were last seen.
     pub async fn components(&self, viewer: &Viewer) -> Result<Components, ActError> {
-        let intelligence = self.intelligence().await?;
+        let intelligence = self.intelligence_of(CONTENTS).await?;
         let mut inventory = Inventory::new(&intelligence, self.now().into());
         self.each_asset(viewer, |asset| {
             inventory.add(&asset.identity, asset.first_seen, asset.last_seen);
@@ -113,26 +136,37 @@ impl Observatory {
 
     /// Which assets that `viewer` may see carry a component, at most `limit` of them listed.
     pub async fn carriers(&self, viewer: &Viewer, query: &Query, limit: usize) -> Result<Carriers, ActError> {
-        let intelligence = self.intelligence().await?;
+        let intelligence = self.intelligence_of(CONTENTS).await?;
         let mut census = Census::new(query, &intelligence);
         let mut rows: BTreeMap<Certainty, Vec<CarrierRow>> = BTreeMap::new();
         let mut by_certainty: BTreeMap<Certainty, u64> =
             Certainty::ALL.iter().map(|word| (*word, 0)).collect();
-        let mut products: BTreeMap<(Option<String>, Option<String>), u64> = BTreeMap::new();
+        let (mut products, mut versions_seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut cpe = None;
         self.each_asset(viewer, |asset| {
             let Some(carrier) = census.ask(&asset.identity) else { return };
             let certainty = carrier.carried.certainty;
             *by_certainty.entry(certainty).or_default() += 1;
-            let word =
-                |claim: &Option<kenshin_observation::Claim>| claim.as_ref().map(|claim| claim.value.clone());
-            *products.entry((word(&asset.identity.vendor), word(&asset.identity.product))).or_default() += 1;
+            let Identity { vendor, product, version, .. } = &asset.identity;
+            let word = |claim: &Option<Claim>| claim.as_ref().map(|claim| claim.value.clone());
+            if let (Some(vendor), Some(product)) = (word(vendor), word(product))
+                && products.len() < PRODUCTS_MAX
+            {
+                products.insert((vendor, product));
+            }
+            if let Some(version) =
+                carrier.carried.version.clone().filter(|_| versions_seen.len() < VERSIONS_MAX)
+            {
+                versions_seen.insert(version);
+            }
+            cpe = cpe.take().or_else(|| carrier.carried.cpe.clone());
             let rows = rows.entry(certainty).or_default();
             if rows.len() < limit {
                 rows.push(CarrierRow {
                     asset_id: asset.asset_id,
                     addr: asset.addr,
                     product: product_of(&asset.identity),
-                    product_version: word(&asset.identity.version),
+                    product_version: word(version),
                     last_seen: asset.last_seen,
                     carrier,
                 });
@@ -141,27 +175,69 @@ impl Observatory {
         .await?;
         let gaps = census.gaps;
         let items: Vec<CarrierRow> = rows.into_values().rev().flatten().take(limit).collect();
-        let cpe = items.iter().find_map(|row| row.carrier.carried.cpe.as_deref());
+        let cpe = cpe.as_deref().and_then(every_version);
+        let (versions, today) = (query.versions.as_deref(), self.now().into());
         Ok(Carriers {
             component: query.name.clone(),
             versions: query.versions.clone(),
-            maintenance: intelligence.maintenance(
-                &query.name,
-                cpe,
-                query.versions.as_deref(),
-                self.now().into(),
-            ),
+            maintenance: intelligence.maintenance(&query.name, cpe.as_deref(), versions, today),
             left_out: gaps.carriers.saturating_sub(items.len() as u64),
             items,
             by_certainty,
+            versions_seen,
+            cpe,
             products,
             gaps,
         })
     }
 
+    /// A draft advisory against a component, as JSON (CSAF 2.0) or as a page in Markdown. A component
+    /// that somebody maintains, or of which that is not known, gets none.
+    pub async fn component_advisory(
+        &self,
+        query: &Query,
+        form: AdvisoryForm,
+        language: &str,
+    ) -> Result<String, ActError> {
+        let carriers = self.carriers(&self.viewer(), query, 0).await?;
+        if carriers.maintenance.supported != Supported::Unmaintained {
+            let message = format!(
+                "nothing imported says that nobody maintains `{}`: its support is {}",
+                query.name, carriers.maintenance.supported
+            );
+            return Err(ActError::no(message).with_hint(
+                "say so, with a source, under [[unmaintained]] of a list for `kenshin intel import component-list`",
+            ));
+        }
+        let named = component::known(&query.name, carriers.cpe.as_deref()).map(|known| known.name);
+        let advisory = Advisory {
+            publisher: Publisher {
+                name: self.settings().organisation.clone(),
+                namespace: self.settings().web.base_url.clone(),
+                contact: self.settings().mail.from.clone(),
+            },
+            component: named.unwrap_or(&query.name),
+            cpe: carriers.cpe.as_deref(),
+            versions: carriers.versions_seen.iter().map(String::as_str).collect(),
+            maintenance: &carriers.maintenance,
+            products: carriers.products.iter().map(|(v, p)| (v.as_str(), p.as_str())).collect(),
+            by_certainty: &carriers.by_certainty,
+            gaps: &carriers.gaps,
+            now: self.now(),
+        };
+        Ok(match form {
+            AdvisoryForm::Page => advisory.page(self.messages(), language),
+            AdvisoryForm::Csaf => {
+                let csaf = advisory.csaf(self.messages(), language);
+                format!("{}\n", serde_json::to_string_pretty(&csaf).expect("JSON serialises to JSON"))
+            }
+        })
+    }
+
     /// Which assets that `viewer` may see have a vulnerability, at most `limit` of them listed.
     pub async fn exposed(&self, viewer: &Viewer, cve: CveId, limit: usize) -> Result<Exposed, ActError> {
-        let intelligence = self.intelligence().await?;
+        let kinds = [CONTENTS, &[IntelligenceKind::Cve]].concat();
+        let intelligence = self.intelligence_of(&kinds).await?;
         let record = intelligence.cve(cve).ok_or_else(|| {
             ActError::no(format!("nothing imported describes {cve}"))
                 .with_hint("import it with `kenshin intel import cve5`; NVD's record names components that the CVE list does not")
@@ -239,4 +315,11 @@ fn beside(before: Snapshot, new: Snapshot) -> Snapshot {
     });
     held.extend(added);
     Snapshot::new(before.version.max(new.version), Records::Sbom(held))
+}
+
+/// A CPE name with its version left open.
+fn every_version(cpe: &str) -> Option<String> {
+    let mut cpe: Cpe = cpe.parse().ok()?;
+    (cpe.version, cpe.rest[0]) = (Attribute::Any, Attribute::Any);
+    Some(cpe.to_string())
 }

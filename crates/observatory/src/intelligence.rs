@@ -135,9 +135,16 @@ impl Observatory {
 
     /// Everything known today, read from the newest snapshots.
     pub async fn intelligence(&self) -> Result<Intelligence, ActError> {
+        self.intelligence_of(IntelligenceKind::ALL).await
+    }
+
+    /// What the newest snapshots of some kinds know: a question about components needs no CVE records.
+    pub(crate) async fn intelligence_of(&self, kinds: &[IntelligenceKind]) -> Result<Intelligence, ActError> {
         let mut snapshots = Vec::new();
         for registered in self.newest_snapshots().await? {
-            snapshots.push(self.read_snapshot(&registered)?);
+            if kinds.iter().any(|kind| kind.as_str() == registered.kind) {
+                snapshots.push(self.read_snapshot(&registered)?);
+            }
         }
         Ok(Intelligence::new(snapshots))
     }

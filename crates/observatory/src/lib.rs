@@ -57,7 +57,7 @@ use kenshin_observation::{Messages, OrgId, TimeUs};
 use tokio::sync::OnceCell;
 
 pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
-pub use components::{CarrierRow, Carriers, Components, Exposed, ExposedRow};
+pub use components::{AdvisoryForm, CarrierRow, Carriers, Components, Exposed, ExposedRow};
 pub use courtesy::{Courtesy, ShownMandate};
 pub use cryptography::{CryptoRow, Grouping};
 pub use edge::Edge;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cases;
+pub mod components;
 pub mod findings;
 pub mod health;
 mod instant;
@@ -36,6 +37,7 @@ pub use instant::Instant;
         (name = "health", description = "Public aggregates, small counts withheld"),
         (name = "overview", description = "The figures of the circle"),
         (name = "surveys", description = "Surveys and their progress"),
+        (name = "components", description = "Which components devices carry"),
         (name = "findings", description = "Findings with evidence"),
         (name = "cases", description = "Cases, their trail, and acts on them"),
         (name = "notices", description = "Notices as they were sent"),
@@ -58,6 +60,8 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(surveys::list))
         .routes(routes!(surveys::show))
         .routes(routes!(surveys::events))
+        .routes(routes!(components::list))
+        .routes(routes!(components::show))
         .routes(routes!(findings::list))
         .routes(routes!(findings::show))
         .routes(routes!(cases::list))

@@ -20,6 +20,8 @@ pub enum Action {
     SeeSurveys,
     /// Read findings with their evidence.
     SeeFindings,
+    /// Read which devices carry which components.
+    SeeComponents,
     /// Read cases with their trail.
     SeeCases,
     /// Read notices as they were sent.
@@ -66,6 +68,8 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/surveys/{id}/events", Action::SeeSurveys),
     ("GET", "/api/v1/findings", Action::SeeFindings),
     ("GET", "/api/v1/findings/{key}", Action::SeeFindings),
+    ("GET", "/api/v1/components", Action::SeeComponents),
+    ("GET", "/api/v1/components/{name}", Action::SeeComponents),
     ("GET", "/api/v1/cases", Action::SeeCases),
     ("GET", "/api/v1/cases/{id}", Action::SeeCases),
     ("POST", "/api/v1/cases/{id}/ack", Action::AcknowledgeCase),
@@ -128,6 +132,7 @@ impl Action {
         Self::SeeOverview,
         Self::SeeSurveys,
         Self::SeeFindings,
+        Self::SeeComponents,
         Self::SeeCases,
         Self::SeeNotices,
         Self::SeeProviders,
@@ -152,6 +157,7 @@ impl Action {
             Self::SeeOverview => "see-overview",
             Self::SeeSurveys => "see-surveys",
             Self::SeeFindings => "see-findings",
+            Self::SeeComponents => "see-components",
             Self::SeeCases => "see-cases",
             Self::SeeNotices => "see-notices",
             Self::SeeProviders => "see-providers",
@@ -194,6 +200,7 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeOverview => b"OOOPOO",
         A::SeeSurveys => b"OOO-OO",
         A::SeeFindings => b"OOOP-O",
+        A::SeeComponents => b"OOOP-O",
         A::SeeCases => b"OOOP-O",
         A::SeeNotices => b"OOOP-O",
         A::SeeProviders => b"OOOP-O",

@@ -29,7 +29,7 @@ pub struct Maintenance {
     pub supported: Supported,
     /// Last day of support, when it is known.
     pub since: Option<Day>,
-    /// Who says so: a document, an address, or a product of endoflife.date.
+    /// Who says so: a document or an address.
     pub source: Option<String>,
     /// The snapshot that it stands on.
     pub snapshot: Option<String>,
@@ -152,7 +152,7 @@ impl Intelligence {
         Maintenance {
             supported: if over { Supported::Unmaintained } else { Supported::Maintained },
             since: last.max().filter(|_| over),
-            source: Some(format!("endoflife.date {}", product.name)),
+            source: Some(format!("https://endoflife.date/{}", product.name)),
             snapshot: self.source_of_cycles(product),
         }
     }

@@ -5,6 +5,7 @@ mod advisories;
 mod assets;
 mod components;
 mod cryptography;
+mod drafts;
 mod drift;
 mod evaluation;
 mod exposures;

@@ -1,13 +1,13 @@
-//! `component`: list, show, affected.
+//! `component`: list, show, advisory, affected.
 
 use kenshin_insight::component::{
     Carried, Certainty, Count, Exposure, Gaps, Ground, Maintenance, Query, Supported,
 };
 use kenshin_insight::intelligence::CveId;
-use kenshin_observatory::{CarrierRow, ExposedRow, Observatory};
+use kenshin_observatory::{AdvisoryForm, CarrierRow, ExposedRow, Observatory};
 
 use super::Context;
-use crate::cli::{Component, Format};
+use crate::cli::{self, Component, Format};
 use crate::exit::Exit;
 use crate::output::{Rows, print_json, print_text, thousands, visible};
 
@@ -16,6 +16,14 @@ pub(crate) async fn run(context: &Context<'_>, command: &Component) -> anyhow::R
     match command {
         Component::List => list(context, &observatory).await,
         Component::Show { query, limit } => show(context, &observatory, query, *limit).await,
+        Component::Advisory { query, form } => {
+            let form = match form {
+                cli::AdvisoryForm::Csaf => AdvisoryForm::Csaf,
+                cli::AdvisoryForm::Page => AdvisoryForm::Page,
+            };
+            print_text(&observatory.component_advisory(query, form, &context.language()).await?)?;
+            Ok(Exit::Done)
+        }
         Component::Affected { cve, limit } => affected(context, &observatory, *cve, *limit).await,
     }
 }

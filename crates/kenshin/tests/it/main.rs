@@ -1,6 +1,7 @@
 //! The whole, by real processes.
 
 mod browser;
+mod components;
 mod daemons;
 mod demo;
 mod exchange;

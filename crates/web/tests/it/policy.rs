@@ -60,7 +60,10 @@ async fn every_route_answers_every_role_as_the_table_says() {
                 who.clone()
             };
             // Nothing is found under these ids, so no handler changes anything.
-            let path = route.replace("{id}", "01J00000000000000000000000").replace("{key}", "no-such-key");
+            let path = route
+                .replace("{id}", "01J00000000000000000000000")
+                .replace("{key}", "no-such-key")
+                .replace("{name}", "no-such-name");
             let path = if route.ends_with("genuine") { format!("{path}?digest=x") } else { path };
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let response = world.ask(&who, method, &path, None).await;

@@ -33,6 +33,24 @@ async fn a_provider_sees_its_own_rows_and_no_others() {
 }
 
 #[tokio::test]
+async fn carriers_of_a_component_are_counted_among_what_one_may_see() {
+    let world = World::new().await;
+    let (admin, provider) = (world.sign_in("admin").await, world.sign_in("provider").await);
+    let (_, all) = world.get(&admin, "/api/v1/components").await;
+    assert_eq!((&all["assets"], &all["items"][0]["visible"]), (&2.into(), &2.into()), "{all}");
+    let (_, own) = world.get(&provider, "/api/v1/components").await;
+    assert_eq!((&own["assets"], &own["items"][0]["visible"]), (&1.into(), &1.into()), "{own}");
+    let (status, carriers) = world.get(&provider, "/api/v1/components/gsoap:%3C2.8.48?limit=10").await;
+    assert_eq!((status, &carriers["gaps"]["assets"]), (StatusCode::OK, &1.into()), "{carriers}");
+    assert_eq!(carriers["items"][0]["version_sure"], true);
+    assert_eq!(carriers["items"][0]["evidence"][0]["text"], format!("gSOAP/2.7 {HOSTILE}"));
+    assert!(!carriers.to_string().contains("198.51.100"), "{carriers}");
+    let (status, none) = world.get(&admin, "/api/v1/components/boa").await;
+    assert_eq!((status, &none["gaps"]["unlearned"]), (StatusCode::OK, &2.into()), "nothing found says what is not known");
+    assert_eq!(world.get(&admin, "/api/v1/components/n%2Fa").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn a_researcher_sees_figures_and_no_rows() {
     let world = World::new().await;
     let researcher = world.sign_in("researcher").await;

@@ -13,7 +13,7 @@ use kenshin_casework::{
     PageRequest, SurveyKind, SurveyTotals, Viewer,
 };
 use kenshin_observation::{
-    AssetId, Claim, Endpoint, Evidence, Explanation, Finding, FindingKind, Identity, Remedy, Severity,
+    AssetId, Claim, Component, Endpoint, Evidence, Explanation, Finding, FindingKind, Identity, Remedy, Severity,
     SurveyId, TimeUs,
 };
 use kenshin_observatory::{Edge, Home, Observatory};
@@ -171,7 +171,20 @@ async fn round(observatory: &Observatory) -> SurveyId {
     let findings =
         vec![finding(1, "192.0.2.7", survey.survey_id), finding(2, "198.51.100.7", survey.survey_id)];
     let claim = |value: &str| Some(Claim { value: value.into(), confidence: 90, reason: "test".into() });
-    let identity = Identity { vendor: claim("Example"), product: claim(HOSTILE), ..Identity::default() };
+    let component = Component {
+        vendor: None,
+        product: claim("gSOAP").unwrap(),
+        version: Some("2.7".into()),
+        cpe: None,
+        port: 80,
+        shown: Some(format!("gSOAP/2.7 {HOSTILE}")),
+    };
+    let identity = Identity {
+        vendor: claim("Example"),
+        product: claim(HOSTILE),
+        components: vec![component],
+        ..Identity::default()
+    };
     let seen = |finding: &Finding| AssetSeen {
         asset_id: finding.asset_id,
         addr: finding.endpoint.addr,
