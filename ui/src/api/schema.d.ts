@@ -120,6 +120,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every component, by name. */
+        get: operations["components_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/components/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who carries a component, `NAME` or `NAME:VERSIONS`. */
+        get: operations["components_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -616,6 +650,32 @@ export interface components {
              */
             seq: number;
         };
+        /** @description A device that carries a component. */
+        CarrierRow: {
+            /** @description Where it was last seen. */
+            addr: string;
+            /** @description The device. */
+            asset_id: string;
+            /** @description `visible`, `known` or `inferred`. */
+            certainty: string;
+            /**
+             * Format: int32
+             * @description Percent.
+             */
+            confidence: number;
+            /** @description What it stands on. */
+            evidence: components["schemas"]["GroundRow"][];
+            /** @description When it was last seen. */
+            last_at: components["schemas"]["Instant"];
+            /** @description Vendor and product, when known: hostile text. */
+            product?: string | null;
+            /** @description Its version, when shown: hostile text. */
+            product_version?: string | null;
+            /** @description Version of the component; none when it is not known. */
+            version?: string | null;
+            /** @description True when the version is one of those asked for. */
+            version_sure: boolean;
+        };
         /** @description One case. */
         CaseDetail: {
             actions: ("ack" | "dispute" | "close" | "recheck")[];
@@ -741,6 +801,75 @@ export interface components {
             /** @enum {string} */
             reason: "remedied" | "exposure-ended" | "false-positive" | "withdrawn" | "accepted-risk" | "retired" | "no-addressee";
         };
+        /** @description Who carries a component. */
+        ComponentDetail: {
+            /** @description How many carry it: `visible`, `known`, `inferred`. */
+            by_certainty: {
+                [key: string]: number;
+            };
+            /** @description The component as it was asked for. */
+            component: string;
+            /** @description Of how many it is not known. */
+            gaps: components["schemas"]["GapsRow"];
+            /** @description Devices that carry it, the surest first. */
+            items: components["schemas"]["CarrierRow"][];
+            /**
+             * Format: int64
+             * @description Carriers that are counted and not listed.
+             */
+            left_out: number;
+            /** @description Whether somebody mends it. */
+            maintenance: components["schemas"]["MaintenanceRow"];
+            /** @description The versions asked for. */
+            versions?: string | null;
+        };
+        /** @description Every component that devices carry, as they were last seen. */
+        ComponentList: {
+            /**
+             * Format: int64
+             * @description Devices looked at.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description Of these, devices of which no component is known: not devices without any.
+             */
+            bare: number;
+            /** @description By name. */
+            items: components["schemas"]["ComponentRow"][];
+        };
+        /** @description One component. */
+        ComponentRow: {
+            /** @description When the first of the devices was first seen. */
+            first_at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description Devices of whose family it is said.
+             */
+            inferred: number;
+            /** @description What it is asked for by. */
+            key: string;
+            /**
+             * Format: int64
+             * @description Devices of which a bill of materials or a list says so.
+             */
+            known: number;
+            /** @description When the last of them was last seen. */
+            last_at: components["schemas"]["Instant"];
+            /** @description Whether somebody mends it. */
+            maintenance: components["schemas"]["MaintenanceRow"];
+            /** @description Its name: hostile text. */
+            name: string;
+            /** @description What it does, for those that are catalogued. */
+            role?: string | null;
+            /** @description Versions, at most 20: hostile text. */
+            versions: string[];
+            /**
+             * Format: int64
+             * @description Devices that show it.
+             */
+            visible: number;
+        };
         /** @description A decision. */
         Decision: {
             /** @description Reference to what showed that the prefix is the requester's; left out to decline. */
@@ -823,7 +952,7 @@ export interface components {
             /** @description Stable key. */
             key: string;
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "unmaintained-component" | "altered-content";
             /** @description When it was last seen. */
             last_at: components["schemas"]["Instant"];
             /**
@@ -841,10 +970,54 @@ export interface components {
             /** @enum {string} */
             state: "present" | "absent" | "withdrawn";
         };
+        /** @description Of how many devices it is not known whether they carry a component. */
+        GapsRow: {
+            /**
+             * Format: int64
+             * @description Devices asked about.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description They carry it, in the version asked for or in one that is not known.
+             */
+            carriers: number;
+            /**
+             * Format: int64
+             * @description They carry it in another version.
+             */
+            other_version: number;
+            /**
+             * Format: int64
+             * @description Not identified.
+             */
+            unidentified: number;
+            /**
+             * Format: int64
+             * @description Identified, and nothing is known of what they contain.
+             */
+            unlearned: number;
+            /**
+             * Format: int64
+             * @description A bill of materials of their product and version does not list it.
+             */
+            unlisted: number;
+        };
         /** @description Whether a mail is genuine. */
         Genuine: {
             /** @description True when a notice with this id and digest was written here. */
             genuine: boolean;
+        };
+        /** @description What a statement about a device's component stands on. */
+        GroundRow: {
+            /** @description `shown`, `sbom`, `list` or `csaf`. */
+            by: string;
+            /** @description The intelligence snapshot that holds the document. */
+            snapshot?: string | null;
+            /** @description The bytes as text, or the document: hostile text. */
+            text?: string | null;
+            /** @description Fingerprint, field and port; or the products that a document speaks of. */
+            what: string;
         };
         /** @description What everybody may know. */
         Health: {
@@ -889,7 +1062,18 @@ export interface components {
              */
             findings: number;
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "unmaintained-component" | "altered-content";
+        };
+        /** @description Whether somebody mends a component. */
+        MaintenanceRow: {
+            /** @description Last day of support, when it is known. */
+            since?: string | null;
+            /** @description The intelligence snapshot that it stands on. */
+            snapshot?: string | null;
+            /** @description Who says so. */
+            source?: string | null;
+            /** @description `maintained`, `unmaintained` or `unknown`. */
+            supported: string;
         };
         /** @description One mandate. */
         MandateDetail: {
@@ -1304,7 +1488,7 @@ export interface components {
             /** @description Devices. */
             assets: components["schemas"]["Cell"];
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "unmaintained-component" | "altered-content";
         };
         /** @description What became of the cases. */
         PublicOutcome: {
@@ -1813,6 +1997,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Recheck"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    components_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComponentList"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    components_show: {
+        parameters: {
+            query?: {
+                /** @description Carriers listed at most; all are counted. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @example gsoap:<2.8.48 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComponentDetail"];
                 };
             };
             "4XX": {

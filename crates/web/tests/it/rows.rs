@@ -46,7 +46,11 @@ async fn carriers_of_a_component_are_counted_among_what_one_may_see() {
     assert_eq!(carriers["items"][0]["evidence"][0]["text"], format!("gSOAP/2.7 {HOSTILE}"));
     assert!(!carriers.to_string().contains("198.51.100"), "{carriers}");
     let (status, none) = world.get(&admin, "/api/v1/components/boa").await;
-    assert_eq!((status, &none["gaps"]["unlearned"]), (StatusCode::OK, &2.into()), "nothing found says what is not known");
+    assert_eq!(
+        (status, &none["gaps"]["unlearned"]),
+        (StatusCode::OK, &2.into()),
+        "nothing found says what is not known"
+    );
     assert_eq!(world.get(&admin, "/api/v1/components/n%2Fa").await.0, StatusCode::BAD_REQUEST);
 }
 

@@ -13,8 +13,8 @@ use kenshin_casework::{
     PageRequest, SurveyKind, SurveyTotals, Viewer,
 };
 use kenshin_observation::{
-    AssetId, Claim, Component, Endpoint, Evidence, Explanation, Finding, FindingKind, Identity, Remedy, Severity,
-    SurveyId, TimeUs,
+    AssetId, Claim, Component, Endpoint, Evidence, Explanation, Finding, FindingKind, Identity, Remedy,
+    Severity, SurveyId, TimeUs,
 };
 use kenshin_observatory::{Edge, Home, Observatory};
 use kenshin_web::{Role, Web};
