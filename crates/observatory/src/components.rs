@@ -209,6 +209,14 @@ impl Observatory {
                 "say so, with a source, under [[unmaintained]] of a list for `kenshin intel import component-list`",
             ));
         }
+        if carriers.gaps.carriers == 0 {
+            return Err(ActError::no(format!(
+                "no asset is known to carry `{}`; of {} of {} nothing is known",
+                query.name,
+                carriers.gaps.unknown(),
+                carriers.gaps.assets
+            )));
+        }
         let named = component::known(&query.name, carriers.cpe.as_deref()).map(|known| known.name);
         let advisory = Advisory {
             publisher: Publisher {
