@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kenshin_mandate::Narrowing;
 use kenshin_observation::{Check, Endpoint, Outcome};
 use kenshin_survey::journal::{Entry, Journal};
+use kenshin_survey::plan::{DictionaryRef, FileRef};
 use kenshin_survey::run::front::miss::MissTerms;
 use kenshin_survey::run::{Ending, RunError, resume, run, stored_plan};
 use kenshin_survey::space::Shard;
@@ -538,7 +539,7 @@ fn with_dictionary(prefix: &str, ports: &[u16], entries: u32) -> (Terms, tempfil
     let sha256 = kenshin_survey::credential::Dictionary::parse(&text).unwrap().sha256().to_owned();
     let mut terms = Terms::new(prefix, ports);
     terms.checks.push(Check::CredentialCheck);
-    terms.dictionary = Some(kenshin_survey::plan::DictionaryRef { path, sha256 });
+    terms.dictionary = Some(DictionaryRef { pairs: FileRef { path, sha256 }, recipes: None });
     terms.manner.credential_attempts_max = 4;
     (terms.manner.limits.answer_ms, terms.manner.limits.conversation_ms) = (1_000, 3_000);
     (terms, dir)
@@ -565,6 +566,28 @@ async fn credential_checks_at_a_host_go_in_the_order_of_its_ports() {
     }
     assert_eq!(town.passwords.lock().unwrap().len(), 8 * 4);
     assert!(town.most_at_one_address() <= 2);
+}
+
+/// Recipes say what is sent: others than the plan's are not used, and none is used that it does not name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recipes_are_those_of_the_plan() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    town.listen(addr(base, 1), 2250, Manners::Basic);
+    let (mut terms, dir) = with_dictionary(&format!("{base}/30"), &[2250], 1);
+    let path = dir.path().join("recipes.toml");
+    let text = "[[streams]]\nsays = [\"Hoshi\"]\npath = \"/live\"\n";
+    std::fs::write(&path, text).unwrap();
+    let sha256 = kenshin_survey::credential::Recipes::parse(text).unwrap().sha256().to_owned();
+    terms.dictionary.as_mut().unwrap().recipes = Some(FileRef { path: path.clone(), sha256 });
+    let world = World::new(&terms);
+    std::fs::write(&path, text.replace("/live", "/other")).unwrap();
+    let error = run(world.run()).await.unwrap_err();
+    assert!(matches!(&error, RunError::Dictionary { path: of, .. } if *of == path), "{error}");
+    assert_eq!(town.count(), 0);
+    std::fs::write(&path, text).unwrap();
+    world.finish().await;
+    assert_eq!(town.passwords.lock().unwrap().len(), 1);
 }
 
 /// However often a survey is stopped and begun again, no password is tried twice, and no device

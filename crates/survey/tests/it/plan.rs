@@ -3,7 +3,9 @@
 use kenshin_mandate::{AddressSet, Narrowing, ProviderRate};
 use kenshin_observation::{Check, OrgId, Prefix, SurveyId, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
-use kenshin_survey::plan::{DictionaryRef, Manner, PlanError, PlanRequest, PlanSummary, Silence, SurveyPlan};
+use kenshin_survey::plan::{
+    DictionaryRef, FileRef, Manner, PlanError, PlanRequest, PlanSummary, Silence, SurveyPlan,
+};
 
 use crate::world::*;
 
@@ -101,7 +103,8 @@ fn what_the_mandate_does_not_allow_is_refused_with_a_way_out() {
     let sweepless = refused(&|request| request.checks = Some([Check::Handshake].into()));
     assert!(sweepless.contains("needs the check `sweep`"), "{sweepless}");
     let dictionary = refused(&|request| {
-        request.dictionary = Some(DictionaryRef { path: "d.toml".into(), sha256: "00".into() });
+        let pairs = FileRef { path: "d.toml".into(), sha256: "00".into() };
+        request.dictionary = Some(DictionaryRef { pairs, recipes: None });
     });
     assert!(dictionary.contains("dictionary"), "{dictionary}");
     let nothing = refused(&|request| request.targets = Some(set(&["127.9.0.128/28"])));
