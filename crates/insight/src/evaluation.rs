@@ -16,6 +16,7 @@
 mod banner;
 mod certificate;
 mod comparison;
+mod plot;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -31,6 +32,7 @@ use crate::intelligence::{REJECTED_MAX, Rejected, read_line};
 
 pub use banner::sightings;
 pub use comparison::same;
+pub use plot::plot;
 
 /// Longest line, in bytes.
 const LINE_MAX: usize = 1 << 20;

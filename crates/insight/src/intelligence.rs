@@ -32,6 +32,7 @@ mod importer;
 mod index;
 mod jvn;
 mod kev;
+mod keys;
 pub mod mmdb;
 mod name;
 mod nvd;
@@ -51,7 +52,7 @@ pub use name::Names;
 pub use oui::Vendors;
 pub use record::advisory::{Advisory, Containment, Jvn, Named, Osv, Oui, Package, Statement};
 pub use record::{
-    Affected, Bound, Change, Cve, CveId, Cvss, Day, EndOfLife, Ending, Epss, Kev, ParseCveIdError,
+    Affected, Bound, Change, Cve, CveId, Cvss, Day, EndOfLife, Ending, Epss, Kev, KnownKey, ParseCveIdError,
     ParseDayError, Range, Release, Ssvc, Status,
 };
 pub use snapshot::{IntelligenceKind, Records, Snapshot, SnapshotError};

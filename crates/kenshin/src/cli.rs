@@ -530,6 +530,8 @@ pub(crate) enum IntelKind {
     ComponentList,
     /// Pages as they should be on a product and version, TOML.
     KnownGood,
+    /// Keys that everybody can have: ssh-host-key or tls-public-key, SHA-256, label; one a line.
+    Keys,
 }
 
 #[derive(Debug, Subcommand)]
@@ -583,6 +585,9 @@ pub(crate) enum Insight {
         /// List the wrong answers too.
         #[arg(long)]
         wrong: bool,
+        /// Draw how sure the answers were against how often they were right, as SVG, into this file.
+        #[arg(long, value_name = "FILE.svg")]
+        plot: Option<PathBuf>,
     },
 }
 

@@ -70,7 +70,7 @@ impl Observatory {
             let Some(addr) = asset.addrs.first().copied() else { continue };
             let assessed = assessor.assess(asset.asset_id, &seen);
             findings.extend(assessed.findings);
-            findings.extend(shared_keys(asset.asset_id, &seen, &sharing));
+            findings.extend(shared_keys(asset.asset_id, &seen, &sharing, intelligence));
             learner.add(&assessed.identity, &seen);
             pages.push((assets.len(), seen.iter().copied().filter(|o| o.records.http.is_some()).collect()));
             assets.push(AssetSeen {

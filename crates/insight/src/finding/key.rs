@@ -10,18 +10,33 @@ use kenshin_observation::{
 use super::{Draft, by_port, evidence};
 use crate::asset::{Sharing, keys};
 use crate::decoy::of_devices;
+use crate::intelligence::Intelligence;
 
-/// Findings of keys that others have too, by how far the round saw each spread
-/// ([`crate::asset::sharing`]).
+/// Findings of keys that others have too: those that a list says everybody can have, and those that
+/// the round saw spread ([`crate::asset::sharing`]).
 pub fn shared_keys(
     asset_id: AssetId,
     observations: &[&Observation],
     sharing: &BTreeMap<DeviceKey, Sharing>,
+    intelligence: &Intelligence,
 ) -> Vec<Finding> {
     let mut found: BTreeMap<String, Finding> = BTreeMap::new();
     for observation in of_devices(observations) {
         for key in keys(observation) {
-            let Some(spread) = sharing.get(&key).filter(|_| is_devices(&key, observation)) else { continue };
+            let known = intelligence.known_key(&key);
+            let spread = sharing.get(&key).filter(|_| is_devices(&key, observation));
+            let (severity, code, args, snapshots) = match (known, spread) {
+                (Some((known, snapshot)), _) => {
+                    let args = vec![("label", known.label.clone())];
+                    (Severity::High, "finding.shared-key.known", args, vec![snapshot])
+                }
+                (None, Some(spread)) => {
+                    let (addresses, networks) = (spread.addresses.to_string(), spread.networks.to_string());
+                    let args = vec![("addresses", addresses), ("networks", networks)];
+                    (Severity::Medium, "finding.shared-key", args, Vec::new())
+                }
+                (None, None) => continue,
+            };
             let field = match key.kind {
                 DeviceKeyKind::SshHostKey => "ssh.host_key_sha256",
                 DeviceKeyKind::TlsPublicKey => "tls.public_key_sha256",
@@ -32,17 +47,14 @@ pub fn shared_keys(
                 asset_id,
                 kind: FindingKind::SharedKey,
                 observation,
-                severity: Severity::Medium,
+                severity,
                 remedy: Remedy::Update,
                 confidence: 95,
                 discriminator: by_port(observation.subject),
-                code: "finding.shared-key".to_owned(),
-                args: vec![
-                    ("addresses", spread.addresses.to_string()),
-                    ("networks", spread.networks.to_string()),
-                ],
+                code: code.to_owned(),
+                args,
                 evidence: vec![evidence(observation, field, &key.value)],
-                snapshots: Vec::new(),
+                snapshots,
             };
             let finding = draft.finish();
             found.entry(finding.key.clone()).or_insert(finding);

@@ -6,8 +6,8 @@ use crate::component::{self, Fact, Family};
 use crate::drift::{self, KnownGood};
 
 use super::{
-    AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Osv, Oui, Records,
-    Snapshot, addresses, csaf, cve, endoflife, epss, jvn, kev, nvd, osv, oui,
+    AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, KnownKey, Osv, Oui, Records,
+    Snapshot, addresses, csaf, cve, endoflife, epss, jvn, kev, keys, nvd, osv, oui,
 };
 
 /// Most rejected records that are listed; further ones are counted.
@@ -91,6 +91,7 @@ pub struct Importer {
     pub(super) nvd: Vec<Cve>,
     pub(super) endoflife: Vec<EndOfLife>,
     pub(super) epss: Vec<Epss>,
+    pub(super) keys: Vec<KnownKey>,
     pub(super) csaf: Vec<Advisory>,
     pub(super) osv: Vec<Osv>,
     pub(super) jvn: Vec<Jvn>,
@@ -115,6 +116,7 @@ impl Importer {
             nvd: Vec::new(),
             endoflife: Vec::new(),
             epss: Vec::new(),
+            keys: Vec::new(),
             csaf: Vec::new(),
             osv: Vec::new(),
             jvn: Vec::new(),
@@ -154,6 +156,7 @@ impl Importer {
             IntelligenceKind::Sbom => component::sbom::read(self, file, from)?,
             IntelligenceKind::ComponentList => component::list::read(self, file, from)?,
             IntelligenceKind::KnownGood => drift::known_good::read(self, file, from)?,
+            IntelligenceKind::Keys => keys::read(self, file, from)?,
         }
         if self.len() > RECORDS_MAX {
             return Err(ImportError::TooMany { file: file.to_owned() });
@@ -182,6 +185,7 @@ impl Importer {
             + self.jvn.len()
             + self.oui.len()
             + self.addresses.len()
+            + self.keys.len()
             + self.facts.len()
             + self.known_good.len()
     }
@@ -202,6 +206,7 @@ impl Importer {
             IntelligenceKind::Sbom => Records::Sbom(self.facts),
             IntelligenceKind::ComponentList => Records::ComponentList(self.facts),
             IntelligenceKind::KnownGood => Records::KnownGood(self.known_good),
+            IntelligenceKind::Keys => Records::Keys(self.keys),
         };
         let version = self.version.unwrap_or_else(|| Snapshot::newest(&records).unwrap_or(today).to_string());
         Import {

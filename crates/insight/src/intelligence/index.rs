@@ -10,7 +10,9 @@ pub(crate) use self::decision::of_record;
 use self::decision::{Voice, decide};
 use self::document::{Documents, spellings};
 use super::{
-    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, Names, Osv, Package,
+use kenshin_observation::DeviceKey;
+
+    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, KnownKey, Names, Osv, Package,
     Records, Release, Snapshot, Status, Vendors,
 };
 use crate::component;
@@ -31,6 +33,7 @@ pub struct Intelligence {
     kev: BTreeMap<CveId, Place>,
     epss: HashMap<CveId, Place>,
     cve: BTreeMap<CveId, Place>,
+    keys: HashMap<DeviceKey, Place>,
     affected: Index<(CveId, usize)>,
     documents: Documents,
     jvn: BTreeMap<CveId, Place>,
@@ -76,6 +79,11 @@ impl Intelligence {
                 }
                 Records::Cve(records) => {
                     all.cve.extend(records.iter().enumerate().map(|(at, record)| (record.id, (index, at))));
+                }
+                Records::Keys(records) => {
+                    let places =
+                        records.iter().enumerate().map(|(at, record)| (record.key.clone(), (index, at)));
+                    all.keys.extend(places);
                 }
                 Records::EndOfLife(records) => {
                     let places =
@@ -140,6 +148,15 @@ impl Intelligence {
         let (snapshot, at) = *self.epss.get(&cve)?;
         match &self.snapshots[snapshot].records {
             Records::Epss(records) => records.get(at),
+            _ => None,
+        }
+    }
+
+    /// The published key that this one is, with the name of the snapshot that knows it.
+    pub fn known_key(&self, key: &DeviceKey) -> Option<(&KnownKey, String)> {
+        let (snapshot, at) = *self.keys.get(key)?;
+        match &self.snapshots[snapshot].records {
+            Records::Keys(records) => Some((records.get(at)?, self.snapshots[snapshot].name())),
             _ => None,
         }
     }

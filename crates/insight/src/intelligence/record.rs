@@ -5,7 +5,7 @@ pub(super) mod advisory;
 use std::fmt;
 use std::str::FromStr;
 
-use kenshin_observation::{Automatable, Exploitation, TimeUs, words};
+use kenshin_observation::{Automatable, DeviceKey, Exploitation, TimeUs, words};
 use serde::{Deserialize, Serialize};
 
 /// A text that is not a CVE identifier.
@@ -248,6 +248,15 @@ pub struct Change {
     pub at: String,
     /// The new status.
     pub status: Status,
+}
+
+/// A key that everybody can have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownKey {
+    /// Its kind and SHA-256 digest.
+    pub key: DeviceKey,
+    /// Whose it is, as the list says.
+    pub label: String,
 }
 
 /// The release cycles of a product (endoflife.date).

@@ -8,7 +8,7 @@ use kenshin_observation::words;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{AddressTable, Advisory, Cve, Day, EndOfLife, Entry, Epss, Jvn, Kev, Osv, Oui};
+use super::{AddressTable, Advisory, Cve, Day, EndOfLife, Entry, Epss, Jvn, Kev, KnownKey, Osv, Oui};
 use crate::component::Fact;
 use crate::drift::KnownGood;
 
@@ -47,6 +47,8 @@ words!(
         ComponentList = "component-list",
         /// Pages as they should be.
         KnownGood = "known-good",
+        /// Keys that everybody can have.
+        Keys = "keys",
     }
 );
 
@@ -79,6 +81,8 @@ pub enum Records {
     ComponentList(Vec<Fact>),
     /// Pages as they should be.
     KnownGood(Vec<KnownGood>),
+    /// Keys that everybody can have.
+    Keys(Vec<KnownKey>),
 }
 
 /// What of one kind is told apart by.
@@ -146,6 +150,12 @@ impl Record for KnownGood {
     }
 }
 
+impl Record for KnownKey {
+    fn order(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
 /// A range of a table as it is stored: first and last address, number and name of a system, country.
 type StoredRange<Text> = (IpAddr, IpAddr, Option<u32>, Option<Text>, Option<Text>);
 
@@ -163,6 +173,7 @@ macro_rules! each_kind {
             Records::Oui($list) => $with_list,
             Records::Sbom($list) | Records::ComponentList($list) => $with_list,
             Records::KnownGood($list) => $with_list,
+            Records::Keys($list) => $with_list,
             Records::Asn($table) | Records::Country($table) => $with_table,
         }
     };
@@ -185,6 +196,7 @@ impl Records {
             Self::Sbom(_) => IntelligenceKind::Sbom,
             Self::ComponentList(_) => IntelligenceKind::ComponentList,
             Self::KnownGood(_) => IntelligenceKind::KnownGood,
+            Self::Keys(_) => IntelligenceKind::Keys,
         }
     }
 
@@ -203,6 +215,7 @@ impl Records {
             IntelligenceKind::Sbom => Self::Sbom(Vec::new()),
             IntelligenceKind::ComponentList => Self::ComponentList(Vec::new()),
             IntelligenceKind::KnownGood => Self::KnownGood(Vec::new()),
+            IntelligenceKind::Keys => Self::Keys(Vec::new()),
         }
     }
 
@@ -332,7 +345,8 @@ impl Snapshot {
             | Records::Country(_)
             | Records::Sbom(_)
             | Records::ComponentList(_)
-            | Records::KnownGood(_) => None,
+            | Records::KnownGood(_)
+            | Records::Keys(_) => None,
         }
     }
 

@@ -8,11 +8,15 @@ use kenshin_insight::cryptography::{
     Aspect, Census, Part, Readiness, obsolete_offers, readiness, weaknesses,
 };
 use kenshin_insight::finding::{findings, shared_keys};
-use kenshin_insight::intelligence::Intelligence;
+use kenshin_insight::intelligence::{Importer, Intelligence, IntelligenceKind, Snapshot};
+use kenshin_insight::judge::{Question, RoundView, judge};
 use kenshin_observation::protocol::{Records, Ssh, Tls};
-use kenshin_observation::{AssetId, FindingKind, Identity, Observation, Remedy, Severity};
+use kenshin_observation::{
+    AssetId, CaseSubject, Condition, DeviceKey, DeviceKeyKind, FindingKind, Identity, Observation, Remedy,
+    Severity,
+};
 
-use crate::world::{DAY, Seen, addr, good_tls, key, seen, spoken, t0};
+use crate::world::{DAY, Seen, addr, endpoint, good_tls, key, seen, spoken, t0};
 
 fn names(text: &str) -> Vec<String> {
     text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -203,7 +207,9 @@ fn shared(observations: &[Observation]) -> usize {
     let sharing = sharing(&round, &BTreeSet::new());
     let found: Vec<_> = observations
         .iter()
-        .flat_map(|observation| shared_keys(AssetId::from_bits(1), &[observation], &sharing))
+        .flat_map(|observation| {
+            shared_keys(AssetId::from_bits(1), &[observation], &sharing, &Intelligence::default())
+        })
         .collect();
     for finding in &found {
         assert_eq!(
@@ -266,4 +272,77 @@ fn every_count_has_its_denominator() {
     let b = &figures["b"];
     assert_eq!((b.answering, b.encrypted, b.hybrid_offered), (1, 1, part(0, 1, 0)));
     assert_eq!(Aspect::ALL.len(), 4);
+}
+
+/// What a re-check says of a case about the SSH of host 1 at its address, with what decided.
+fn rechecked(kind: FindingKind, before: &[Observation], now: &[Observation]) -> (Condition, String) {
+    let before = hosts(before, |_| None);
+    let round = hosts(now, |_| None);
+    let known = BTreeSet::from([DeviceKey { kind: DeviceKeyKind::SshHostKey, value: key("s") }]);
+    let asset = AssetId::from_bits(1);
+    let at_home: Vec<&Observation> = now.iter().filter(|o| o.subject.addr == addr(1)).collect();
+    let none = Identity::default();
+    let mut found = findings(asset, &at_home, &none, &Intelligence::default(), t0());
+    found.extend(shared_keys(asset, &at_home, &sharing(&round, &known), &Intelligence::default()));
+    let subject = CaseSubject {
+        asset_id: asset,
+        endpoint: endpoint(1, 22),
+        keys: Vec::new(),
+        product: None,
+        time: t0(),
+    };
+    let question = Question {
+        subject: &subject,
+        remedy: Remedy::Update,
+        kinds: &[kind],
+        before: before.get(&addr(1)),
+        pool_covered: false,
+    };
+    let judgement = judge(&question, &RoundView::new(&round, &found, known, &|_| true, &|asset| asset));
+    (judgement.condition, judgement.reasons[0].code.clone())
+}
+
+#[test]
+fn a_recheck_wants_a_key_of_its_own_and_better_algorithms() {
+    let told = |condition, code: &str| (condition, code.to_owned());
+    // Of five, two are in another network; host 3 stands in for host 1's neighbours.
+    let mut five = spread(2);
+    five.push(speaks_ssh(1, good_ssh()));
+    let of = |now: &[Observation]| rechecked(FindingKind::SharedKey, &five, now);
+    assert_eq!(of(&five), told(Condition::Affected, "judge.affected"));
+    let own = |name: &str| speaks_ssh(1, Ssh { host_key_sha256: Some(key(name)), ..good_ssh() });
+    assert_eq!(of(&[own("n")]), told(Condition::Clean, "judge.clean"));
+    assert_eq!(of(&[own("s")]), told(Condition::Unobservable, "judge.not-asked.key"), "nobody else was seen");
+
+    let weak = |kex: &str| speaks_ssh(1, Ssh { kex: names(kex), ..good_ssh() });
+    let of =
+        |now: Observation| rechecked(FindingKind::WeakSsh, &[weak("diffie-hellman-group1-sha1")], &[now]);
+    assert_eq!(of(weak("diffie-hellman-group1-sha1")), told(Condition::Affected, "judge.affected"));
+    assert_eq!(of(weak("curve25519-sha256")), told(Condition::Clean, "judge.clean"));
+    let broken_off = speaks_ssh(1, Ssh { banner: "SSH-2.0-OpenSSH_9.9".into(), ..Ssh::default() });
+    assert_eq!(of(broken_off), told(Condition::Unobservable, "judge.not-asked.exposure"));
+}
+
+#[test]
+fn a_published_key_needs_no_neighbours() {
+    let list = format!("# by hand\nssh-host-key {} Example Router, firmware 1.0\nnothing\n", key("s"));
+    let mut importer = Importer::new(IntelligenceKind::Keys);
+    importer.read("keys.txt", list.as_bytes()).unwrap();
+    let import = importer.finish("2026-04-01".parse().unwrap());
+    assert_eq!((import.snapshot.records.len(), import.rejected[0].line), (1, 3));
+    let mut stored = Vec::new();
+    import.snapshot.write(&mut stored).unwrap();
+    assert_eq!(Snapshot::read(stored.as_slice()).unwrap(), import.snapshot);
+    let intelligence = Intelligence::new([import.snapshot]);
+
+    let asset = AssetId::from_bits(1);
+    let of = |ssh: Ssh| shared_keys(asset, &[&speaks_ssh(1, ssh)], &Default::default(), &intelligence);
+    let found = of(good_ssh());
+    assert_eq!((found.len(), found[0].severity), (1, Severity::High));
+    assert_eq!(found[0].explanation.code, "finding.shared-key.known");
+    assert_eq!(found[0].explanation.args["label"], "Example Router, firmware 1.0");
+    assert!(found[0].snapshots[0].starts_with("keys@2026-04-01#sha256:"), "{:?}", found[0].snapshots);
+    assert_eq!(of(Ssh { host_key_sha256: Some(key("o")), ..good_ssh() }), []);
+    let mut importer = Importer::new(IntelligenceKind::Keys);
+    assert!(importer.read("kev.json", "{\"title\": 1}".as_bytes()).is_err(), "no such list");
 }

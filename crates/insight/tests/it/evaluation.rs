@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine;
-use kenshin_insight::evaluation::{Attribute, Evaluation, evaluate};
+use kenshin_insight::evaluation::{Attribute, Evaluation, evaluate, plot};
 use kenshin_insight::fingerprint::{Database, Match, Pack, Packs};
 
 use crate::recog;
@@ -147,6 +147,13 @@ fn reworded_examples_of_recog_are_answered_as_often_and_right() {
     {
         eprintln!("  {attribute}: {wrong}");
     }
+    // The picture in docs/ is written on request: its figures are those of a day.
+    let picture = plot(&both);
+    if std::env::var_os("KENSHIN_BLESS").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/calibration.svg"), &picture).unwrap();
+    }
+    let points: usize = Attribute::ALL.iter().map(|a| both.score(*a).calibration().len()).sum();
+    assert_eq!(picture.matches("<circle").count(), points);
     assert_eq!(both.rejected_total, 0);
     let (alone, both) = (alone.score(Attribute::Vendor), both.score(Attribute::Vendor));
     assert!(both.judged > 3_000, "{} judged", both.judged);

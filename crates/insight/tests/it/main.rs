@@ -19,4 +19,5 @@ mod pack;
 mod priority;
 mod ranges;
 mod recog;
+mod retrospect;
 mod world;

@@ -19,7 +19,7 @@ use crate::output::{Rows, print_json, print_text};
 const SHOWN_MAX: usize = 20;
 
 pub(crate) fn run(context: &Context<'_>, command: &Insight) -> anyhow::Result<Exit> {
-    let Insight::Eval { file, pack, recog, wrong } = command;
+    let Insight::Eval { file, pack, recog, wrong, plot } = command;
     let packs = packs(context, *pack, recog.as_deref())?;
     let reader = File::open(file).map_err(|source| match source.kind() {
         ErrorKind::NotFound => ActError::input(format!("`{}` is not there", file.display())),
@@ -33,6 +33,10 @@ pub(crate) fn run(context: &Context<'_>, command: &Insight) -> anyhow::Result<Ex
     }
     if evaluation.rejected_total > SHOWN_MAX as u64 {
         eprintln!("not used: {} more", evaluation.rejected_total - SHOWN_MAX as u64);
+    }
+    if let Some(path) = plot {
+        let picture = kenshin_insight::evaluation::plot(&evaluation);
+        kenshin_observatory::write_whole(path, &picture)?;
     }
     print(context.format(), &evaluation, *wrong)?;
     Ok(if evaluation.banners == 0 { Exit::No } else { Exit::Done })

@@ -20,6 +20,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Intel) -> anyhow::Resul
                 IntelKind::Sbom => IntelligenceKind::Sbom,
                 IntelKind::ComponentList => IntelligenceKind::ComponentList,
                 IntelKind::KnownGood => IntelligenceKind::KnownGood,
+                IntelKind::Keys => IntelligenceKind::Keys,
             };
             if product.is_some() && kind != IntelligenceKind::Sbom {
                 let refusal = ActError::input(format!("--product is about bills of materials, not `{kind}`"));

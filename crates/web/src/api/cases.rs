@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use kenshin_casework::{CaseFilter, CaseState, CloseReason, FindingFilter, NoticeFilter, PageRequest};
-use kenshin_observation::CaseId;
+use kenshin_observation::{CaseId, Decision};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -53,6 +53,9 @@ pub struct CaseRow {
     /// The highest of its findings.
     #[schema(schema_with = super::words::severity)]
     pub severity: String,
+    /// The most urgent of its findings; null when none has a priority.
+    #[schema(schema_with = super::words::decision)]
+    pub priority: Option<String>,
     /// Where it was last seen.
     pub endpoint: String,
     /// Vendor and product, when known.
@@ -188,6 +191,9 @@ pub(crate) struct CaseQuery {
     /// At this address or in this prefix.
     #[param(example = "192.0.2.0/24")]
     net: Option<String>,
+    /// In which order; newest first unless said otherwise.
+    #[param(schema_with = super::words::order)]
+    sort: Option<String>,
 }
 
 /// Cases, newest first.
@@ -207,11 +213,12 @@ pub(crate) async fn list(
         severity: word("severity", query.severity.as_deref())?,
         provider: word("provider", query.provider.as_deref())?,
         prefix: word("net", query.net.as_deref())?,
+        order: word("sort", query.sort.as_deref())?.unwrap_or_default(),
         ..CaseFilter::default()
     };
     let names = ProviderNames::read(&web, &caller).await?;
     let found = web.casework().cases(&caller.viewer()?, &filter, &page(query.after, query.limit)).await?;
-    let items = found.items.iter().map(|state| row(state, &names)).collect();
+    let items = rows(&web, &caller, &found.items, &names).await?;
     Ok(Json(CasePage { items, next: found.next }))
 }
 
@@ -236,7 +243,7 @@ pub(crate) async fn show(
     sent.reverse();
     let events = casework.case_trail(&viewer, case_id).await?;
     Ok(Json(CaseDetail {
-        case: row(&state, &names),
+        case: one(&web, &caller, &state, &names).await?,
         subject: subject(&state),
         still_affected: state.still_affected,
         arm: state.arm.as_ref().map(|arm| ArmRow {
@@ -265,7 +272,8 @@ pub(crate) async fn acknowledge(
     let note = checked(&said.note)?;
     let (viewer, actor) = (caller.viewer()?, caller.actor()?);
     let state = web.casework().acknowledge_case(&viewer, id("case", &text)?, &actor, note, web.now()).await?;
-    Ok(Json(row(&state, &ProviderNames::read(&web, &caller).await?)))
+    let names = ProviderNames::read(&web, &caller).await?;
+    Ok(Json(one(&web, &caller, &state, &names).await?))
 }
 
 /// Says that the case is not so.
@@ -280,7 +288,8 @@ pub(crate) async fn dispute(
     let change = kenshin_casework::CaseChange::Disputed { note: checked(&said.note)?.to_owned() };
     let (viewer, actor) = (caller.viewer()?, caller.actor()?);
     let state = web.casework().change_case(&viewer, id("case", &text)?, &actor, change, web.now()).await?;
-    Ok(Json(row(&state, &ProviderNames::read(&web, &caller).await?)))
+    let names = ProviderNames::read(&web, &caller).await?;
+    Ok(Json(one(&web, &caller, &state, &names).await?))
 }
 
 /// Closes the case for a reason that a person gives.
@@ -298,7 +307,8 @@ pub(crate) async fn close(
     let (viewer, actor) = (caller.viewer()?, caller.actor()?);
     let state =
         web.casework().close_case(&viewer, id("case", &text)?, &actor, reason, note, web.now()).await?;
-    Ok(Json(row(&state, &ProviderNames::read(&web, &caller).await?)))
+    let names = ProviderNames::read(&web, &caller).await?;
+    Ok(Json(one(&web, &caller, &state, &names).await?))
 }
 
 /// Asks for the case to be measured again, under the mandate it was found under.
@@ -320,7 +330,29 @@ fn checked(note: &str) -> Result<&str, Problem> {
     Ok(note.trim())
 }
 
-pub(super) fn row(state: &CaseState, names: &ProviderNames) -> CaseRow {
+/// Cases as rows, each with the most urgent of its findings.
+pub(super) async fn rows(
+    web: &Web,
+    caller: &Caller,
+    states: &[CaseState],
+    names: &ProviderNames,
+) -> Result<Vec<CaseRow>, Problem> {
+    let ids: Vec<CaseId> = states.iter().map(|state| state.case_id).collect();
+    let priorities = web.casework().case_priorities(&caller.viewer()?, &ids).await?;
+    Ok(states.iter().map(|state| row(state, names, priorities.get(&state.case_id).copied())).collect())
+}
+
+async fn one(
+    web: &Web,
+    caller: &Caller,
+    state: &CaseState,
+    names: &ProviderNames,
+) -> Result<CaseRow, Problem> {
+    let priorities = web.casework().case_priorities(&caller.viewer()?, &[state.case_id]).await?;
+    Ok(row(state, names, priorities.get(&state.case_id).copied()))
+}
+
+fn row(state: &CaseState, names: &ProviderNames, priority: Option<Decision>) -> CaseRow {
     CaseRow {
         case_id: state.case_id.to_string(),
         stage: state.stage.to_string(),
@@ -329,6 +361,7 @@ pub(super) fn row(state: &CaseState, names: &ProviderNames) -> CaseRow {
         close_reason: state.close_reason.map(|reason| reason.to_string()),
         remedy: state.remedy.to_string(),
         severity: state.severity.to_string(),
+        priority: priority.map(|decision| decision.to_string()),
         endpoint: state.endpoint.to_string(),
         product: state.product.clone(),
         provider: state.provider.map(|id| names.named(id)),

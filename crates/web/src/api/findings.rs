@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use kenshin_casework::{FindingFilter, FindingRecord, product_of};
-use kenshin_observation::{Claim, Identity, Messages};
+use kenshin_observation::{Claim, Identity, Messages, Priority};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -35,6 +35,9 @@ pub struct FindingRow {
     /// How urgent.
     #[schema(schema_with = super::words::severity)]
     pub severity: String,
+    /// How soon something must be done; null for findings of earlier builds.
+    #[schema(schema_with = super::words::decision)]
+    pub priority: Option<String>,
     /// What the owner must do.
     #[schema(schema_with = super::words::remedy)]
     pub remedy: String,
@@ -84,6 +87,19 @@ pub struct FindingDetail {
     pub snapshots: Vec<String>,
     /// What the device was taken for, attribute by attribute; empty: unknown.
     pub identity: Vec<ClaimRow>,
+    /// Why the priority is what it is, question by question; empty for findings of earlier builds.
+    pub priority: Vec<QuestionRow>,
+}
+
+/// One question of the priority with its answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuestionRow {
+    /// `exploitation`, `exposure`, `automatable` or `impact`.
+    pub question: String,
+    /// A word of SSVC, such as `active`.
+    pub answer: String,
+    /// Why, in the language asked for.
+    pub reasons: Vec<String>,
 }
 
 /// A pointer to the bytes a finding stands on.
@@ -145,6 +161,9 @@ pub(crate) struct FindingQuery {
     survey: Option<String>,
     /// On this device.
     asset: Option<String>,
+    /// In which order; by key unless said otherwise.
+    #[param(schema_with = super::words::order)]
+    sort: Option<String>,
 }
 
 /// Findings, by key.
@@ -165,6 +184,7 @@ pub(crate) async fn list(
         prefix: word("net", query.net.as_deref())?,
         survey: word("survey", query.survey.as_deref())?,
         asset: word("asset", query.asset.as_deref())?,
+        order: word("sort", query.sort.as_deref())?.unwrap_or_default(),
         ..FindingFilter::default()
     };
     let names = ProviderNames::read(&web, &caller).await?;
@@ -205,6 +225,7 @@ pub(crate) async fn show(
         evidence: evidence.collect(),
         snapshots: finding.snapshots.clone(),
         identity: claims(&record.identity),
+        priority: finding.priority.iter().flat_map(|one| questions(one, messages, lang.tag())).collect(),
     }))
 }
 
@@ -214,6 +235,7 @@ pub(super) fn row(record: &FindingRecord, names: &ProviderNames) -> FindingRow {
         key: finding.key.clone(),
         kind: finding.kind.to_string(),
         severity: finding.severity.to_string(),
+        priority: finding.priority.as_ref().map(|priority| priority.decision.to_string()),
         remedy: finding.remedy.to_string(),
         state: record.state.to_string(),
         endpoint: finding.endpoint.to_string(),
@@ -240,6 +262,25 @@ fn advice(messages: &Messages, language: &str, record: &FindingRecord) -> Option
 fn prose(messages: &Messages, language: &str, codes: &[String]) -> Option<String> {
     let code = codes.iter().find(|code| messages.has(language, code))?;
     Some(messages.render(language, code, &BTreeMap::new()))
+}
+
+fn questions(priority: &Priority, messages: &Messages, language: &str) -> Vec<QuestionRow> {
+    let answers = [
+        ("exploitation", priority.exploitation.as_str()),
+        ("exposure", priority.exposure.as_str()),
+        ("automatable", priority.automatable.as_str()),
+        ("impact", priority.impact.as_str()),
+    ];
+    let of = |(question, answer): (&str, &str)| {
+        let prefix = format!("priority.{question}.");
+        let reasons = priority.reasons.iter().filter(|reason| reason.code.starts_with(&prefix));
+        QuestionRow {
+            question: question.to_owned(),
+            answer: answer.to_owned(),
+            reasons: reasons.map(|reason| messages.explain(language, reason)).collect(),
+        }
+    };
+    answers.into_iter().map(of).collect()
 }
 
 fn claims(identity: &Identity) -> Vec<ClaimRow> {

@@ -191,7 +191,7 @@ pub(crate) async fn show(
                 detail: entry.detail,
             })
             .collect(),
-        cases: about.items.iter().map(|state| cases::row(state, &names)).collect(),
+        cases: cases::rows(&web, &caller, &about.items, &names).await?,
     }))
 }
 

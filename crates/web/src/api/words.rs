@@ -23,6 +23,16 @@ pub(super) fn severity() -> Object {
     list(observation::Severity::ALL.iter().map(|word| word.as_str()))
 }
 
+/// How soon something must be done.
+pub(super) fn decision() -> Object {
+    list(observation::Decision::ALL.iter().map(|word| word.as_str()))
+}
+
+/// In which order rows come.
+pub(super) fn order() -> Object {
+    list(kenshin_casework::Order::ALL.iter().map(|word| word.as_str()))
+}
+
 /// What a re-check saw.
 pub(super) fn condition() -> Object {
     list(observation::Condition::ALL.iter().map(|word| word.as_str()))
