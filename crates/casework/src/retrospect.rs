@@ -140,7 +140,7 @@ async fn last_seen_in(tx: &mut Tx, org: OrgId, survey: SurveyId) -> Result<BTree
     rows.iter().map(|row| row.word("asset_id")).collect()
 }
 
-/// Keys of the findings that hold on these assets, as this survey saw them.
+/// Keys of the findings that this survey saw on these assets and nobody withdrew.
 async fn held(
     tx: &mut Tx,
     org: OrgId,
@@ -148,9 +148,11 @@ async fn held(
     assets: &HashMap<AssetId, &AssetSeen>,
 ) -> Result<BTreeSet<String>> {
     let text =
-        "SELECT finding_key, asset_id FROM finding WHERE org_id = $1 AND last_survey = $2 AND state = $3";
+        "SELECT finding_key, asset_id FROM finding WHERE org_id = $1 AND last_survey = $2 AND state <> $3";
     let rows = tx
-        .rows(query(text).bind(org.to_string()).bind(survey.to_string()).bind(FindingState::Present.as_str()))
+        .rows(
+            query(text).bind(org.to_string()).bind(survey.to_string()).bind(FindingState::Withdrawn.as_str()),
+        )
         .await?;
     let mut held = BTreeSet::new();
     for row in &rows {

@@ -28,8 +28,8 @@ mod sharing;
 pub use host::{Host, Service, hosts, keys, sharers};
 pub use link::{AssetLink, AssetLinks, Basis, LinkAction, Sighting};
 pub use resolve::{Resolution, ResolvedAsset, resolve};
-pub(crate) use sharing::is_shared;
 pub use sharing::{Sharing, sharing};
+pub(crate) use sharing::{is_shared, own_keys};
 
 /// A key seen at more addresses than this in one round identifies nobody.
 pub const SHARED_ABOVE: usize = 3;

@@ -180,7 +180,7 @@ fn number(value: usize) -> i64 {
 }
 
 /// Addresses whose every target has its final outcome, from coverage by arithmetic.
-fn covered(
+pub(crate) fn covered(
     plan: &SurveyPlan,
     coverage: &[kenshin_observation::schema::CoverageRow],
 ) -> Result<AddressSet, ActError> {

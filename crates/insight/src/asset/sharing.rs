@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use kenshin_observation::DeviceKey;
+use kenshin_observation::{DeviceKey, DeviceKeyKind, Observation};
 
-use super::{Host, SHARED_ABOVE, sharers};
+use super::{Host, SHARED_ABOVE, keys, sharers};
 
 /// Networks (/24, or /48 of IPv6) from which on addresses are hardly one owner's.
 const NETWORKS_MIN: usize = 2;
@@ -29,6 +29,20 @@ pub fn sharing(hosts: &BTreeMap<IpAddr, Host>, shared: &BTreeSet<DeviceKey>) -> 
         (many && sharing.networks >= NETWORKS_MIN).then_some((key, sharing))
     });
     spread.collect()
+}
+
+/// Keys of an observation that are to be their device's own: SSH host keys, and TLS keys of certificates
+/// that signed themselves. One that an authority signed may stand on all servers of its owner.
+pub(crate) fn own_keys(observation: &Observation) -> Vec<DeviceKey> {
+    let self_signed = observation.records.tls.as_ref().is_some_and(|tls| tls.self_signed == Some(true));
+    let mut keys = keys(observation);
+    keys.retain(|key| match key.kind {
+        DeviceKeyKind::SshHostKey => true,
+        DeviceKeyKind::TlsPublicKey => self_signed,
+        // No secrets belong to these.
+        DeviceKeyKind::SerialNumber | DeviceKeyKind::MacAddress => false,
+    });
+    keys
 }
 
 /// True when a key at these addresses belongs to devices of different owners.

@@ -7,7 +7,7 @@ use kenshin_observation::{DeviceKey, Endpoint, Observation, TimeUs};
 use serde::Serialize;
 
 use super::{Aspect, Readiness, measured, obsolete_offers, readiness, weaknesses};
-use crate::asset::{is_shared, keys};
+use crate::asset::{is_shared, own_keys};
 
 /// Of those judged, how many are so; and how many could not be judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -37,7 +37,7 @@ pub struct Figures {
     pub invalid_dates: Part,
     /// SSH alone: obsolete algorithms offered, whether or not beside better ones.
     pub obsolete_offered: Part,
-    /// The same key at many addresses of several networks.
+    /// The same key, which was to be the device's own, at many addresses of several networks.
     pub shared_key: Part,
     /// A post-quantum hybrid key exchange is offered.
     pub hybrid_offered: Part,
@@ -100,15 +100,16 @@ impl<G: Ord + Clone> Census<G> {
         let ssh = observation.records.ssh.as_deref().filter(|ssh| !ssh.kex.is_empty());
         state.obsolete = ssh.map(|ssh| !obsolete_offers(ssh).is_empty());
         state.readiness = readiness(&observation.records);
-        state.keys = keys(observation);
+        state.keys = own_keys(observation);
     }
 
     /// The figures of each group.
     pub fn figures(&self) -> BTreeMap<G, Figures> {
-        let mut sharers: BTreeMap<(&G, &DeviceKey), BTreeSet<IpAddr>> = BTreeMap::new();
+        // A key that several owners have is theirs in whatever group it is counted.
+        let mut sharers: BTreeMap<&DeviceKey, BTreeSet<IpAddr>> = BTreeMap::new();
         for (subject, state) in self.devices() {
             for key in &state.keys {
-                sharers.entry((&subject.group, key)).or_default().insert(subject.endpoint.addr);
+                sharers.entry(key).or_default().insert(subject.endpoint.addr);
             }
         }
         let mut figures: BTreeMap<G, Figures> = BTreeMap::new();
@@ -130,8 +131,7 @@ impl<G: Ord + Clone> Census<G> {
                 part.take((weak || state.measured.contains(&aspect)).then_some(weak));
             }
             of.obsolete_offered.take(state.obsolete);
-            let shared =
-                |key: &DeviceKey| sharers.get(&(&subject.group, key)).is_some_and(|addrs| is_shared(addrs));
+            let shared = |key: &DeviceKey| sharers.get(key).is_some_and(is_shared);
             of.shared_key.take((!state.keys.is_empty()).then(|| state.keys.iter().any(shared)));
             of.hybrid_offered.take(match state.readiness {
                 Some(Readiness::Offered) => Some(true),

@@ -8,7 +8,7 @@ use kenshin_observation::{
 };
 
 use super::{Draft, by_port, evidence};
-use crate::asset::{Sharing, keys};
+use crate::asset::{Sharing, keys, own_keys};
 use crate::decoy::of_devices;
 use crate::intelligence::Intelligence;
 
@@ -22,9 +22,10 @@ pub fn shared_keys(
 ) -> Vec<Finding> {
     let mut found: BTreeMap<String, Finding> = BTreeMap::new();
     for observation in of_devices(observations) {
+        let own = own_keys(observation);
         for key in keys(observation) {
             let known = intelligence.known_key(&key);
-            let spread = sharing.get(&key).filter(|_| is_devices(&key, observation));
+            let spread = sharing.get(&key).filter(|_| own.contains(&key));
             let (severity, code, args, snapshots) = match (known, spread) {
                 (Some((known, snapshot)), _) => {
                     let args = vec![("label", known.label.clone())];
@@ -61,10 +62,4 @@ pub fn shared_keys(
         }
     }
     found.into_values().collect()
-}
-
-/// A certificate that an authority signed may stand on all of its owner's servers.
-fn is_devices(key: &DeviceKey, observation: &Observation) -> bool {
-    key.kind == DeviceKeyKind::SshHostKey
-        || observation.records.tls.as_ref().is_some_and(|tls| tls.self_signed == Some(true))
 }

@@ -276,8 +276,9 @@ fn every_count_has_its_denominator() {
 
 /// What a re-check says of a case about the SSH of host 1 at its address, with what decided.
 fn rechecked(kind: FindingKind, before: &[Observation], now: &[Observation]) -> (Condition, String) {
-    let before = hosts(before, |_| None);
-    let round = hosts(now, |_| None);
+    let device = crate::world::device("Acme", "Cam", "", "camera");
+    let before = hosts(before, |at| (at == addr(1)).then_some(&device));
+    let round = hosts(now, |at| (at == addr(1)).then_some(&device));
     let known = BTreeSet::from([DeviceKey { kind: DeviceKeyKind::SshHostKey, value: key("s") }]);
     let asset = AssetId::from_bits(1);
     let at_home: Vec<&Observation> = now.iter().filter(|o| o.subject.addr == addr(1)).collect();
@@ -288,7 +289,7 @@ fn rechecked(kind: FindingKind, before: &[Observation], now: &[Observation]) -> 
         asset_id: asset,
         endpoint: endpoint(1, 22),
         keys: Vec::new(),
-        product: None,
+        product: Some("Cam".to_owned()),
         time: t0(),
     };
     let question = Question {
@@ -325,7 +326,7 @@ fn a_recheck_wants_a_key_of_its_own_and_better_algorithms() {
 
 #[test]
 fn a_published_key_needs_no_neighbours() {
-    let list = format!("# by hand\nssh-host-key {} Example Router, firmware 1.0\nnothing\n", key("s"));
+    let list = format!("# by hand\nssh-host-key {} Example Router, firmware 1.0\nnothing\n", key("ab"));
     let mut importer = Importer::new(IntelligenceKind::Keys);
     importer.read("keys.txt", list.as_bytes()).unwrap();
     let import = importer.finish("2026-04-01".parse().unwrap());
@@ -337,7 +338,7 @@ fn a_published_key_needs_no_neighbours() {
 
     let asset = AssetId::from_bits(1);
     let of = |ssh: Ssh| shared_keys(asset, &[&speaks_ssh(1, ssh)], &Default::default(), &intelligence);
-    let found = of(good_ssh());
+    let found = of(Ssh { host_key_sha256: Some(key("ab")), ..good_ssh() });
     assert_eq!((found.len(), found[0].severity), (1, Severity::High));
     assert_eq!(found[0].explanation.code, "finding.shared-key.known");
     assert_eq!(found[0].explanation.args["label"], "Example Router, firmware 1.0");

@@ -13,7 +13,7 @@ use kenshin_observation::{AssetId, FindingKind, Observation};
 use crate::world::{Seen, good_tls, seen, t0};
 
 fn knowledge(cycles: &[(&str, &str)]) -> Intelligence {
-    let mut text = "---\ntitle: Dropbear\ncategory: server-app\npermalink: /dropbear\nreleases:\n".to_owned();
+    let mut text = "---\ntitle: Dropbear\ncategory: server-app\npermalink: /dropbear\nidentifiers:\n  - cpe: cpe:2.3:a:dropbear_ssh_project:dropbear_ssh\nreleases:\n".to_owned();
     for (cycle, end) in cycles {
         text.push_str(&format!("  - releaseCycle: \"{cycle}\"\n    eol: {end}\n"));
     }
@@ -68,7 +68,8 @@ fn yesterdays_sights_by_todays_knowledge_are_todays_findings() {
     let packs = Packs::own();
     let of = |intelligence: &Intelligence| -> BTreeSet<String> {
         let mut assessor = Assessor::new(&packs, intelligence, t0());
-        let found = hosts().iter().zip(1..).flat_map(|(host, id)| {
+        let hosts = hosts();
+        let found = hosts.iter().zip(1..).flat_map(|(host, id)| {
             assessor.assess(AssetId::from_bits(id), &host.iter().collect::<Vec<_>>()).findings
         });
         let ended = found.filter(|finding| finding.kind == FindingKind::EndOfLife);

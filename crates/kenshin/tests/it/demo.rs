@@ -92,6 +92,19 @@ fn twenty_towns_are_judged_right_and_two_give_the_same_digest_again() {
     }
 }
 
+/// Decisions, the least urgent first.
+const DECISIONS: [&str; 4] = ["track", "track-closely", "attend", "act"];
+
+fn decision(row: &Value) -> &str {
+    row["finding"]["priority"]["decision"].as_str().unwrap()
+}
+
+/// New findings, withdrawn ones and cases closed, over all surveys that were judged again.
+fn changes(done: &Value) -> (u64, u64, u64) {
+    let sum = |name: &str| done.as_array().unwrap().iter().map(|one| one[name].as_u64().unwrap()).sum();
+    (sum("new"), sum("withdrawn"), sum("closed"))
+}
+
 /// After a demo, what the README shows answers.
 #[test]
 fn every_command_answers_after_the_demo() {
@@ -115,6 +128,42 @@ fn every_command_answers_after_the_demo() {
     let key = findings[0]["finding"]["key"].as_str().unwrap().to_owned();
     let explained = expect(&home, 0, &["finding", "explain", &key, "--lang", "ja"]);
     assert!(explained.contains('。'), "{explained}");
+    let urgent = json(&["finding", "list", "--sort", "priority", "--limit", "500"]);
+    let decisions: Vec<&str> = urgent.as_array().unwrap().iter().map(decision).collect();
+    assert_eq!((decisions[0], decisions.len()), ("act", findings.as_array().unwrap().len()));
+    assert!(
+        decisions
+            .is_sorted_by_key(|decision| std::cmp::Reverse(DECISIONS.iter().position(|d| d == decision)))
+    );
+    let exploited = json(&["finding", "list", "--kind", "known-exploited", "--limit", "1"]);
+    let chain = json(&["finding", "explain", exploited[0]["finding"]["key"].as_str().unwrap()]);
+    for step in ["evidence", "fingerprints", "snapshots", "comparison"] {
+        assert!(!chain[step].as_array().unwrap().is_empty(), "{step}: {chain}");
+    }
+    assert!(chain["fingerprints"][0]["source"].is_string(), "{chain}");
+    assert_eq!(chain["priority"]["exploitation"], "active");
+
+    // The same knowledge changes nothing; without it, what it alone told is withdrawn.
+    let done = json(&["survey", "reassess"]);
+    assert_eq!(changes(&done), (0, 0, 0), "{done}");
+    let none = folder.path().join("none.csv");
+    std::fs::write(&none, "cveID,vendorProject,product,vulnerabilityName,dateAdded,shortDescription,requiredAction,dueDate,knownRansomwareCampaignUse,notes,cwes\nCVE-2099-9999,x,y,z,2026-01-01,x,x,2026-01-01,Unknown,,\n").unwrap();
+    expect(&home, 0, &["intel", "import", "kev", none.to_str().unwrap()]);
+    let done = json(&["survey", "reassess"]);
+    let (new, withdrawn, closed) = changes(&done);
+    assert!(new == 0 && withdrawn > 5 && closed > 0, "{done}");
+    let health = json(&["report", "health"]);
+    let reasons = health["close_reasons"].as_array().unwrap();
+    let of = |name: &str| {
+        reasons.iter().find(|reason| reason["name"] == name).map(|reason| reason["count"].clone())
+    };
+    assert_eq!(of("withdrawn"), Some(closed.into()), "{health}");
+    for row in json(&["report", "crypto"]).as_array().unwrap() {
+        let hybrid = &row["hybrid_offered"];
+        let told = hybrid["judged"].as_u64().unwrap() + hybrid["unknown"].as_u64().unwrap();
+        assert_eq!(row["encrypted"].as_u64().unwrap(), told, "{row}");
+        assert!(row["encrypted"].as_u64().unwrap() <= row["answering"].as_u64().unwrap(), "{row}");
+    }
     expect(&home, 0, &["finding", "show", &key[..20]]);
     let cases = json(&["case", "list", "--limit", "500"]);
     let closed = cases.as_array().unwrap().iter().find(|case| case["close_reason"] == "remedied").unwrap();
