@@ -49,6 +49,10 @@ export function useCaseColumns(ofOneProvider = false): Column<Row>[] {
         </span>
       ),
     },
+    {
+      name: t("common.priority"),
+      cell: (row) => (row.priority ? <Plain list="decision" word={row.priority} /> : null),
+    },
     { name: t("cases.severity"), cell: (row) => <Severity word={row.severity} /> },
     {
       name: t("cases.stage"),
@@ -99,6 +103,7 @@ export function CasesPage() {
     "provider",
     "open",
     "net",
+    "sort",
   ]);
   const query = useCases(filters);
   const columns = useCaseColumns();
@@ -113,6 +118,7 @@ export function CasesPage() {
         <WordChoice name="remedy" label={t("cases.remedy")} list="remedy" words={REMEDIES} />
         <WordChoice name="severity" label={t("cases.severity")} list="severity" words={SEVERITIES} />
         <ProviderChoice />
+        <WordChoice name="sort" label={t("common.order")} list="order" words={["priority"]} />
         <Search name="net" />
         <label className="check">
           <input

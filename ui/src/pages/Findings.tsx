@@ -49,6 +49,7 @@ export function FindingsPage() {
     "net",
     "survey",
     "asset",
+    "sort",
   ]);
   const query = useFindings(filters);
   return (
@@ -65,6 +66,7 @@ export function FindingsPage() {
           words={["present", "absent", "withdrawn"]}
         />
         <ProviderChoice />
+        <WordChoice name="sort" label={t("common.order")} list="order" words={["priority"]} />
         <Search name="net" />
         <ClearFilters />
       </div>
@@ -82,6 +84,10 @@ export function FindingsPage() {
                 <Plain list="kind" word={row.kind} />
               </Link>
             ),
+          },
+          {
+            name: t("common.priority"),
+            cell: (row) => (row.priority ? <Plain list="decision" word={row.priority} /> : null),
           },
           { name: t("findings.severity"), cell: (row) => <Severity word={row.severity} /> },
           {

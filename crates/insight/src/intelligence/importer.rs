@@ -6,8 +6,8 @@ use crate::component::{self, Fact, Family};
 use crate::drift::{self, KnownGood};
 
 use super::{
-    AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, KnownKey, Osv, Oui, Records,
-    Snapshot, addresses, csaf, cve, endoflife, epss, jvn, kev, keys, nvd, osv, oui,
+    AddressTableBuilder, Advisory, Cve, Day, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, KnownKey, Osv, Oui,
+    Records, Snapshot, addresses, csaf, cve, endoflife, epss, jvn, kev, keys, nvd, osv, oui,
 };
 
 /// Most rejected records that are listed; further ones are counted.

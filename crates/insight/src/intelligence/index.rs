@@ -5,15 +5,15 @@ mod document;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use kenshin_observation::DeviceKey;
+
 pub use self::decision::Said;
 pub(crate) use self::decision::of_record;
 use self::decision::{Voice, decide};
 use self::document::{Documents, spellings};
 use super::{
-use kenshin_observation::DeviceKey;
-
-    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, KnownKey, Names, Osv, Package,
-    Records, Release, Snapshot, Status, Vendors,
+    AddressTable, Affected, Cve, CveId, EndOfLife, Epss, IntelligenceKind, Jvn, Kev, KnownKey, Names, Osv,
+    Package, Records, Release, Snapshot, Status, Vendors,
 };
 use crate::component;
 use crate::cpe::Cpe;

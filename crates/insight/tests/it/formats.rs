@@ -34,6 +34,8 @@ const CVE: &str = r#"{"cveMetadata":{"cveId":"CVE-2099-0001","state":"PUBLISHED"
 const EPSS: &str = "#model_version:v2026.01.01,score_date:2026-03-31T00:00:00+0000\ncve,epss,percentile\nCVE-2099-0001,0.81,0.99\n";
 const SBOM: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","serialNumber":"urn:uuid:1","metadata":{"timestamp":"2026-02-01T00:00:00Z","component":{"type":"firmware","name":"R1","version":"1.2","supplier":{"name":"Acme"}}},"components":[{"type":"library","name":"gsoap","version":"2.8.10","cpe":"cpe:2.3:a:genivia:gsoap:2.8.10:*:*:*:*:*:*:*","purl":"pkg:generic/gsoap@2.8.10","properties":[{"name":"cdx:lifecycle:milestone:endOfSupport","value":"2026-01-01"}]}]}"#;
 const LIST: &str = "[[contains]]\nproduct = \"acme:r*:<= 2\"\ncomponent = \"boa:boa\"\nsource = \"https://acme.example/boa\"\nconfidence = 70\n[[unmaintained]]\ncomponent = \"boa:boa\"\nsince = \"2005-12-31\"\nsource = \"https://boa.example\"\n";
+const KEYS: &str =
+    "ssh-host-key e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 Acme R1, all of them\n";
 const ENDOFLIFE: &str = "---\ntitle: Acme R1\ncategory: os\npermalink: /acme-r1\nidentifiers:\n  - cpe: cpe:2.3:o:acme:r1_firmware\nreleases:\n  - releaseCycle: \"1.10\"\n    releaseLabel: One\n    eol: 2026-03-31\n    eoes: true\n    latest: 1.10.4\n  - releaseCycle: \"2\"\n    eol: false\n---\n";
 
 #[test]
@@ -47,6 +49,8 @@ fn intelligence_snapshots_of_format_1() {
     let endoflife = read("snapshot-v1-endoflife.jsonl", IntelligenceKind::EndOfLife, "acme-r1.md", ENDOFLIFE);
     let sbom = read("snapshot-v1-sbom.jsonl", IntelligenceKind::Sbom, "r1.cdx.json", SBOM);
     let list = read("snapshot-v1-component-list.jsonl", IntelligenceKind::ComponentList, "list.toml", LIST);
+    let keys = read("snapshot-v1-keys.jsonl", IntelligenceKind::Keys, "keys.txt", KEYS);
+    assert_eq!((keys.version.as_str(), keys.records.len()), ("2026-04-01", 1));
     assert_eq!(
         [&kev, &cve, &epss, &endoflife].map(|snapshot| (snapshot.version.as_str(), snapshot.records.len())),
         [("2026.03.01", 1), ("2026-01-02", 1), ("2026-03-31-v2026.01.01", 1), ("2026-04-01", 1)]
@@ -65,6 +69,7 @@ fn intelligence_snapshots_of_format_1() {
         (&endoflife, IntelligenceKind::EndOfLife, "acme-r1.md", ENDOFLIFE),
         (&sbom, IntelligenceKind::Sbom, "r1.cdx.json", SBOM),
         (&list, IntelligenceKind::ComponentList, "list.toml", LIST),
+        (&keys, IntelligenceKind::Keys, "keys.txt", KEYS),
     ] {
         assert_eq!(&Snapshot::read(snapshot(kind, file, text).as_slice()).unwrap(), stored);
     }

@@ -7,6 +7,7 @@ use flate2::read::GzDecoder;
 use kenshin_insight::intelligence::{
     Import, Importer, Intelligence, IntelligenceKind, Names, Records, Snapshot, SnapshotError, Status,
 };
+use kenshin_observation::Exploitation;
 
 pub(crate) fn shared(folder: &str) -> Option<PathBuf> {
     let base = match std::env::var_os("KENSHIN_SHARED_DATA") {
@@ -289,4 +290,15 @@ fn pages_and_records_of_nvd_are_read_and_joined_to_the_list() {
     assert!(ontap.affected.iter().all(|entry| entry.source == "nvd"), "the list said n/a");
     assert!(of("CVE-2023-45109").affected.is_empty(), "what the list withdrew stays withdrawn");
     assert_eq!(joined.len(), 38);
+}
+
+#[test]
+fn what_cisa_answered_is_kept() {
+    let Some(import) = cves() else { return };
+    let Records::Cve(records) = &import.snapshot.records else { panic!("cve") };
+    let answers: Vec<_> = records.iter().filter_map(|record| record.ssvc).collect();
+    let active = answers.iter().filter(|ssvc| ssvc.exploitation == Exploitation::Active).count();
+    let total = answers.iter().filter(|ssvc| ssvc.total).count();
+    // Counted by a script of a few lines over the same file.
+    assert_eq!((answers.len(), active, total), (1_685, 27, 983));
 }
