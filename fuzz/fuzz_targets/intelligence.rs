@@ -1,4 +1,4 @@
-//! Fuzzes the readers of intelligence files, versions and CPE names: the first byte chooses one.
+//! Fuzzes the readers of intelligence files of every kind, versions and CPE names: the first byte chooses one.
 #![no_main]
 
 use kenshin_insight::cpe::Cpe;
@@ -18,7 +18,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             snapshot.write(&mut stored).expect("memory takes everything");
             let read = Snapshot::read(stored.as_slice()).expect("what was written is read");
             assert_eq!(read, snapshot);
-            Intelligence::new([read]).matches("vendor", "product", "1.0");
+            let intelligence = Intelligence::new([read]);
+            intelligence.matches("vendor", "product", "1.0");
+            let addresses = intelligence.addresses();
+            addresses.lookup("192.0.2.1".parse().expect("an address"));
         }
         None => {
             let text = String::from_utf8_lossy(rest);

@@ -1,4 +1,5 @@
-//! Progress of a survey on standard error: rate, hits, time left. Hidden when piped or quiet.
+//! Progress on standard error: of a survey its rate, hits and time left; of a transfer its bytes.
+//! Hidden when piped or quiet.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -35,6 +36,44 @@ impl Line {
         self.bar.set_length(progress.targets_total);
         self.bar.set_position(progress.targets_done);
         self.bar.set_message(describe(progress));
+    }
+
+    /// Removes the line.
+    pub(crate) fn done(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A line that follows transfers and what is read.
+pub(crate) struct Bytes {
+    bar: ProgressBar,
+}
+
+impl Bytes {
+    /// A line on standard error, hidden when it is not a terminal or when asked to be quiet.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = ProgressBar::new_spinner();
+        let shown = !quiet && std::io::stderr().is_terminal();
+        bar.set_draw_target(if shown {
+            ProgressDrawTarget::stderr_with_hz(8)
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is right");
+        bar.set_style(style);
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self { bar }
+    }
+
+    /// Shows how far a transfer is.
+    pub(crate) fn show(&self, what: &str, bytes: u64, total: Option<u64>) {
+        let of = total.map_or_else(String::new, |total| format!(" of {} KiB", thousands(total >> 10)));
+        self.bar.set_message(format!("{} KiB{of}  {what}", thousands(bytes >> 10)));
+    }
+
+    /// Shows what is being done.
+    pub(crate) fn say(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
     }
 
     /// Removes the line.

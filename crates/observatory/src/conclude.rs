@@ -42,7 +42,8 @@ impl Observatory {
         intelligence: &Intelligence,
     ) -> Result<Conclusions, ActError> {
         let now = self.now();
-        let mut assessor = Assessor::new(self.packs().await?, intelligence, now);
+        let packs = self.packs().await?.clone().with_vendors(self.hardware_vendors().await?);
+        let mut assessor = Assessor::new(&packs, intelligence, now);
         let mut by_addr: BTreeMap<IpAddr, Vec<&Observation>> = BTreeMap::new();
         for observation in observations {
             by_addr.entry(observation.subject.addr).or_default().push(observation);

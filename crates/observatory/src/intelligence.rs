@@ -1,12 +1,20 @@
-//! Importing knowledge about weaknesses, and what findings stand on today.
+//! Importing knowledge about weaknesses, bringing it up to date, and what findings stand on today.
+
+mod archive;
+mod ask;
+mod download;
+mod source;
+#[cfg(test)]
+mod tests;
+mod update;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use kenshin_casework::Snapshot as Registered;
 use kenshin_insight::intelligence::{
-    Import, ImportError, Importer, Intelligence, IntelligenceKind, Snapshot,
+    AddressTable, Import, ImportError, Importer, Intelligence, IntelligenceKind, Snapshot, Vendors,
 };
 use kenshin_observation::TimeUs;
 use serde::Serialize;
@@ -14,10 +22,15 @@ use serde::Serialize;
 use crate::Observatory;
 use crate::error::ActError;
 
-/// Most files of one import.
-const FILES_MAX: usize = 100_000;
-/// Most uncompressed bytes of one file.
-const FILE_BYTES_MAX: u64 = 4 << 30;
+pub(crate) use self::archive::open;
+use self::archive::{Packed, members, packed, unpacked};
+pub use self::ask::Known;
+pub use self::download::Transfer;
+pub use self::source::IntelSource;
+pub use self::update::{UpdateEvent, UpdateResult, Updated};
+
+/// Most files of one import, archives counted as one.
+const FILES_MAX: usize = 400_000;
 
 /// What an import made.
 #[derive(Debug, Serialize)]
@@ -34,26 +47,52 @@ pub struct Imported {
     pub files: usize,
 }
 
-/// A snapshot that findings stand on today.
+/// What is known of one kind, and since when.
 #[derive(Debug, Clone, Serialize)]
 pub struct IntelligenceStatus {
-    /// `kev`, `cve5`, `endoflife` or `epss`.
-    pub kind: String,
+    /// Which kind.
+    pub kind: IntelligenceKind,
+    /// The snapshot that findings stand on today; without one, this kind says nothing.
+    pub snapshot: Option<SnapshotStatus>,
+    /// It is missing, or older than its publisher is slow.
+    pub stale: bool,
+    /// Days after which it is stale; absent for what nobody publishes anew.
+    pub fresh_days: Option<i64>,
+}
+
+/// A snapshot that findings stand on today.
+#[derive(Debug, Clone, Serialize)]
+pub struct SnapshotStatus {
     /// The publisher's version or date.
     pub version: String,
     /// Records in it.
     pub records: i64,
-    /// When it was imported.
+    /// When it was imported last.
     pub imported_at: TimeUs,
+    /// Whole days since then.
+    pub age_days: i64,
     /// SHA-256 of the normalised records.
     pub sha256: String,
     /// Where it came from.
     pub source: String,
 }
 
+impl Imported {
+    fn new(import: Import, files: usize) -> Self {
+        Self {
+            snapshot: import.snapshot.name(),
+            records: import.snapshot.records.len(),
+            rejected: import.rejected.iter().map(ToString::to_string).collect(),
+            rejected_total: import.rejected_total,
+            files,
+        }
+    }
+}
+
 impl Observatory {
-    /// Imports files (or folders of files, also gzip) of one kind as the snapshot in use from now
-    /// on. All or nothing: on an error the snapshot before stays. `progress` is told each file.
+    /// Imports files (or folders of files, also gzip, tar and zip) of one kind as the snapshot in use
+    /// from now on. All or nothing: on an error the snapshot before stays. `progress` is told each
+    /// file.
     pub async fn import_intelligence(
         &self,
         kind: IntelligenceKind,
@@ -76,14 +115,43 @@ impl Observatory {
             return Err(ActError::input("there is no file to import")
                 .with_hint("name files, or folders that hold some"));
         }
+        let (kind, mut count) = (importer.kind(), 0);
         for path in &files {
             progress(path);
-            importer.read(&path.display().to_string(), open(path)?).map_err(|error| match error {
+            let read = |error| match error {
                 ImportError::Io { source, .. } => ActError::io("read", path, source),
                 other => ActError::input(other.to_string()),
-            })?;
+            };
+            match packed(path)? {
+                Packed::Alone => {
+                    importer.read(&path.display().to_string(), unpacked(path)?).map_err(read)?;
+                    count += 1;
+                }
+                archive => {
+                    let before = count;
+                    let wanted = |name: &str| is_of(kind, name);
+                    members(path, archive, wanted, |name, from| {
+                        count += 1;
+                        match importer.read(&format!("{}/{name}", path.display()), from) {
+                            // One of many files in an archive that is another kind of file is no reason to
+                            // read none.
+                            Err(error @ ImportError::Kind { .. }) => {
+                                importer.refuse(&error);
+                                Ok(())
+                            }
+                            other => other.map_err(read),
+                        }
+                    })?;
+                    if count == before {
+                        return Err(ActError::input(format!(
+                            "the archive `{}` holds no file that `{kind}` is published in",
+                            path.display()
+                        )));
+                    }
+                }
+            }
         }
-        Ok((importer.finish(self.now().into()), files.len()))
+        Ok((importer.finish(self.now().into()), count))
     }
 
     /// Stores what was read as the snapshot in use from now on.
@@ -93,16 +161,9 @@ impl Observatory {
         paths: &[PathBuf],
         files: usize,
     ) -> Result<Imported, ActError> {
-        let Import { snapshot, rejected, rejected_total } = import;
         let source = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
-        self.store_snapshot(&snapshot, &source).await?;
-        Ok(Imported {
-            snapshot: snapshot.name(),
-            records: snapshot.records.len(),
-            rejected: rejected.iter().map(ToString::to_string).collect(),
-            rejected_total,
-            files,
-        })
+        self.store_snapshot(&import.snapshot, &source).await?;
+        Ok(Imported::new(import, files))
     }
 
     /// Writes a snapshot under `intel/` and registers it.
@@ -128,21 +189,44 @@ impl Observatory {
         Ok(())
     }
 
-    /// The newest snapshot of each kind.
+    /// What is known of each kind, and how old it is.
     pub async fn intelligence_status(&self) -> Result<Vec<IntelligenceStatus>, ActError> {
-        Ok(self.newest_snapshots().await?.into_iter().map(status).collect())
+        let newest = self.newest_snapshots().await?;
+        let of = |kind: &IntelligenceKind| {
+            let held = newest.iter().find(|held| held.kind == kind.as_str());
+            status(*kind, held, self.now())
+        };
+        Ok(IntelligenceKind::ALL.iter().map(of).collect())
     }
 
-    /// Everything known today, read from the newest snapshots.
+    /// Everything known of weaknesses today, read from the newest snapshots. Tables of addresses are
+    /// not of weaknesses: see [`Observatory::addresses`].
     pub async fn intelligence(&self) -> Result<Intelligence, ActError> {
-        self.intelligence_of(IntelligenceKind::ALL).await
+        let tables = [IntelligenceKind::Asn, IntelligenceKind::Country, IntelligenceKind::Oui];
+        self.joined(|kind| !tables.contains(&kind)).await
     }
 
     /// What the newest snapshots of some kinds know: a question about components needs no CVE records.
     pub(crate) async fn intelligence_of(&self, kinds: &[IntelligenceKind]) -> Result<Intelligence, ActError> {
+        self.joined(|kind| kinds.contains(&kind)).await
+    }
+
+    /// Autonomous systems and countries of addresses, from the newest tables.
+    pub async fn addresses(&self) -> Result<AddressTable, ActError> {
+        let tables = [IntelligenceKind::Asn, IntelligenceKind::Country];
+        Ok(self.joined(|kind| tables.contains(&kind)).await?.addresses())
+    }
+
+    /// Whom hardware addresses were assigned to, from the newest registry.
+    pub async fn hardware_vendors(&self) -> Result<Vendors, ActError> {
+        Ok(self.joined(|kind| kind == IntelligenceKind::Oui).await?.vendors())
+    }
+
+    /// The newest snapshots of the kinds wanted.
+    async fn joined(&self, wanted: impl Fn(IntelligenceKind) -> bool) -> Result<Intelligence, ActError> {
         let mut snapshots = Vec::new();
         for registered in self.newest_snapshots().await? {
-            if kinds.iter().any(|kind| kind.as_str() == registered.kind) {
+            if registered.kind.parse().is_ok_and(&wanted) {
                 snapshots.push(self.read_snapshot(&registered)?);
             }
         }
@@ -164,20 +248,63 @@ impl Observatory {
     }
 
     async fn newest_snapshots(&self) -> Result<Vec<Registered>, ActError> {
-        let mut newest = self.casework().snapshots(self.org()).await?;
-        newest.dedup_by(|later, kept| later.kind == kept.kind);
-        Ok(newest)
+        Ok(self.casework().newest_snapshots(self.org()).await?)
     }
 }
 
-fn status(registered: Registered) -> IntelligenceStatus {
-    IntelligenceStatus {
-        kind: registered.kind,
-        version: registered.as_of,
-        records: registered.records,
-        imported_at: registered.imported_at,
-        sha256: registered.digest,
-        source: registered.source,
+fn status(kind: IntelligenceKind, held: Option<&Registered>, now: TimeUs) -> IntelligenceStatus {
+    const DAY_US: i64 = 86_400_000_000;
+    let fresh_days = match kind {
+        // Published every day; what is exploited today matters today.
+        IntelligenceKind::Kev | IntelligenceKind::Epss => Some(2),
+        IntelligenceKind::Cve | IntelligenceKind::Csaf | IntelligenceKind::Jvn => Some(7),
+        IntelligenceKind::EndOfLife | IntelligenceKind::Osv => Some(30),
+        IntelligenceKind::Asn | IntelligenceKind::Country => Some(60),
+        IntelligenceKind::Oui => Some(365),
+        // What somebody knew by heart is not published anew.
+        IntelligenceKind::Sbom
+        | IntelligenceKind::ComponentList
+        | IntelligenceKind::KnownGood
+        | IntelligenceKind::Keys => None,
+    };
+    let snapshot = held.map(|held| SnapshotStatus {
+        version: held.as_of.clone(),
+        records: held.records,
+        imported_at: held.imported_at,
+        age_days: now.micros_since(held.imported_at).max(0) / DAY_US,
+        sha256: held.digest.clone(),
+        source: held.source.clone(),
+    });
+    let old = |days| snapshot.as_ref().is_none_or(|snapshot| snapshot.age_days > days);
+    let stale = fresh_days.is_some_and(old);
+    IntelligenceStatus { kind, snapshot, stale, fresh_days }
+}
+
+/// True when a file of an archive is one that a kind is published in; archives hold other things too.
+fn is_of(kind: IntelligenceKind, name: &str) -> bool {
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let ends = |endings: &[&str]| endings.iter().any(|ending| file.ends_with(ending));
+    match kind {
+        IntelligenceKind::Cve => ends(&[".json", ".jsonl"]) && !file.starts_with("delta"),
+        IntelligenceKind::EndOfLife => {
+            ends(&[".json"]) || (file.ends_with(".md") && folder.split('/').any(|part| part == "products"))
+        }
+        // Lists of documents, not documents.
+        IntelligenceKind::Csaf => {
+            ends(&[".json"])
+                && !file.contains("feed-tlp-")
+                && !file.contains("rolie")
+                && file != "provider-metadata.json"
+        }
+        IntelligenceKind::Osv => ends(&[".json", ".jsonl"]),
+        IntelligenceKind::Jvn => ends(&[".rdf", ".xml"]),
+        IntelligenceKind::Kev => ends(&[".json", ".csv"]),
+        IntelligenceKind::Epss | IntelligenceKind::Oui => ends(&[".csv"]),
+        IntelligenceKind::Asn | IntelligenceKind::Country => ends(&[".csv", ".tsv", ".mmdb"]),
+        IntelligenceKind::Sbom => ends(&[".json", ".xml", ".spdx"]),
+        IntelligenceKind::ComponentList => ends(&[".toml", ".csv"]),
+        IntelligenceKind::KnownGood => ends(&[".toml"]),
+        IntelligenceKind::Keys => ends(&[".txt", ".keys"]),
     }
 }
 
@@ -198,14 +325,4 @@ fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ActError> {
         return Err(ActError::input(format!("{} files are more than {FILES_MAX}", files.len())));
     }
     Ok(files)
-}
-
-/// Opens a file, unpacked when its name ends in `.gz`, cut off at a stated size.
-pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, ActError> {
-    let file = File::open(path).map_err(|source| ActError::io("read", path, source))?;
-    Ok(if path.extension().is_some_and(|extension| extension == "gz") {
-        Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(BufReader::new(file)).take(FILE_BYTES_MAX)))
-    } else {
-        Box::new(BufReader::new(file.take(FILE_BYTES_MAX)))
-    })
 }

@@ -64,7 +64,10 @@ pub use edge::Edge;
 pub use error::{ActError, Blame};
 pub use exchange::{ImportRequest, ImportedFile};
 pub use home::Home;
-pub use intelligence::{Imported, IntelligenceStatus};
+pub use intelligence::{
+    Imported, IntelSource, IntelligenceStatus, Known, SnapshotStatus, Transfer, UpdateEvent, UpdateResult,
+    Updated,
+};
 pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};
 pub use receipt::Shipper;

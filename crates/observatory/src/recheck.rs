@@ -103,11 +103,11 @@ impl Observatory {
         &self,
         observations: &[Observation],
     ) -> Result<BTreeMap<IpAddr, Identity>, ActError> {
-        let packs = self.packs().await?;
+        let packs = self.packs().await?.clone().with_vendors(self.hardware_vendors().await?);
         let mut by_addr: BTreeMap<IpAddr, Vec<&Observation>> = BTreeMap::new();
         for observation in observations.iter().filter(|o| o.protocol.is_some()) {
             by_addr.entry(observation.subject.addr).or_default().push(observation);
         }
-        Ok(by_addr.into_iter().map(|(addr, seen)| (addr, identify(&seen, packs))).collect())
+        Ok(by_addr.into_iter().map(|(addr, seen)| (addr, identify(&seen, &packs))).collect())
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ActError;
 use crate::home::Home;
+use crate::intelligence::IntelSource;
 
 /// Version of the settings format.
 const SCHEMA_VERSION: i64 = 1;
@@ -39,6 +40,9 @@ pub struct Settings {
     /// Extra fingerprint packs in Recog's XML format: files or folders.
     #[serde(default)]
     pub fingerprints: Vec<PathBuf>,
+    /// Where `kenshin intel update` fetches from, in place of the publishers' own addresses.
+    #[serde(default)]
+    pub intel: Vec<IntelSource>,
     /// How notices leave.
     #[serde(default)]
     pub mail: Mail,
@@ -194,6 +198,7 @@ impl Settings {
             recipes: None,
             recursion_zone: None,
             fingerprints: Vec::new(),
+            intel: Vec::new(),
             mail: Mail::default(),
             web: Web::default(),
             sensors: Sensors::default(),
@@ -244,6 +249,7 @@ impl Settings {
             .with_hint("use `maildir` or `smtp`"));
         }
         settings.check_sensors(file)?;
+        settings.intel.iter().try_for_each(|source| source.check(file))?;
         Ok(settings)
     }
 
@@ -320,6 +326,11 @@ impl Settings {
              transport = \"maildir\"\n\
              from = \"Kenshin <kenshin@localhost>\"\n\
              # relay = \"smtp://relay.example:25\"\n\n\
+             # Where `kenshin intel update` fetches a kind from, in place of its publisher's own address.\n\
+             # [[intel]]\n\
+             # kind = \"csaf\"\n\
+             # url = \"https://psirt.vendor.example/csaf.tar.gz\"\n\
+             # sha256 = \"https://psirt.vendor.example/SHA256SUMS\"\n\n\
              [web]\n\
              listen = \"127.0.0.1:8480\"\n\
              base_url = \"http://127.0.0.1:8480\"\n\n\

@@ -8,7 +8,9 @@ use super::importer::io;
 use super::nvd;
 use super::objects::{Cut, Item, objects};
 use super::ssvc;
-use super::{Affected, Bound, Change, Cve, Cvss, Day, ImportError, Importer, Names, Range, Status};
+use super::{
+    Affected, Bound, Change, Cve, Cvss, Day, ImportError, Importer, IntelligenceKind, Names, Range, Status,
+};
 use crate::cpe::{Attribute, Cpe};
 
 /// The longest records of the list are below 2 MiB.
@@ -154,6 +156,9 @@ pub(super) fn read(importer: &mut Importer, file: &str, mut from: impl BufRead) 
             first => break first.copied(),
         }
     };
+    if !matches!(first, Some(b'{' | b'[')) {
+        return Err(not_cve(file, "it does not begin as JSON"));
+    }
     let cut = Cut { depth: usize::from(first == Some(b'[')), object_max: RECORD_MAX, restart: true };
     objects(from, cut, |item| match item {
         Item::Head(_) => {}
@@ -167,6 +172,15 @@ pub(super) fn read(importer: &mut Importer, file: &str, mut from: impl BufRead) 
         },
     })
     .map_err(io(file))
+}
+
+pub(super) fn not_cve(file: &str, problem: &str) -> ImportError {
+    ImportError::Kind {
+        file: file.to_owned(),
+        kind: IntelligenceKind::Cve,
+        problem: problem.to_owned(),
+        hint: "use JSON of CVE records in format 5, or NVD's API 2.0 for vulnerabilities",
+    }
 }
 
 fn record(document: Document) -> Result<Cve, String> {

@@ -137,6 +137,11 @@ impl Importer {
         self
     }
 
+    /// What kind of files it reads.
+    pub fn kind(&self) -> IntelligenceKind {
+        self.kind
+    }
+
     /// Reads one file, uncompressed. `file` names it in messages; the name also tells the date of
     /// an old EPSS file and the product of a list of release cycles. A record that cannot be used
     /// is noted and the rest goes on; an error means that the file as a whole cannot be used.

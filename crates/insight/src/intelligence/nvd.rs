@@ -9,7 +9,7 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 
-use super::cve::{Applicability, RECORD_MAX, Score, TITLE_MAX, applicable, score};
+use super::cve::{Applicability, RECORD_MAX, Score, TITLE_MAX, applicable, not_cve, score};
 use super::importer::io;
 use super::objects::{Cut, Item, objects};
 use super::{Cve, CveId, Day, ImportError, Importer};
@@ -79,9 +79,12 @@ pub(super) fn read(
 ) -> Result<(), ImportError> {
     let paged = head.windows(16).any(|at| at == b"\"resultsPerPage\"");
     let cut = Cut { depth: if paged { 2 } else { 0 }, object_max: RECORD_MAX, restart: false };
+    // NVD answers other questions in pages of the same kind.
+    let mut known = !paged;
     objects(from, cut, |item| match item {
-        Item::Head(_) => {}
+        Item::Head(head) => known |= head.windows(17).any(|at| at == b"\"vulnerabilities\""),
         Item::Broken(line, reason) => importer.reject(file, line, reason),
+        Item::Object(..) if !known => {}
         Item::Object(line, bytes) => match serde_json::from_slice::<Document>(bytes) {
             Err(error) => importer.reject_json(file, line, &error),
             Ok(Document::Paged { cve } | Document::Alone(cve)) => match record(cve) {
@@ -90,7 +93,8 @@ pub(super) fn read(
             },
         },
     })
-    .map_err(io(file))
+    .map_err(io(file))?;
+    if known { Ok(()) } else { Err(not_cve(file, "it is a page of NVD without a list `vulnerabilities`")) }
 }
 
 fn record(record: Record) -> Result<Cve, String> {

@@ -222,6 +222,76 @@ fn exploited_vulnerabilities_of_the_version_are_one_finding_each() {
     assert_eq!(of("1.4ww").len(), 1, "1.4ww is below 1.5, against 1.4 unknown");
 }
 
+/// A CSAF document of Acme about its R1, and what it says of one version.
+fn csaf(cve: &str, status: &str, version: &str) -> String {
+    format!(
+        r#"{{"document":{{"category":"csaf_vex","csaf_version":"2.0","title":"t","publisher":{{"category":"vendor","name":"Acme PSIRT","namespace":"https://acme.example"}},"tracking":{{"id":"ACME-1","status":"final","current_release_date":"2026-03-01T00:00:00Z"}}}},
+        "product_tree":{{"branches":[{{"category":"vendor","name":"Acme Inc.","branches":[{{"category":"product_name","name":"R1","branches":[{{"category":"product_version_range","name":"{version}","product":{{"product_id":"P","name":"R1"}}}}]}}]}}]}},
+        "vulnerabilities":[{{"cve":"{cve}","product_status":{{"{status}":["P"]}}}}]}}"#
+    )
+}
+
+#[test]
+fn the_makers_word_stops_a_finding_and_an_advisory_makes_one() {
+    let shown = [seen(1, 80).http(Http { server: Some("Acme R1 1.2".into()), ..Http::default() })];
+    let shown: Vec<&Observation> = shown.iter().collect();
+    let exploited = |advisory: &str| -> Vec<Finding> {
+        let advisory = snapshot(IntelligenceKind::Csaf, "a.json", advisory);
+        let known = Intelligence::new(intelligence().snapshots().iter().cloned().chain([advisory]));
+        let found = findings(
+            AssetId::from_bits(7),
+            &shown,
+            &device("Acme Inc.", "R1", "1.2", "router"),
+            &known,
+            t0(),
+        );
+        found.into_iter().filter(|finding| finding.kind == FindingKind::KnownExploited).collect()
+    };
+    let cves = |found: &[Finding]| -> Vec<String> {
+        let mut cves: Vec<String> =
+            found.iter().map(|finding| finding.explanation.args["cve"].clone()).collect();
+        cves.sort();
+        cves
+    };
+    let stopped = exploited(&csaf("CVE-2099-0001", "known_not_affected", "1.2"));
+    assert_eq!(cves(&stopped), ["CVE-2099-0002", "CVE-2099-0003"]);
+    // CVE-2099-0005 is of another product in its record; the maker says that this one has it too.
+    let made = exploited(&csaf("CVE-2099-0005", "known_affected", "vers:generic/<1.3"));
+    assert_eq!(cves(&made).last().map(String::as_str), Some("CVE-2099-0005"));
+    let made = made.iter().find(|finding| finding.explanation.args["cve"] == "CVE-2099-0005").unwrap();
+    assert!(
+        made.snapshots.iter().any(|name| name.starts_with("csaf@2026-03-01#sha256:")),
+        "{:?}",
+        made.snapshots
+    );
+}
+
+#[test]
+fn explanations_in_japanese_carry_jvn() {
+    let jvn = "<rdf:RDF xmlns:sec=\"http://jvn.jp/rss/mod_sec/\"><item><title>Acme 製 R1 における OS コマンドインジェクションの脆弱性</title>\
+        <sec:identifier>JVNDB-2026-000001</sec:identifier><sec:references source=\"CVE\" id=\"CVE-2099-0001\"/></item></rdf:RDF>";
+    let jvn = snapshot(IntelligenceKind::Jvn, "jvndb.rdf", jvn);
+    let known = Intelligence::new(intelligence().snapshots().iter().cloned().chain([jvn]));
+    let shown = seen(1, 80).http(Http { server: Some("Acme R1 1.2".into()), ..Http::default() });
+    let found =
+        findings(AssetId::from_bits(7), &[&shown], &device("Acme Inc.", "R1", "1.2", "router"), &known, t0());
+    let finding = found
+        .iter()
+        .find(|finding| finding.explanation.args.get("cve").is_some_and(|cve| cve == "CVE-2099-0001"))
+        .unwrap();
+    assert!(finding.snapshots.iter().any(|name| name.starts_with("jvn@")), "{:?}", finding.snapshots);
+    let messages = Messages::builtin();
+    let japanese = messages.explain("ja", &finding.explanation);
+    assert!(
+        japanese.contains(
+            "CVE-2099-0001、JVNDB-2026-000001(Acme 製 R1 における OS コマンドインジェクションの脆弱性)"
+        ),
+        "{japanese}"
+    );
+    let english = messages.explain("en", &finding.explanation);
+    assert!(english.contains("CVE-2099-0001 (Acme R1 Injection)") && !english.contains("JVNDB"), "{english}");
+}
+
 #[test]
 fn what_only_a_datagram_told_is_evidence_too() {
     let snmp = Snmp { sys_descr: Some("Acme R1 1.2, SNMP agent".into()), ..Snmp::default() };

@@ -79,6 +79,32 @@ fn intelligence_snapshots_of_format_1() {
     assert_eq!(statuses, ["affected", "unaffected", "affected"]);
 }
 
+const CSAF: &str = r#"{"document":{"category":"csaf_vex","csaf_version":"2.0","title":"Advisory","publisher":{"category":"vendor","name":"Acme","namespace":"https://acme.example"},"tracking":{"id":"ACME-1","status":"final","current_release_date":"2026-02-03T00:00:00Z"}},"product_tree":{"branches":[{"category":"vendor","name":"Acme","branches":[{"category":"product_name","name":"R1","branches":[{"category":"product_version_range","name":"<1.4","product":{"product_id":"A","name":"x","product_identification_helper":{"cpe":"cpe:2.3:o:acme:r1_firmware:*:*:*:*:*:*:*:*"}}},{"category":"product_version","name":"1.4","product":{"product_id":"B","name":"y"}}]}]}],"full_product_names":[{"product_id":"C","name":"z","product_identification_helper":{"purl":"pkg:generic/acme/lib@1.0"}}],"relationships":[{"category":"default_component_of","product_reference":"C","relates_to_product_reference":"B","full_product_name":{"product_id":"D","name":"w"}}]},"vulnerabilities":[{"cve":"CVE-2099-0001","title":"Injection","product_status":{"known_affected":["A"],"fixed":["B"]},"flags":[{"label":"component_not_present","product_ids":["B"]}],"remediations":[{"category":"vendor_fix","details":"Update","product_ids":["A"]}]}]}"#;
+const OSV: &str = r#"{"id":"OSV-2099-1","aliases":["CVE-2099-0001"],"summary":"Overflow","modified":"2026-01-05T00:00:00Z","affected":[{"package":{"ecosystem":"OSS-Fuzz","name":"product","purl":"pkg:generic/product"},"ranges":[{"type":"GIT","repo":"https://g.example/a/product","events":[{"introduced":"0"}]}],"versions":["product-1.0"],"database_specific":{"informational":"unmaintained"}}]}
+{"id":"OSV-2099-2","withdrawn":"2026-01-01T00:00:00Z"}"#;
+const JVN: &str = r#"<rdf:RDF xmlns:sec="http://jvn.jp/rss/mod_sec/"><item><title>脆弱性</title><link>https://jvndb.jvn.jp/x</link><sec:identifier>JVNDB-2026-000001</sec:identifier><sec:references source="CVE" id="CVE-2099-0001"/><sec:cpe>cpe:/o:acme:r1</sec:cpe><sec:cvss version="3.0" score="5.4" vector="CVSS:3.0/AV:N"/><dcterms:modified>2026-01-06T00:00+09:00</dcterms:modified></item></rdf:RDF>"#;
+const OUI: &str = "Registry,Assignment,Organization Name,Organization Address\nMA-L,002272,Acme,x\n";
+const ASN: &str = "192.0.2.0,192.0.2.255,64500,Acme\n2001:db8::,2001:db8::ff,64501,Acme 6\n";
+const COUNTRY: &str = "192.0.2.0,192.0.2.255,JP\n";
+
+#[test]
+fn snapshots_of_the_kinds_that_came_later() {
+    for (name, kind, text, version, records) in [
+        ("csaf", IntelligenceKind::Csaf, CSAF, "2026-02-03", 1),
+        ("osv", IntelligenceKind::Osv, OSV, "2026-01-05", 2),
+        ("jvn", IntelligenceKind::Jvn, JVN, "2026-01-06", 1),
+        ("oui", IntelligenceKind::Oui, OUI, "2026-04-01", 1),
+        ("asn", IntelligenceKind::Asn, ASN, "2026-04-01", 2),
+        ("country", IntelligenceKind::Country, COUNTRY, "2026-04-01", 1),
+    ] {
+        let make = || snapshot(kind, name, text);
+        let stored = sample(&format!("snapshot-v1-{name}.jsonl"), make);
+        let read = Snapshot::read(stored.as_slice()).unwrap();
+        assert_eq!((read.version.as_str(), read.records.len()), (version, records), "{name}");
+        assert_eq!(make(), stored, "{name} is written the same way today");
+    }
+}
+
 #[test]
 fn a_newer_format_is_refused_by_its_number() {
     let stored = String::from_utf8(snapshot(IntelligenceKind::Kev, "kev.json", KEV)).unwrap();
