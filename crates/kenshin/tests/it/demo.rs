@@ -122,7 +122,9 @@ fn every_command_answers_after_the_demo() {
     };
     assert_eq!(json(&["survey", "list"]).as_array().unwrap().len(), 2);
     assert_eq!(json(&["mandate", "list"])[0]["id"], "town-demo");
-    assert_eq!(json(&["intel", "status"]).as_array().unwrap().len(), 4);
+    let known = json(&["intel", "status"]);
+    let held = known.as_array().unwrap().iter().filter(|kind| !kind["snapshot"].is_null());
+    assert_eq!(held.count(), 4);
     assert_eq!(json(&["provider", "list"]).as_array().unwrap().len(), 3);
     let findings = json(&["finding", "list", "--limit", "500"]);
     let key = findings[0]["finding"]["key"].as_str().unwrap().to_owned();
