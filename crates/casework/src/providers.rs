@@ -1,7 +1,7 @@
 //! Who can reach the owner of an address: the provider directory and its longest-prefix match.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use kenshin_observation::{OrgId, Prefix, ProviderId, TimeUs, words};
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,53 @@ impl ProviderMap {
             let same_family = addr.is_ipv6() || *len >= 96;
             bases.get(&(addr_bits & mask)).copied().filter(|_| same_family)
         })
+    }
+}
+
+impl ProviderMap {
+    /// The addresses whose longest prefix leads to one of `providers`, as ranges with both ends
+    /// included, in order.
+    pub fn ranges_of(&self, providers: &[ProviderId]) -> Vec<(IpAddr, IpAddr)> {
+        // Each prefix overrules the shorter ones around it, so they are laid down from short to long.
+        let mut ranges: BTreeMap<u128, u128> = BTreeMap::new();
+        for (len, bases) in &self.by_bits {
+            for (base, provider) in bases {
+                let last = base | u128::MAX.checked_shr(u32::from(*len)).unwrap_or(0);
+                // ::/0 and the like hold IPv6 only.
+                let block = (mapped(Ipv4Addr::UNSPECIFIED.into()), mapped(Ipv4Addr::BROADCAST.into()));
+                let pieces = match *len < 96 && *base <= block.0 && block.1 <= last {
+                    false => vec![(*base, last)],
+                    true => vec![(*base, block.0 - 1), (block.1 + 1, last)],
+                };
+                for (first, last) in pieces {
+                    cut_out(&mut ranges, first, last);
+                    if providers.contains(provider) {
+                        ranges.insert(first, last);
+                    }
+                }
+            }
+        }
+        let addr = |bits| Ipv6Addr::from_bits(bits).to_canonical();
+        ranges.into_iter().map(|(first, last)| (addr(first), addr(last))).collect()
+    }
+}
+
+/// Takes the numbers from `first` to `last` out of disjoint ranges.
+fn cut_out(ranges: &mut BTreeMap<u128, u128>, first: u128, last: u128) {
+    let touching: Vec<(u128, u128)> = ranges
+        .range(..=last)
+        .rev()
+        .take_while(|(_, end)| **end >= first)
+        .map(|(begin, end)| (*begin, *end))
+        .collect();
+    for (begin, end) in touching {
+        ranges.remove(&begin);
+        if begin < first {
+            ranges.insert(begin, first - 1);
+        }
+        if end > last {
+            ranges.insert(last + 1, end);
+        }
     }
 }
 
@@ -434,5 +481,34 @@ mod tests {
         assert_eq!(find("192.0.2.1"), None, "::/0 says nothing about IPv4");
         assert_eq!(find("2001:db8::1"), Some(id(5)));
         assert_eq!(find("2001:db9::1"), Some(id(4)));
+    }
+
+    #[test]
+    fn ranges_are_what_the_longest_prefix_says() {
+        let id = |n| ProviderId::from_bits(n);
+        let map = ProviderMap::new([
+            ("10.0.0.0/8".parse().unwrap(), id(1)),
+            ("10.1.0.0/16".parse().unwrap(), id(2)),
+            ("10.1.2.3/32".parse().unwrap(), id(1)),
+            ("::/0".parse().unwrap(), id(4)),
+            ("2001:db8::/32".parse().unwrap(), id(5)),
+        ]);
+        let text = |providers: &[ProviderId]| {
+            let one = |(first, last): &(IpAddr, IpAddr)| format!("{first}-{last}");
+            map.ranges_of(providers).iter().map(one).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(text(&[id(1)]), "10.0.0.0-10.0.255.255 10.1.2.3-10.1.2.3 10.2.0.0-10.255.255.255");
+        assert_eq!(text(&[id(2)]), "10.1.0.0-10.1.2.2 10.1.2.4-10.1.255.255");
+        assert_eq!(text(&[]), "");
+        let ranges = map.ranges_of(&[id(4), id(2)]);
+        for addr in
+            ["0.0.0.0", "10.1.0.0", "10.1.2.3", "10.2.0.0", "::1", "2001:db8::1", "2001:db9::", "ffff::"]
+        {
+            let addr: IpAddr = addr.parse().unwrap();
+            let inside = ranges
+                .iter()
+                .any(|(first, last)| mapped(*first) <= mapped(addr) && mapped(addr) <= mapped(*last));
+            assert_eq!(inside, map.find(addr).is_some_and(|found| [id(4), id(2)].contains(&found)), "{addr}");
+        }
     }
 }

@@ -51,6 +51,10 @@ pub(crate) enum Format {
     Json,
     /// Comma-separated values.
     Csv,
+    /// JSON, one object a line.
+    Jsonl,
+    /// A Parquet file (`search` and `sql` alone).
+    Parquet,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,11 +95,21 @@ pub(crate) enum Command {
     /// Measure how well devices are told apart.
     #[command(subcommand)]
     Insight(Insight),
+    /// Search services: how they were when they were last asked.
+    #[command(
+        after_help = "Example: kenshin search 'port:23 country:JP vendor:buffalo version:<1.99 seen:7d'\n\
+        Side by side means and; OR; -x or NOT x; (parentheses); \"free text\" over banners, titles and certificates. \
+        Put the query into single quotes. `kenshin search --fields` lists what can be asked about."
+    )]
+    Search(Search),
+    /// Keep the lake: make the current view anew.
+    #[command(subcommand)]
+    Lake(Lake),
     /// Ask the lake in SQL (read-only).
     #[command(
         after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
         WHERE outcome = 'answered' AND in_cidr(subject_addr, '203.0.113.0/24') LIMIT 20\"\n\
-        Tables: observations, coverage, batches, blobs, salts. `SELECT * FROM observations LIMIT 1` shows the columns."
+        Tables: services (the current view), observations, coverage, batches, blobs, salts. `SELECT * FROM observations LIMIT 1` shows the columns."
     )]
     Sql {
         /// The query.
@@ -131,6 +145,48 @@ pub(crate) enum Command {
     /// Print the manual page (roff) on standard output.
     #[command(hide = true)]
     Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// The query; several words are put together with blanks between.
+    pub(crate) query: Vec<String>,
+    /// List the fields that queries can name.
+    #[arg(long)]
+    pub(crate) fields: bool,
+    /// Only say how much is found.
+    #[arg(long)]
+    pub(crate) count: bool,
+    /// Count what is found by a field, its most frequent values; may be repeated.
+    #[arg(long, value_name = "FIELD[:N]")]
+    pub(crate) facet: Vec<String>,
+    /// Sort by a field, with `-` before it for the greatest first. Default: by address.
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
+    pub(crate) sort: Option<kenshin_lake::view::Sort>,
+    /// Most rows.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Go on behind this mark, which the page before told.
+    #[arg(long, value_name = "MARK")]
+    pub(crate) after: Option<kenshin_lake::view::Mark>,
+    /// As it was known at this instant (RFC 3339) or at the end of this day (UTC). Reads all
+    /// observations.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) at: Option<String>,
+    /// Also services as they were before something changed. Reads all observations.
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Say when, and by which sensor, an address was asked, whether it answered or not.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["query", "facet", "count", "at", "history"])]
+    pub(crate) probed: Option<std::net::IpAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lake {
+    /// Make the current view anew from all observations.
+    Rebuild,
+    /// Merge the runs of the current view into one.
+    Compact,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod opt_out;
 mod provider;
 pub(crate) mod raw;
 mod report;
+mod search;
 pub(crate) mod sensor;
 mod serve;
 mod survey;
@@ -93,6 +94,8 @@ pub(crate) async fn run(
         Command::Survey(command) => survey::run(&context, command).await,
         Command::Intel(command) => intel::run(&context, command).await,
         Command::Insight(command) => insight::run(&context, command),
+        Command::Search(options) => search::run(&context, options).await,
+        Command::Lake(command) => search::lake(&context, command).await,
         Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
         Command::Asset(command) => asset::run(&context, command).await,
         Command::Component(command) => component::run(&context, command).await,
@@ -115,16 +118,7 @@ async fn sql(context: &Context<'_>, query: &str, rows: usize, seconds: u64) -> a
     let limits = Limits { rows, time: Duration::from_secs(seconds), ..Limits::default() };
     let answer = observatory.lake().await.map_err(anyhow::Error::new)?.query(query, limits).await;
     let answer = answer.map_err(|error| anyhow::Error::new(kenshin_observatory::ActError::from(error)))?;
-    let format = match context.format() {
-        Format::Table => kenshin_lake::Format::Table,
-        Format::Json => kenshin_lake::Format::Json,
-        Format::Csv => kenshin_lake::Format::Csv,
-    };
-    let mut text = answer.render(format)?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    print_text(&text)?;
+    search::print_answer(&answer, context.format())?;
     Ok(if answer.rows() == 0 { Exit::No } else { Exit::Done })
 }
 

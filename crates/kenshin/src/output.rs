@@ -24,6 +24,14 @@ impl<T: Serialize> Rows<T> {
     pub(crate) fn print(&self, format: Format) -> anyhow::Result<()> {
         match format {
             Format::Json => print_json(&self.items),
+            Format::Jsonl => self
+                .items
+                .iter()
+                .try_for_each(|item| print_text(&format!("{}\n", serde_json::to_string(item)?))),
+            Format::Parquet => Err(anyhow::Error::new(
+                kenshin_observatory::ActError::input("only `search` and `sql` write Parquet files")
+                    .with_hint("take --format json, jsonl or csv"),
+            )),
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(Vec::new());
                 writer.write_record(self.columns)?;

@@ -16,6 +16,8 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use kenshin_observation::{Prefix, addr_from_hi_lo, addr_to_hi_lo};
 
+use crate::search::is_bidi;
+
 /// Makes the functions known to a session.
 pub(crate) fn register(context: &SessionContext) {
     context.register_udf(ScalarUDF::new_from_impl(IpText::new()));
@@ -49,11 +51,16 @@ impl ScalarUDFImpl for IpText {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let (hi, lo) = (arrays[0].as_primitive::<Int64Type>(), arrays[1].as_primitive::<Int64Type>());
-        let text: StringArray =
-            hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?).to_string())).collect();
-        Ok(ColumnarValue::Array(Arc::new(text)))
+        Ok(ColumnarValue::Array(address_texts(&arrays[0], &arrays[1])))
     }
+}
+
+/// Addresses as text, from columns of longs.
+pub(crate) fn address_texts(hi: &ArrayRef, lo: &ArrayRef) -> ArrayRef {
+    let (hi, lo) = (hi.as_primitive::<Int64Type>(), lo.as_primitive::<Int64Type>());
+    let text: StringArray =
+        hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?).to_string())).collect();
+    Arc::new(text)
 }
 
 /// `in_cidr(hi, lo, prefix)` and `in_cidr(text, prefix)`: is the address inside the prefix? With a
@@ -150,10 +157,6 @@ pub(crate) fn visible(text: &str) -> String {
         }
     }
     out
-}
-
-pub(crate) fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// CSV holds text only: nested columns become JSON text, and a text that a spreadsheet would run

@@ -3,7 +3,8 @@
 //! The main type is [`Lake`]. It takes sealed [`Batch`]es and commits them exactly once: every
 //! table remembers the last (sensor, sequence) it holds as a Delta application transaction, so a
 //! batch that comes again changes nothing. It answers SQL through [`Lake::query`], read-only and
-//! within [`Limits`].
+//! within [`Limits`]; and searches ([`search`]) over the current view of services ([`view`]), which
+//! is handed to it row by row: what a thing is, others know.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -20,8 +21,11 @@
 mod functions;
 mod query;
 pub mod search;
+mod services;
 mod store;
+pub mod view;
 
 pub use kenshin_observation::Batch;
 pub use query::{Answer, Format, Limits};
-pub use store::{Committed, Lake, LakeError, Selection};
+pub use services::{NewView, Progress};
+pub use store::{Committed, HostObservation, Lake, LakeError, Selection, Told};

@@ -43,6 +43,8 @@ pub enum Format {
     Table,
     /// One array of objects.
     Json,
+    /// One object a line.
+    JsonLines,
     /// Comma-separated values with a header.
     Csv,
 }
@@ -89,6 +91,16 @@ impl Answer {
                 };
                 Ok(text)
             }
+            Format::JsonLines => {
+                let mut writer = arrow_json::writer::WriterBuilder::new()
+                    .with_explicit_nulls(true)
+                    .build::<_, arrow_json::writer::LineDelimited>(Vec::new());
+                for batch in &self.batches {
+                    writer.write(batch).map_err(failed)?;
+                }
+                writer.finish().map_err(failed)?;
+                Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned())
+            }
             Format::Csv => {
                 let mut bytes = Vec::new();
                 let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(&mut bytes);
@@ -105,9 +117,50 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Rows of the current view, with the address as text in the place of its two numbers.
+    pub fn with_address(services: &RecordBatch) -> Result<Self, LakeError> {
+        let failed =
+            |source: arrow_schema::ArrowError| LakeError::Read { table: "services", source: source.into() };
+        let schema = services.schema();
+        let (mut fields, mut columns) = (Vec::new(), Vec::new());
+        for (field, column) in schema.fields().iter().zip(services.columns()) {
+            match field.name().as_str() {
+                "addr_hi" => {
+                    let lo = services.column_by_name("addr_lo").unwrap_or(column);
+                    fields.push(arrow_schema::Field::new("addr", arrow_schema::DataType::Utf8, false));
+                    columns.push(functions::address_texts(column, lo));
+                }
+                "addr_lo" => {}
+                _ => {
+                    fields.push(field.as_ref().clone());
+                    columns.push(column.clone());
+                }
+            }
+        }
+        let schema = Arc::new(arrow_schema::Schema::new(fields));
+        let batch = RecordBatch::try_new(schema.clone(), columns).map_err(failed)?;
+        Ok(Self { schema, batches: vec![batch] })
+    }
+
+    /// The answer as a Parquet file.
+    pub fn parquet(&self) -> Result<Vec<u8>, LakeError> {
+        use deltalake::parquet::arrow::ArrowWriter;
+        let failed = |source: deltalake::parquet::errors::ParquetError| LakeError::Read {
+            table: "answer",
+            source: source.into(),
+        };
+        let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), None).map_err(failed)?;
+        for batch in &self.batches {
+            writer.write(batch).map_err(failed)?;
+        }
+        writer.into_inner().map_err(failed)
+    }
+}
+
 impl Lake {
     /// Answers a read-only SQL query over the tables `observations`, `coverage`, `batches`,
-    /// `blobs` and `salts`. `observations` also has the readable columns `subject_addr`,
+    /// `blobs`, `salts` and `services`, the current view. `observations` also has the readable columns `subject_addr`,
     /// `vantage_addr` and `t`; `in_cidr(subject_addr_hi, subject_addr_lo, '192.0.2.0/24')` and
     /// `in_cidr(subject_addr, '192.0.2.0/24')` select by prefix.
     pub async fn query(&self, sql: &str, limits: Limits) -> Result<Answer, LakeError> {
@@ -119,6 +172,9 @@ impl Lake {
             "CREATE VIEW batches AS SELECT * FROM stored.batches",
             "CREATE VIEW blobs AS SELECT * FROM stored.blobs",
             "CREATE VIEW salts AS SELECT * FROM stored.salts",
+            "CREATE VIEW services AS SELECT * EXCLUDE (newest), ip_text(addr_hi, addr_lo) AS addr FROM (SELECT *, \
+             row_number() OVER (PARTITION BY addr_hi, addr_lo, port, transport, protocol ORDER BY asked_us DESC, known_us DESC) AS newest \
+             FROM stored.services) WHERE newest = 1",
         ] {
             context.sql(view).await.map_err(planning)?;
         }

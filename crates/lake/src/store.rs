@@ -1,7 +1,9 @@
 //! Tables on disk: open, commit, read back.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use deltalake::kernel::StructType;
@@ -13,10 +15,12 @@ use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use futures::StreamExt;
 use kenshin_observation::schema::{
-    BatchRow, BlobRow, CoverageRow, ObservationRow, Rows, SaltRow, SchemaError, Table,
+    BatchRow, BlobRow, CoverageRow, ObservationRow, Rows, SaltRow, SchemaError, ServiceRow, Table,
 };
-use kenshin_observation::{Batch, Blob, Endpoint, Observation, SurveyId, TimeUs, addr_to_hi_lo};
-use tokio::sync::RwLock;
+use kenshin_observation::{Batch, Blob, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo};
+use tokio::sync::{Mutex, RwLock};
+
+use crate::view::View;
 
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -118,10 +122,55 @@ impl Selection {
     }
 }
 
-/// The columnar store of observations: five Delta tables in one folder or bucket.
+/// Which observations are told host by host. Every field that is set narrows.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// At this address.
+    pub addr: Option<IpAddr>,
+    /// That the lake knew then.
+    pub known_by: Option<TimeUs>,
+    /// In batches of this sensor behind this sequence.
+    pub since: Option<(SensorId, i64)>,
+}
+
+/// An observation, and when the lake took it.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the type says it")]
+pub struct HostObservation {
+    pub observation: Observation,
+    pub known_at: TimeUs,
+}
+
+impl Told {
+    fn sql(&self) -> String {
+        let mut conditions = vec!["direction = 'probed'".to_owned()];
+        if let Some(addr) = self.addr {
+            let (hi, lo) = addr_to_hi_lo(addr);
+            conditions.push(format!("subject_addr_hi = {hi} AND subject_addr_lo = {lo}"));
+        }
+        if let Some(known_by) = self.known_by {
+            conditions.push(format!("ingested_at <= {}", known_by.micros()));
+        }
+        if let Some((sensor, sequence)) = self.since {
+            conditions.push(format!(
+                "batch_id IN (SELECT batch_id FROM stored.{} WHERE sensor_id = '{sensor}' AND sequence > {sequence})",
+                BatchRow::NAME
+            ));
+        }
+        format!(
+            "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo, t_us, subject_port",
+            ObservationRow::NAME,
+            conditions.join(" AND ")
+        )
+    }
+}
+
+/// The columnar store of observations: five Delta tables in one folder or bucket, and the current
+/// view that is made from them.
 pub struct Lake {
     location: String,
-    tables: BTreeMap<&'static str, RwLock<DeltaTable>>,
+    pub(crate) tables: BTreeMap<&'static str, RwLock<DeltaTable>>,
+    pub(crate) view: Mutex<Option<Arc<View>>>,
 }
 
 impl Lake {
@@ -136,7 +185,9 @@ impl Lake {
         tables.insert(CoverageRow::NAME, open_table::<CoverageRow>(location).await?);
         tables.insert(ObservationRow::NAME, open_table::<ObservationRow>(location).await?);
         tables.insert(BatchRow::NAME, open_table::<BatchRow>(location).await?);
-        Ok(Self { location: location.to_owned(), tables })
+        // What is computed from the others comes last.
+        tables.insert(ServiceRow::NAME, open_table::<ServiceRow>(location).await?);
+        Ok(Self { location: location.to_owned(), tables, view: Mutex::default() })
     }
 
     /// Where the lake is.
@@ -239,6 +290,33 @@ impl Lake {
         Ok(())
     }
 
+    /// Observations that were told by `told`, host by host in the order of their addresses, each
+    /// host's in the order of time: one host is held.
+    pub async fn each_host<E: From<LakeError>>(
+        &self,
+        told: &Told,
+        mut each: impl AsyncFnMut(Vec<HostObservation>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut batches = self.stream(ObservationRow::NAME, &told.sql()).await?;
+        let mut host: Vec<HostObservation> = Vec::new();
+        while let Some(batch) = batches.next().await {
+            for row in ObservationRow::from_arrow(&batch?).map_err(LakeError::from)? {
+                let known_at = TimeUs::from_micros(row.ingested_at);
+                let observation = row.to_observation().map_err(LakeError::from)?;
+                let other =
+                    host.last().is_some_and(|last| last.observation.subject.addr != observation.subject.addr);
+                if other {
+                    each(std::mem::take(&mut host)).await?;
+                }
+                host.push(HostObservation { observation, known_at });
+            }
+        }
+        if !host.is_empty() {
+            each(host).await?;
+        }
+        Ok(())
+    }
+
     /// The blob with this SHA-256 (hexadecimal), if the lake still holds it.
     pub async fn blob(&self, sha256: &str) -> Result<Option<Blob>, LakeError> {
         if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -269,7 +347,7 @@ impl Lake {
         snapshot.transaction_version(log_store.as_ref(), format!("sensor:{sensor}")).await.map_err(read)
     }
 
-    async fn rows<R: Table>(&self, sql: &str) -> Result<Vec<R>, LakeError> {
+    pub(crate) async fn rows<R: Table>(&self, sql: &str) -> Result<Vec<R>, LakeError> {
         let batches: Vec<RecordBatch> = self.select(R::NAME, sql).await?;
         let mut rows = Vec::new();
         for batch in &batches {

@@ -18,8 +18,10 @@ use serde_arrow::schema::{SchemaLike, TracingOptions};
 use crate::{Batch, Blob, BlobClass, Coverage, TimeUs};
 
 mod observation;
+mod service;
 
 pub use observation::ObservationRow;
+pub use service::{SERVICE_VERSION, ServiceKey, ServiceRow, Software};
 
 /// Version of the observation schema written today; stored in the column `schema`.
 pub const VERSION: i32 = 3;
@@ -160,6 +162,7 @@ tables! {
     coverage: CoverageRow = "coverage";
     batches: BatchRow = "batches";
     salts: SaltRow = "salts";
+    services: ServiceRow = "services";
 }
 
 /// The rows that one batch becomes.

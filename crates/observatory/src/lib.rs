@@ -37,6 +37,7 @@ pub mod hub;
 mod intelligence;
 mod notify;
 mod plan;
+mod probed;
 mod receipt;
 mod recheck;
 mod retrospect;
@@ -45,6 +46,7 @@ mod settings;
 mod shards;
 pub mod signed;
 mod targets;
+mod view;
 mod worker;
 
 use std::sync::Arc;
@@ -70,12 +72,14 @@ pub use intelligence::{
 };
 pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};
+pub use probed::Probed;
 pub use receipt::Shipper;
 pub use retrospect::{Reassessed, RetrospectRequest};
 pub use sensors::TOKEN_S;
 pub use settings::{HubAddress, Mail, Sensors, Settings, Web};
 pub use shards::SHARDS_MAX;
 pub use targets::TargetList;
+pub use view::HostView;
 pub use worker::{SurveyEnd, Worker};
 
 /// A home, opened. Cheap to clone.

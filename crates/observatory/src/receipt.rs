@@ -162,8 +162,17 @@ impl Observatory {
             }
         }
         let Some(last) = new.last().map(|batch| batch.header.sequence) else { return Ok(()) };
-        self.lake().await?.commit(&new, self.now()).await?;
-        Ok(casework.batches_committed(sensor, last).await?)
+        let lake = self.lake().await?;
+        let before = lake.view_progress(sensor).await?;
+        let now = self.now();
+        lake.commit(&new, now).await?;
+        casework.batches_committed(sensor, last).await?;
+        // The view is computed from what is safe now: when it cannot be, it lags, and is made up for
+        // with the next batch or by `kenshin lake rebuild`.
+        if let Err(error) = self.fold_in(sensor, before, &new, now).await {
+            tracing::warn!(%error, %sensor, "the current view lags behind the lake");
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod opt_outs;
 pub mod overview;
 pub mod providers;
 mod query;
+pub mod search;
 pub mod sensor;
 pub mod sensors;
 pub mod session;
@@ -36,6 +37,7 @@ pub use instant::Instant;
         (name = "session", description = "Signing in and out"),
         (name = "health", description = "Public aggregates, small counts withheld"),
         (name = "overview", description = "The figures of the circle"),
+        (name = "search", description = "Searching services, counting them, one host through time"),
         (name = "surveys", description = "Surveys and their progress"),
         (name = "components", description = "Which components devices carry"),
         (name = "findings", description = "Findings with evidence"),
@@ -62,6 +64,10 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(surveys::events))
         .routes(routes!(components::list))
         .routes(routes!(components::show))
+        .routes(routes!(search::list))
+        .routes(routes!(search::facets))
+        .routes(routes!(search::fields))
+        .routes(routes!(search::host))
         .routes(routes!(findings::list))
         .routes(routes!(findings::show))
         .routes(routes!(cases::list))

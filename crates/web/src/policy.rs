@@ -18,6 +18,8 @@ pub enum Action {
     SeeOverview,
     /// Read surveys and follow their progress.
     SeeSurveys,
+    /// Search services and look at hosts.
+    Search,
     /// Read findings with their evidence.
     SeeFindings,
     /// Read which devices carry which components.
@@ -66,6 +68,10 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/surveys", Action::SeeSurveys),
     ("GET", "/api/v1/surveys/{id}", Action::SeeSurveys),
     ("GET", "/api/v1/surveys/{id}/events", Action::SeeSurveys),
+    ("GET", "/api/v1/search", Action::Search),
+    ("GET", "/api/v1/search/facets", Action::Search),
+    ("GET", "/api/v1/search/fields", Action::Search),
+    ("GET", "/api/v1/hosts/{addr}", Action::Search),
     ("GET", "/api/v1/findings", Action::SeeFindings),
     ("GET", "/api/v1/findings/{key}", Action::SeeFindings),
     ("GET", "/api/v1/components", Action::SeeComponents),
@@ -131,6 +137,7 @@ impl Action {
         Self::OwnSession,
         Self::SeeOverview,
         Self::SeeSurveys,
+        Self::Search,
         Self::SeeFindings,
         Self::SeeComponents,
         Self::SeeCases,
@@ -156,6 +163,7 @@ impl Action {
             Self::OwnSession => "own-session",
             Self::SeeOverview => "see-overview",
             Self::SeeSurveys => "see-surveys",
+            Self::Search => "search",
             Self::SeeFindings => "see-findings",
             Self::SeeComponents => "see-components",
             Self::SeeCases => "see-cases",
@@ -199,6 +207,7 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         // Researchers see figures over everything, and not one row.
         A::SeeOverview => b"OOOPOO",
         A::SeeSurveys => b"OOO-OO",
+        A::Search => b"OOOP-O",
         A::SeeFindings => b"OOOP-O",
         A::SeeComponents => b"OOOP-O",
         A::SeeCases => b"OOOP-O",

@@ -21,6 +21,9 @@ pub struct Problem {
     /// One thing to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Which part of a query is meant, from and to, in UTF-16 units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Vec<usize>>,
 }
 
 impl Problem {
@@ -31,6 +34,7 @@ impl Problem {
             status: status.as_u16(),
             detail: None,
             hint: None,
+            span: None,
         }
     }
 

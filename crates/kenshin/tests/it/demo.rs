@@ -186,6 +186,22 @@ fn every_command_answers_after_the_demo() {
         "{answer}"
     );
     expect(&home, 1, &["sql", "SELECT 1 FROM observations WHERE false"]);
+    let services = json(&["search", "protocol:telnet", "--limit", "1000"]);
+    let services = services.as_array().unwrap();
+    assert!(services.len() > 20 && services.iter().all(|service| service["protocol"] == "telnet"));
+    let addr = services[0]["addr"].as_str().unwrap();
+    assert_eq!(json(&["search", addr, "protocol:telnet"]).as_array().unwrap().len(), 1);
+    let probed = json(&["search", "--probed", addr]);
+    assert!(probed.as_array().unwrap().iter().any(|target| target["endpoint"]["port"] == 23), "{probed}");
+    let counted = json(&["search", "state:*", "--count"]);
+    let facets = json(&["search", "state:*", "--facet", "state:20"]);
+    let states = facets[0]["values"].as_array().unwrap();
+    let sum: u64 = states.iter().map(|value| value["count"].as_u64().unwrap()).sum();
+    assert_eq!(sum, counted["services"].as_u64().unwrap());
+    expect(&home, 1, &["search", "product:nothing-is-called-so"]);
+    expect(&home, 0, &["lake", "rebuild"]);
+    assert_eq!(json(&["search", "state:*", "--count"]), counted, "made anew, the view is as it was kept");
+    assert_eq!(json(&["search", "protocol:telnet", "--limit", "1000"]).as_array().unwrap(), services);
     expect(&home, 0, &["report", "survey"]);
     expect(&home, 0, &["report", "health"]);
     expect(&home, 0, &["doctor"]);

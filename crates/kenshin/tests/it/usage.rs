@@ -30,6 +30,11 @@ fn errors_say_whose_turn_it_is() {
             .contains("there is no mandate `none`")
     );
     assert!(expect_error(&home, 2, &["sql", "SELEKT 1"]).contains("cannot be answered"));
+    let error = expect_error(&home, 2, &["search", "port:23 contry:JP"]);
+    assert!(
+        error.contains("port:23 contry:JP\n        ^^^^^^") && error.contains("did you mean `country`?"),
+        "{error}"
+    );
     assert!(expect_error(&home, 2, &["provider", "import", "nowhere.csv"]).contains("nowhere.csv"));
 
     let settings = home.join("kenshin.toml");

@@ -28,7 +28,7 @@ impl QueryError {
     /// are replaced, so that nothing moves.
     pub fn pointed(&self, query: &str) -> String {
         let shown = |text: &str| -> String {
-            let one = |c: char| if c.is_control() || crate::functions::is_bidi(c) { '\u{fffd}' } else { c };
+            let one = |c: char| if c.is_control() || is_bidi(c) { '\u{fffd}' } else { c };
             text.chars().map(one).collect()
         };
         let part = |range: Range<usize>| query.get(range).unwrap_or_default();
@@ -36,6 +36,11 @@ impl QueryError {
         let carets = "^".repeat(columns(meant).max(1));
         format!("{}\n{}{carets}", shown(query), " ".repeat(columns(before)))
     }
+}
+
+/// True for characters that change the direction of text around them.
+pub(crate) fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Columns of a terminal that the text takes: East Asian wide characters take two.

@@ -1,5 +1,7 @@
 //! What can be asked about: one table, from which the parser, the evaluation and the help are made.
 
+use std::fmt;
+
 use kenshin_observation::{DeviceType, Transport};
 use serde::Serialize;
 
@@ -270,6 +272,20 @@ pub const FIELDS: &[FieldInfo] = &[
 pub const STATES: &[&str] =
     &["answered", "refused", "silent-host-alive", "dark", "filtered", "limited", "error", "changed"];
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Network => "network",
+            Self::Number => "number",
+            Self::Word => "word",
+            Self::Text => "text",
+            Self::Version => "version",
+            Self::Time => "time",
+            Self::TimeToCome => "time-to-come",
+        })
+    }
+}
+
 impl Field {
     /// Its line of the table.
     pub fn info(self) -> &'static FieldInfo {
@@ -288,7 +304,7 @@ impl Field {
     }
 
     /// The closed list of its words, if it has one.
-    pub(super) fn words(self) -> Option<Vec<&'static str>> {
+    pub fn words(self) -> Option<Vec<&'static str>> {
         match self {
             Self::Transport => Some(Transport::ALL.iter().map(|word| word.as_str()).collect()),
             Self::State => Some(STATES.to_vec()),

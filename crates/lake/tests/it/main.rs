@@ -1,5 +1,7 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
+mod search;
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,7 +15,7 @@ use kenshin_observation::{
     SensorId, SurveyId, TimeUs, Tlp,
 };
 
-const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
+pub(crate) const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 
 fn observation(addr: &str, text: &str) -> Observation {
     let telnet = Telnet { text: text.into(), ..Default::default() };
@@ -79,7 +81,7 @@ async fn lake() -> (tempfile::TempDir, Lake) {
     (folder, lake)
 }
 
-async fn csv(lake: &Lake, sql: &str) -> String {
+pub(crate) async fn csv(lake: &Lake, sql: &str) -> String {
     lake.query(sql, Limits::default()).await.unwrap().render(Format::Csv).unwrap()
 }
 

@@ -283,7 +283,7 @@ fn questions(priority: &Priority, messages: &Messages, language: &str) -> Vec<Qu
     answers.into_iter().map(of).collect()
 }
 
-fn claims(identity: &Identity) -> Vec<ClaimRow> {
+pub(super) fn claims(identity: &Identity) -> Vec<ClaimRow> {
     let of = |attribute: &str, claim: &Claim, value: String| ClaimRow {
         attribute: attribute.to_owned(),
         value,

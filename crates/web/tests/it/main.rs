@@ -5,6 +5,7 @@ mod contract;
 mod courtesy;
 mod policy;
 mod rows;
+mod search;
 mod sensors;
 mod sessions;
 mod tls;

@@ -63,7 +63,8 @@ async fn every_route_answers_every_role_as_the_table_says() {
             let path = route
                 .replace("{id}", "01J00000000000000000000000")
                 .replace("{key}", "no-such-key")
-                .replace("{name}", "no-such-name");
+                .replace("{name}", "no-such-name")
+                .replace("{addr}", "192.0.2.99");
             let path = if route.ends_with("genuine") { format!("{path}?digest=x") } else { path };
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let response = world.ask(&who, method, &path, None).await;

@@ -1,0 +1,313 @@
+//! `search`, and the upkeep of what is searched.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use kenshin_lake::search::{FIELDS, Field, FieldInfo, Query};
+use kenshin_lake::view::{Facet, Found, PAGE_MAX, Search as Asked, Sight, View, is_countable};
+use kenshin_lake::{Answer, Format as Rendered};
+use kenshin_observation::TimeUs;
+use kenshin_observation::schema::{ServiceRow, Table};
+use kenshin_observatory::{ActError, Observatory, Probed};
+use serde_json::{Map, Value, json};
+
+use super::Context;
+use crate::cli::{Format, Lake, Search};
+use crate::exit::Exit;
+use crate::output::{Rows, print_json, print_text, thousands, visible};
+
+/// Values of a facet when nobody says how many.
+const FACET_VALUES: usize = 10;
+
+pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Result<Exit> {
+    if options.fields {
+        return fields(context);
+    }
+    let text = options.query.join(" ");
+    let query = understand(&text)?;
+    let facets = options.facet.iter().map(|text| wanted(text)).collect::<Result<Vec<_>, _>>()?;
+    let known_by = options.at.as_deref().map(instant).transpose()?;
+    let observatory = context.open().await?;
+    if let Some(addr) = options.probed {
+        return probed(context, &observatory, addr).await;
+    }
+    let view = match known_by.is_some() || options.history {
+        true => Arc::new(observatory.view_of_past(known_by, options.history).await?),
+        false => observatory.lake().await?.view().await.map_err(ActError::from)?,
+    };
+    let now = known_by.unwrap_or_else(|| observatory.now());
+    let found = view.find(&Asked { query, sight: Sight::All, now }).await.map_err(ActError::from)?;
+    let total = found.total().await.map_err(ActError::from)?;
+    let exit = if total.services == 0 { Exit::No } else { Exit::Done };
+    if options.count {
+        match context.format() {
+            Format::Table => print_text(&format!(
+                "{} services on {} hosts\n",
+                thousands(total.services),
+                thousands(total.hosts)
+            ))?,
+            _ => print_json(&total)?,
+        }
+        return Ok(exit);
+    }
+    if !facets.is_empty() {
+        let mut counted = Vec::new();
+        for (field, top) in facets {
+            counted.push(found.facet(field, top).await.map_err(ActError::from)?);
+        }
+        print_facets(context, &counted)?;
+        return Ok(exit);
+    }
+    let (rows, next) = rows(&found, options).await?;
+    context.say(&format!(
+        "{} services on {} hosts{}",
+        thousands(total.services),
+        thousands(total.hosts),
+        next.map_or(String::new(), |next| format!("; go on with --after '{next}'"))
+    ));
+    print_services(context, rows)?;
+    if total.services == 0 && view_is_empty(&view) {
+        context.say("hint: the current view is empty; `kenshin lake rebuild` makes it from the observations");
+    }
+    Ok(exit)
+}
+
+fn view_is_empty(view: &View) -> bool {
+    view.services() == 0
+}
+
+/// A query from text; when it cannot be understood, the error points at where.
+fn understand(text: &str) -> Result<Query, ActError> {
+    text.parse::<Query>().map_err(|error| {
+        let refused = ActError::input(format!("{error}\n{}", error.pointed(text)));
+        match error.hint {
+            Some(hint) => refused.with_hint(hint),
+            None => refused,
+        }
+    })
+}
+
+/// An instant, or the end of a day.
+fn instant(text: &str) -> Result<TimeUs, ActError> {
+    let day = format!("{text}T00:00:00Z").parse::<TimeUs>().map(|day| day.plus_secs(86_400));
+    text.parse::<TimeUs>().or(day).map_err(|_| {
+        ActError::input(format!("`{text}` is no date"))
+            .with_hint("for example 2026-10-01, or 2026-10-01T12:00:00+09:00")
+    })
+}
+
+/// A facet as it is asked for: `port` or `port:20`.
+fn wanted(text: &str) -> Result<(Field, usize), ActError> {
+    let (name, top) = text.split_once(':').map_or((text, None), |(name, top)| (name, Some(top)));
+    let field = Field::named(name).filter(|field| is_countable(*field)).ok_or_else(|| {
+        ActError::input(format!("services cannot be counted by `{name}`"))
+            .with_hint("`kenshin search --fields` lists the fields; all but addresses can be counted by")
+    })?;
+    match top.map_or(Ok(FACET_VALUES), str::parse) {
+        Ok(top) => Ok((field, top)),
+        Err(_) => Err(ActError::input(format!("`{text}` is no facet")).with_hint("for example port:20")),
+    }
+}
+
+fn fields(context: &Context<'_>) -> anyhow::Result<Exit> {
+    Rows {
+        columns: &["FIELD", "ALSO", "VALUES", "EXAMPLE", "MEANING"],
+        right: &[],
+        items: FIELDS.to_vec(),
+        cells: |info: &FieldInfo| {
+            vec![
+                info.name.to_owned(),
+                info.synonyms.join(" "),
+                info.kind.to_string(),
+                info.example.to_owned(),
+                info.meaning.to_owned(),
+            ]
+        },
+    }
+    .print(context.format())?;
+    Ok(Exit::Done)
+}
+
+async fn probed(context: &Context<'_>, observatory: &Observatory, addr: IpAddr) -> anyhow::Result<Exit> {
+    let probed = observatory.probed(addr).await?;
+    let exit = if probed.is_empty() { Exit::No } else { Exit::Done };
+    Rows {
+        columns: &["TARGET", "NOT BEFORE", "NOT AFTER", "SENSOR", "SURVEY", "MANDATE", "PLACE"],
+        right: &[6],
+        items: probed,
+        cells: |one: &Probed| {
+            vec![
+                one.endpoint.to_string(),
+                one.from.to_string(),
+                one.to.to_string(),
+                one.sensor_id.clone(),
+                one.survey_id.clone(),
+                one.mandate_id.clone(),
+                one.index.to_string(),
+            ]
+        },
+    }
+    .print(context.format())?;
+    Ok(exit)
+}
+
+/// Rows up to the limit, page by page, and where to go on.
+async fn rows(found: &Found<'_>, options: &Search) -> Result<(Vec<ServiceRow>, Option<String>), ActError> {
+    let mut rows = Vec::new();
+    let mut after = options.after.clone();
+    while rows.len() < options.limit {
+        let page = found.page(options.sort, after.as_ref(), PAGE_MAX.min(options.limit - rows.len())).await?;
+        rows.extend(page.services);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok((rows, after.map(|mark| mark.to_string())))
+}
+
+fn print_facets(context: &Context<'_>, facets: &[Facet]) -> anyhow::Result<()> {
+    if context.format() == Format::Json {
+        return print_json(&facets);
+    }
+    let counted = facets.iter().flat_map(|facet| facet.values.iter().map(move |value| (facet, value)));
+    Rows {
+        columns: &["FIELD", "VALUE", "SERVICES"],
+        right: &[2],
+        items: counted.map(|(facet, value)| (facet.field, value.value.clone(), value.count)).collect(),
+        cells: |(field, value, count): &(&str, String, u64)| {
+            vec![(*field).to_owned(), value.clone(), count.to_string()]
+        },
+    }
+    .print(context.format())?;
+    for facet in facets.iter().filter(|facet| facet.more > 0) {
+        context.say(&format!("{}: {} more values", facet.field, thousands(facet.more)));
+    }
+    Ok(())
+}
+
+fn print_services(context: &Context<'_>, rows: Vec<ServiceRow>) -> anyhow::Result<()> {
+    match context.format() {
+        Format::Csv | Format::Parquet => print_answer(&answer(&rows)?, context.format()),
+        _ => Rows {
+            columns: &[
+                "ADDRESS",
+                "PORT",
+                "PROTOCOL",
+                "TYPE",
+                "PRODUCT",
+                "SOFTWARE",
+                "COUNTRY",
+                "SAYS",
+                "FIRST SEEN",
+                "LAST SEEN",
+            ],
+            right: &[1],
+            items: rows.iter().map(shown).collect(),
+            cells,
+        }
+        .print(context.format()),
+    }
+}
+
+/// A row as people and programs read it: address and instants as text, lists as lists.
+fn shown(row: &ServiceRow) -> Map<String, Value> {
+    let Ok(Value::Object(mut columns)) = serde_json::to_value(row) else { return Map::new() };
+    for name in ["schema", "addr_hi", "addr_lo", "enriched_by"] {
+        columns.remove(name);
+    }
+    for (name, stored) in [
+        ("first_at", "first_us"),
+        ("seen_at", "seen_us"),
+        ("asked_at", "asked_us"),
+        ("known_at", "known_us"),
+        ("cert_expires_at", "cert_expires_us"),
+    ] {
+        let time = columns.remove(stored).and_then(|us| us.as_i64()).map(TimeUs::from_micros);
+        columns.insert(name.to_owned(), json!(time.map(|time| time.to_string())));
+    }
+    columns.insert("software".to_owned(), json!(row.software().unwrap_or_default()));
+    for (name, text) in [("cert_names", &row.cert_names), ("labels", &row.labels)] {
+        let items: Vec<&str> = text.as_deref().unwrap_or_default().split_whitespace().collect();
+        columns.insert(name.to_owned(), json!(items));
+    }
+    let mut whole = Map::from_iter([("addr".to_owned(), json!(row.addr().to_string()))]);
+    whole.extend(columns);
+    whole
+}
+
+fn cells(service: &Map<String, Value>) -> Vec<String> {
+    let text = |name: &str| service.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let joined = |parts: &[String]| {
+        parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+    };
+    let software: Vec<String> = service["software"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            joined(&["product", "version"].map(|name| one[name].as_str().unwrap_or_default().to_owned()))
+        })
+        .collect();
+    let says = [text("title"), text("banner"), text("server")].into_iter().find(|text| !text.is_empty());
+    let says: String = says.unwrap_or_default().chars().take(48).collect();
+    vec![
+        text("addr"),
+        service["port"].to_string(),
+        text("protocol"),
+        text("device_type"),
+        joined(&[text("vendor"), text("product"), text("version")]),
+        software.join(", "),
+        text("country"),
+        visible(&says),
+        text("first_at").chars().take(16).collect(),
+        text("seen_at").chars().take(16).collect(),
+    ]
+}
+
+/// Rows as they lie in the view, with the address as text.
+fn answer(rows: &[ServiceRow]) -> anyhow::Result<Answer> {
+    let stored = ServiceRow::to_arrow(rows)?;
+    Ok(Answer::with_address(&stored)?)
+}
+
+/// Prints an answer of the lake.
+pub(crate) fn print_answer(answer: &Answer, format: Format) -> anyhow::Result<()> {
+    let rendered = match format {
+        Format::Table => Rendered::Table,
+        Format::Json => Rendered::Json,
+        Format::Jsonl => Rendered::JsonLines,
+        Format::Csv => Rendered::Csv,
+        Format::Parquet => {
+            use std::io::Write;
+            let mut out = std::io::stdout().lock();
+            out.write_all(&answer.parquet()?)?;
+            return Ok(out.flush()?);
+        }
+    };
+    let mut text = answer.render(rendered)?;
+    if !text.ends_with('\n') && !text.is_empty() {
+        text.push('\n');
+    }
+    print_text(&text)
+}
+
+/// `lake`: upkeep.
+pub(crate) async fn lake(context: &Context<'_>, command: &Lake) -> anyhow::Result<Exit> {
+    let observatory = context.open().await?;
+    match command {
+        Lake::Rebuild => {
+            let services = observatory.rebuild_view().await?;
+            context.say(&format!("the current view was made anew: {} services", thousands(services)));
+        }
+        Lake::Compact => {
+            let merged = observatory.lake().await?.merge_services(Some(1)).await.map_err(ActError::from)?;
+            context.say(if merged {
+                "the current view is one run now"
+            } else {
+                "there was nothing to merge"
+            });
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,117 @@
+//! Counting the services found by the values of a field.
+
+use std::collections::HashMap;
+
+use datafusion::arrow::buffer::BooleanBuffer;
+use kenshin_observation::TimeUs;
+use serde::Serialize;
+
+use super::column::{ABSENT_INT, ABSENT_LONG, Column};
+use super::matching::{columns, is_of_things};
+use super::segment::Loaded;
+use crate::search::{Field, Kind};
+
+/// µs of a day.
+const DAY_US: i64 = 86_400_000_000;
+
+/// How many services have which value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Facet {
+    /// Name of the field.
+    pub field: &'static str,
+    /// The most frequent values, most frequent first.
+    pub values: Vec<FacetValue>,
+    /// How many further values there are.
+    pub more: u64,
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FacetValue {
+    /// The value as text: a day, UTC, for instants. Hostile text.
+    pub value: String,
+    /// Services that have it.
+    pub count: u64,
+}
+
+/// True when services can be counted by `field`: addresses would be as many as services.
+pub fn is_countable(field: Field) -> bool {
+    field.info().kind != Kind::Network
+}
+
+/// Counts by value over several segments.
+#[derive(Default)]
+pub(super) struct Counts(HashMap<String, u64>);
+
+impl Counts {
+    pub(super) fn add(&mut self, field: Field, loaded: &Loaded<'_>, rows: &BooleanBuffer) {
+        if is_of_things(field) {
+            let things = loaded.things();
+            let counts = things.counts(field, rows.set_indices());
+            return self.add_coded(&counts, |code| things.text(field, code));
+        }
+        for name in columns(field) {
+            match loaded.column(name) {
+                Column::Text(texts) => {
+                    let mut counts = vec![0; texts.dictionary.len()];
+                    for row in rows.set_indices() {
+                        counts[texts.codes[row] as usize] += 1;
+                    }
+                    self.add_coded(&counts, |code| texts.dictionary.text(code));
+                }
+                Column::Int(values) => {
+                    let mut counts: HashMap<i32, u64> = HashMap::new();
+                    let mut small = vec![0u64; 1 << 16];
+                    for row in rows.set_indices() {
+                        match usize::try_from(values[row]).ok().and_then(|value| small.get_mut(value)) {
+                            Some(count) => *count += 1,
+                            None => *counts.entry(values[row]).or_default() += 1,
+                        }
+                    }
+                    counts.remove(&ABSENT_INT);
+                    counts.extend((0..).zip(small).filter(|(_, count)| *count > 0));
+                    self.add_all(counts.into_iter().map(|(value, count)| (value.to_string(), count)));
+                }
+                Column::Long(values) => {
+                    let is_time = matches!(field.info().kind, Kind::Time | Kind::TimeToCome);
+                    let unit = if is_time { DAY_US } else { 1 };
+                    let mut counts: HashMap<i64, u64> = HashMap::new();
+                    for value in rows.set_indices().map(|row| values[row]).filter(|v| *v != ABSENT_LONG) {
+                        *counts.entry(value.div_euclid(unit)).or_default() += 1;
+                    }
+                    let text = |value: i64| match is_time {
+                        true => TimeUs::from_micros(value * DAY_US).to_string().chars().take(10).collect(),
+                        false => value.to_string(),
+                    };
+                    self.add_all(counts.into_iter().map(|(value, count)| (text(value), count)));
+                }
+            }
+        }
+    }
+
+    fn add_coded<'a>(&mut self, counts: &[u64], text: impl Fn(usize) -> &'a str) {
+        let counted = counts.iter().enumerate().skip(1).filter(|(_, count)| **count > 0);
+        self.add_all(counted.map(|(code, count)| (text(code).to_owned(), *count)));
+    }
+
+    fn add_all(&mut self, counts: impl Iterator<Item = (String, u64)>) {
+        for (value, count) in counts {
+            *self.0.entry(value).or_default() += count;
+        }
+    }
+
+    /// The `top` most frequent values.
+    pub(super) fn finish(self, field: Field, top: usize) -> Facet {
+        let mut values: Vec<FacetValue> =
+            self.0.into_iter().map(|(value, count)| FacetValue { value, count }).collect();
+        let order =
+            |a: &FacetValue, b: &FacetValue| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value));
+        let more = values.len().saturating_sub(top) as u64;
+        if more > 0 && top > 0 {
+            values.select_nth_unstable_by(top - 1, order);
+        }
+        values.truncate(top);
+        values.sort_by(order);
+        Facet { field: field.name(), values, more }
+    }
+}

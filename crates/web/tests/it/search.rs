@@ -1,0 +1,129 @@
+//! Searching over HTTP: answers, mistakes, and what a provider may not see.
+
+use axum::http::StatusCode;
+use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
+use kenshin_observation::{SensorId, TimeUs, addr_to_hi_lo};
+
+use crate::world::{HOSTILE, World};
+
+const T0: TimeUs = TimeUs::from_secs(1_790_000_000);
+
+fn service(addr: &str, port: i32, product: &str) -> ServiceRow {
+    let (addr_hi, addr_lo) = addr_to_hi_lo(addr.parse().unwrap());
+    ServiceRow {
+        schema: SERVICE_VERSION,
+        addr_hi,
+        addr_lo,
+        port,
+        transport: "tcp".into(),
+        protocol: Some("telnet".into()),
+        state: "answered".into(),
+        first_us: T0.micros(),
+        seen_us: T0.micros(),
+        asked_us: T0.micros(),
+        product: Some(product.into()),
+        banner: Some(format!("{HOSTILE} login:")),
+        cert_names: Some("a.example b.example".into()),
+        software: Some(r#"[{"product":"dropbear","version":"2019.78"}]"#.into()),
+        ..ServiceRow::default()
+    }
+}
+
+async fn add(world: &World, sequence: i64, rows: Vec<ServiceRow>) {
+    let lake = world.observatory.lake().await.unwrap();
+    lake.add_services(rows, &[(SensorId::new(T0, 1), sequence)].into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn services_are_searched_counted_and_paged() {
+    let world = World::new().await;
+    let rows = vec![
+        service("192.0.2.7", 23, "A"),
+        service("192.0.2.8", 2323, "B"),
+        service("198.51.100.7", 23, "A"),
+    ];
+    add(&world, 1, rows).await;
+    let analyst = world.sign_in("analyst").await;
+    let (status, page) = world.get(&analyst, "/api/v1/search?q=port%3A23&limit=1").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert_eq!(page["total"], serde_json::json!({ "services": 2, "hosts": 2 }));
+    assert_eq!(page["query"], "port:23");
+    let first = &page["items"][0];
+    assert_eq!(
+        (first["addr"].as_str(), first["software"][0]["version"].as_str()),
+        (Some("192.0.2.7"), Some("2019.78"))
+    );
+    assert_eq!(first["cert_names"], serde_json::json!(["a.example", "b.example"]));
+    let next = page["next"].as_str().unwrap();
+    let (_, page) = world.get(&analyst, &format!("/api/v1/search?q=port%3A23&limit=1&after={next}")).await;
+    assert_eq!(
+        (page["items"][0]["addr"].as_str(), &page["next"]),
+        (Some("198.51.100.7"), &serde_json::Value::Null)
+    );
+    let (_, facets) = world.get(&analyst, "/api/v1/search/facets?fields=product:1,port").await;
+    assert_eq!(facets["facets"][0]["values"], serde_json::json!([{ "value": "dropbear", "count": 3 }]));
+    assert_eq!(facets["facets"][0]["more"], 2);
+    let (_, fields) = world.get(&analyst, "/api/v1/search/fields").await;
+    assert!(fields["items"].as_array().unwrap().iter().any(|field| field["name"] == "country"));
+}
+
+#[tokio::test]
+async fn mistakes_are_pointed_at() {
+    let world = World::new().await;
+    let analyst = world.sign_in("analyst").await;
+    // `検診 prot:23`
+    let (status, problem) = world.get(&analyst, "/api/v1/search?q=%E6%A4%9C%E8%A8%BA%20prot%3A23").await;
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &serde_json::json!("bad-query")));
+    assert_eq!(problem["span"], serde_json::json!([3, 7]));
+    assert_eq!(problem["hint"], "did you mean `port`?");
+    for path in
+        ["search?sort=nothing", "search?after=x", "search/facets?fields=ip", "search/facets?fields=port:9999"]
+    {
+        assert_eq!(
+            world.get(&analyst, &format!("/api/v1/{path}")).await.0,
+            StatusCode::BAD_REQUEST,
+            "{path}"
+        );
+    }
+    assert_eq!(world.get(&analyst, "/api/v1/hosts/203.0.113.9").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.get(&analyst, "/api/v1/hosts/nowhere").await.0, StatusCode::NOT_FOUND);
+}
+
+/// Services of others, however many, change nothing of what a provider is answered.
+#[tokio::test]
+async fn a_provider_searches_its_own_prefixes_and_no_others() {
+    let world = World::new().await;
+    add(&world, 1, vec![service("192.0.2.7", 23, "A"), service("198.51.100.7", 23, "Other")]).await;
+    let provider = world.sign_in("provider").await;
+    let answers = async || {
+        let mut all = Vec::new();
+        for path in [
+            "search",
+            "search?q=-port%3A80&sort=-seen",
+            "search?q=product%3Aother",
+            "search?q=198.51.100.7",
+            "search/facets?fields=product,port,banner,state,first",
+            "hosts/198.51.100.7",
+        ] {
+            all.push(world.get(&provider, &format!("/api/v1/{path}")).await);
+        }
+        all
+    };
+    let before = answers().await;
+    assert_eq!(before[0].1["total"]["services"], 1);
+    assert_eq!(
+        (before[2].1["total"]["services"].as_u64(), before[3].1["total"]["hosts"].as_u64()),
+        (Some(0), Some(0))
+    );
+    assert_eq!(before[5].0, StatusCode::NOT_FOUND);
+    let text = format!("{before:?}");
+    assert!(!text.contains("Other\""), "{text}");
+    let invisible = (0..4_000u32).map(|n| {
+        let addr = std::net::Ipv4Addr::from_bits(0xCB00_7100 + n);
+        service(&addr.to_string(), 23 + i32::try_from(n % 7).unwrap(), &format!("P{n}"))
+    });
+    add(&world, 2, invisible.collect()).await;
+    assert_eq!(answers().await, before);
+    let operator = world.sign_in("operator").await;
+    assert_eq!(world.get(&operator, "/api/v1/search").await.1["total"]["services"], 4_002);
+}
