@@ -28,4 +28,4 @@ pub mod view;
 pub use kenshin_observation::Batch;
 pub use query::{Answer, Format, Limits};
 pub use services::{NewView, Progress};
-pub use store::{Committed, HostObservation, Lake, LakeError, Selection, Told};
+pub use store::{Committed, HostObservation, Hosts, Lake, LakeError, Selection, Told};

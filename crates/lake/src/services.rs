@@ -140,7 +140,9 @@ impl Lake {
             return Ok(false);
         }
         let mut writer = RunWriter::begin(&table, &Progress::new())?;
-        view.each_piece(PIECE_ROWS, async |rows| writer.write(rows).await).await?;
+        for piece in view.places().await?.chunks(PIECE_ROWS) {
+            writer.write(view.rows(piece).await?).await?;
+        }
         let mut actions = removals(&table)?;
         actions.push(Action::Add(writer.finish().await?));
         commit(&mut table, actions, &Progress::new(), SaveMode::Overwrite).await?;

@@ -14,6 +14,7 @@ use deltalake::operations::write::SchemaMode;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use kenshin_observation::schema::{
     BatchRow, BlobRow, CoverageRow, ObservationRow, Rows, SaltRow, SchemaError, ServiceRow, Table,
 };
@@ -139,6 +140,42 @@ pub struct Told {
 pub struct HostObservation {
     pub observation: Observation,
     pub known_at: TimeUs,
+}
+
+/// Hosts, one after the other.
+pub struct Hosts {
+    batches: BoxStream<'static, Result<RecordBatch, LakeError>>,
+    rows: std::vec::IntoIter<ObservationRow>,
+    /// The first observation of the next host.
+    ahead: Option<HostObservation>,
+}
+
+impl Hosts {
+    /// The observations of the next host.
+    pub async fn next(&mut self) -> Result<Option<Vec<HostObservation>>, LakeError> {
+        let mut host: Vec<HostObservation> = self.ahead.take().into_iter().collect();
+        while let Some(row) = self.row().await? {
+            let known_at = TimeUs::from_micros(row.ingested_at);
+            let one = HostObservation { observation: row.to_observation()?, known_at };
+            let addr = one.observation.subject.addr;
+            if host.last().is_some_and(|last| last.observation.subject.addr != addr) {
+                self.ahead = Some(one);
+                break;
+            }
+            host.push(one);
+        }
+        Ok(Some(host).filter(|host| !host.is_empty()))
+    }
+
+    async fn row(&mut self) -> Result<Option<ObservationRow>, LakeError> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                return Ok(Some(row));
+            }
+            let Some(batch) = self.batches.next().await else { return Ok(None) };
+            self.rows = ObservationRow::from_arrow(&batch?)?.into_iter();
+        }
+    }
 }
 
 impl Told {
@@ -290,31 +327,11 @@ impl Lake {
         Ok(())
     }
 
-    /// Observations that were told by `told`, host by host in the order of their addresses, each
-    /// host's in the order of time: one host is held.
-    pub async fn each_host<E: From<LakeError>>(
-        &self,
-        told: &Told,
-        mut each: impl AsyncFnMut(Vec<HostObservation>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut batches = self.stream(ObservationRow::NAME, &told.sql()).await?;
-        let mut host: Vec<HostObservation> = Vec::new();
-        while let Some(batch) = batches.next().await {
-            for row in ObservationRow::from_arrow(&batch?).map_err(LakeError::from)? {
-                let known_at = TimeUs::from_micros(row.ingested_at);
-                let observation = row.to_observation().map_err(LakeError::from)?;
-                let other =
-                    host.last().is_some_and(|last| last.observation.subject.addr != observation.subject.addr);
-                if other {
-                    each(std::mem::take(&mut host)).await?;
-                }
-                host.push(HostObservation { observation, known_at });
-            }
-        }
-        if !host.is_empty() {
-            each(host).await?;
-        }
-        Ok(())
+    /// Observations host by host, in the order of their addresses, each host's in the order of time:
+    /// one host is held.
+    pub async fn hosts(&self, told: &Told) -> Result<Hosts, LakeError> {
+        let batches = self.stream(ObservationRow::NAME, &told.sql()).await?.boxed();
+        Ok(Hosts { batches, rows: Vec::new().into_iter(), ahead: None })
     }
 
     /// The blob with this SHA-256 (hexadecimal), if the lake still holds it.

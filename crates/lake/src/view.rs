@@ -209,32 +209,22 @@ impl View {
         self.rows(&known.iter().map(|known| (known.segment, known.row)).collect::<Vec<_>>()).await
     }
 
-    /// Every row that holds, run by run, a piece at a time.
-    pub(crate) async fn each_piece(
-        &self,
-        rows_max: usize,
-        mut each: impl AsyncFnMut(Vec<ServiceRow>) -> Result<(), LakeError>,
-    ) -> Result<(), LakeError> {
-        // Runs are merged by their keys, so that what comes out is one sorted run.
-        let mut all = Vec::new();
-        for (number, (segment, live)) in self.segments.iter().zip(&self.live).enumerate() {
-            let loaded = segment.load(&KEYS).await?;
-            all.extend(live.set_indices().map(|row| (number, row)));
-            drop(loaded);
-        }
+    /// Where the rows that hold lie, by segment and row, in the order of their keys.
+    pub(crate) async fn places(&self) -> Result<Vec<(usize, usize)>, LakeError> {
         let mut loaded = Vec::new();
         for segment in &self.segments {
             loaded.push(segment.load(&KEYS).await?);
         }
-        all.sort_by(|(a, i), (b, j)| order::compare_keys(&loaded[*a], *i, &loaded[*b], *j));
-        for piece in all.chunks(rows_max) {
-            each(self.rows(piece).await?).await?;
-        }
-        Ok(())
+        let of = |(number, live): (usize, &BooleanBuffer)| -> Vec<(usize, usize)> {
+            live.set_indices().map(|row| (number, row)).collect()
+        };
+        let mut places: Vec<(usize, usize)> = self.live.iter().enumerate().flat_map(of).collect();
+        places.sort_by(|(a, i), (b, j)| order::compare_keys(&loaded[*a], *i, &loaded[*b], *j));
+        Ok(places)
     }
 
     /// Whole rows by (segment, row), in the order given.
-    async fn rows(&self, wanted: &[(usize, usize)]) -> Result<Vec<ServiceRow>, LakeError> {
+    pub(crate) async fn rows(&self, wanted: &[(usize, usize)]) -> Result<Vec<ServiceRow>, LakeError> {
         let mut found: HashMap<(usize, usize), ServiceRow> = HashMap::new();
         for (number, segment) in self.segments.iter().enumerate() {
             let mut positions: Vec<u32> = wanted

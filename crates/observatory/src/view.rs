@@ -56,20 +56,12 @@ impl Observatory {
         let view = lake.view().await?;
         let providers = self.provider_names().await?;
         let mut rows = Vec::new();
-        let mut fold = async |seen: Vec<HostObservation>| {
-            let mut endpoints: Vec<Endpoint> = seen.iter().map(|one| one.observation.subject).collect();
-            endpoints.sort_unstable();
-            endpoints.dedup();
-            let known = view.known(&endpoints).await?;
-            let mut host = view.rows_of(&known).await?;
-            let unchanged = host.clone();
-            self.fold_host(&mut host, seen, &providers, None).await?;
-            rows.extend(host.into_iter().filter(|row| !unchanged.contains(row)));
-            Ok::<_, ActError>(())
-        };
         if before.0 < before.1 {
             let told = Told { since: Some((sensor, before.0)), ..Told::default() };
-            lake.each_host(&told, fold).await?;
+            let mut hosts = lake.hosts(&told).await?;
+            while let Some(seen) = hosts.next().await? {
+                rows.extend(self.changed(&view, seen, &providers).await?);
+            }
         } else {
             let mut by_addr: BTreeMap<IpAddr, Vec<HostObservation>> = BTreeMap::new();
             for observation in batches.iter().flat_map(|batch| &batch.observations) {
@@ -77,12 +69,30 @@ impl Observatory {
                 by_addr.entry(observation.subject.addr).or_default().push(one);
             }
             for seen in by_addr.into_values() {
-                fold(seen).await?;
+                rows.extend(self.changed(&view, seen, &providers).await?);
             }
         }
         lake.add_services(rows, &[(sensor, last)].into()).await?;
         lake.merge_services(None).await?;
         Ok(())
+    }
+
+    /// The rows of a host that are other than the view knows them, after what was seen.
+    async fn changed(
+        &self,
+        view: &View,
+        seen: Vec<HostObservation>,
+        providers: &Providers,
+    ) -> Result<Vec<ServiceRow>, ActError> {
+        let mut endpoints: Vec<Endpoint> = seen.iter().map(|one| one.observation.subject).collect();
+        endpoints.sort_unstable();
+        endpoints.dedup();
+        let known = view.known(&endpoints).await?;
+        let unchanged = view.rows_of(&known).await?;
+        let mut host = unchanged.clone();
+        self.fold_host(&mut host, seen, providers, None).await?;
+        host.retain(|row| !unchanged.contains(row));
+        Ok(host)
     }
 
     /// Makes the current view anew from all observations; gives the number of services.
@@ -92,16 +102,15 @@ impl Observatory {
         let mut new = lake.new_view().await?;
         let providers = self.provider_names().await?;
         let mut rows: Vec<ServiceRow> = Vec::new();
-        lake.each_host(&Told::default(), async |seen| {
+        let mut hosts = lake.hosts(&Told::default()).await?;
+        while let Some(seen) = hosts.next().await? {
             let mut host = Vec::new();
             self.fold_host(&mut host, seen, &providers, None).await?;
             rows.extend(host);
             if rows.len() >= PIECE_ROWS {
                 new.write(std::mem::take(&mut rows)).await?;
             }
-            Ok::<_, ActError>(())
-        })
-        .await?;
+        }
         new.write(rows).await?;
         Ok(lake.finish_view(new, &progress).await?)
     }
@@ -112,15 +121,12 @@ impl Observatory {
         let told = Told { known_by, ..Told::default() };
         let providers = self.provider_names().await?;
         let (mut rows, mut before) = (Vec::new(), Vec::new());
-        self.lake()
-            .await?
-            .each_host(&told, async |seen| {
-                let mut host = Vec::new();
-                self.fold_host(&mut host, seen, &providers, history.then_some(&mut before)).await?;
-                rows.extend(host);
-                Ok::<_, ActError>(())
-            })
-            .await?;
+        let mut hosts = self.lake().await?.hosts(&told).await?;
+        while let Some(seen) = hosts.next().await? {
+            let mut host = Vec::new();
+            self.fold_host(&mut host, seen, &providers, history.then_some(&mut before)).await?;
+            rows.extend(host);
+        }
         rows.extend(before);
         Ok(View::of(rows)?)
     }
@@ -137,22 +143,15 @@ impl Observatory {
         }
         let told = Told { addr: Some(addr), known_by, ..Told::default() };
         let providers = self.provider_names().await?;
-        let mut found = None;
-        self.lake()
-            .await?
-            .each_host(&told, async |seen: Vec<HostObservation>| {
-                let last = seen.last().map(|one| one.observation.survey_id);
-                let newest: Vec<&Observation> =
-                    seen.iter().map(|one| &one.observation).filter(|o| Some(o.survey_id) == last).collect();
-                let identity = identify(&newest, self.packs().await?);
-                let (mut now, mut before) = (Vec::new(), Vec::new());
-                self.fold_host(&mut now, seen.clone(), &providers, Some(&mut before)).await?;
-                now.sort_by(ServiceRow::compare_keys);
-                found = Some(HostView { now, before, identity });
-                Ok::<_, ActError>(())
-            })
-            .await?;
-        Ok(found.filter(|host| !host.now.is_empty()))
+        let Some(seen) = self.lake().await?.hosts(&told).await?.next().await? else { return Ok(None) };
+        let last = seen.last().map(|one| one.observation.survey_id);
+        let newest: Vec<&Observation> =
+            seen.iter().map(|one| &one.observation).filter(|o| Some(o.survey_id) == last).collect();
+        let identity = identify(&newest, self.packs().await?);
+        let (mut now, mut before) = (Vec::new(), Vec::new());
+        self.fold_host(&mut now, seen, &providers, Some(&mut before)).await?;
+        now.sort_by(ServiceRow::compare_keys);
+        Ok(Some(HostView { now, before, identity }).filter(|host| !host.now.is_empty()))
     }
 
     /// What `viewer` may see: everything, or the addresses of their own providers by longest prefix.
