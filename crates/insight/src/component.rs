@@ -30,7 +30,7 @@ mod visible;
 
 pub use carried::{Carried, Certainty, Ground, carried};
 pub use catalogue::{CATALOGUE, Known, Role, key, known};
-pub use census::{Carrier, Census, Count, Exposure, Exposures, Gaps, Inventory, Query, exposure};
+pub use census::{Carrier, Census, Count, Exposure, Exposures, Gaps, Inventory, Query};
 pub use fact::{Basis, Contains, Fact, Family, ParseFamilyError, Part, Upkeep};
 pub(crate) use knowledge::Index;
 pub use knowledge::{Maintenance, Supported};

@@ -46,7 +46,6 @@ mod ssvc;
 pub use addresses::{AddressTable, AddressTableBuilder, Entry};
 pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
 pub(crate) use importer::{io, read_line};
-pub(crate) use index::of_record;
 pub use index::{Cycle, Intelligence, Match, Said};
 pub use name::Names;
 pub use oui::Vendors;

@@ -246,11 +246,11 @@ impl Observatory {
     pub async fn exposed(&self, viewer: &Viewer, cve: CveId, limit: usize) -> Result<Exposed, ActError> {
         let kinds = [CONTENTS, &[IntelligenceKind::Cve]].concat();
         let intelligence = self.intelligence_of(&kinds).await?;
-        let record = intelligence.cve(cve).ok_or_else(|| {
+        intelligence.cve(cve).ok_or_else(|| {
             ActError::no(format!("nothing imported describes {cve}"))
                 .with_hint("import it with `kenshin intel import cve5`; NVD's record names components that the CVE list does not")
         })?;
-        let mut exposures = Exposures::new(record, &intelligence);
+        let mut exposures = Exposures::new(cve, &intelligence);
         let mut rows: BTreeMap<Exposure, Vec<ExposedRow>> = BTreeMap::new();
         self.each_asset(viewer, |asset| {
             let (exposure, by) = exposures.ask(&asset.identity);

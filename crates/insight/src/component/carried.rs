@@ -38,6 +38,8 @@ pub struct Carried {
     pub key: String,
     /// Its name for people.
     pub name: String,
+    /// Who makes it, when known.
+    pub vendor: Option<String>,
     /// Version, or the phrase by which versions were stated; `None` when it is not known.
     pub version: Option<String>,
     /// CPE name, when known.
@@ -91,6 +93,24 @@ pub fn carried(identity: &Identity, intelligence: &Intelligence) -> Vec<Carried>
     Contents::new(intelligence).of(identity)
 }
 
+impl Carried {
+    /// Vendor and product under which vulnerabilities of it are recorded, in every way that is known.
+    pub(super) fn recorded_as(&self) -> Vec<(String, String)> {
+        let catalogued = catalogue::known(&self.name, self.cpe.as_deref());
+        let mut names: Vec<(String, String)> = catalogued
+            .iter()
+            .flat_map(|known| known.cpes)
+            .map(|(vendor, product)| ((*vendor).to_owned(), (*product).to_owned()))
+            .collect();
+        names.extend(self.vendor.clone().map(|vendor| (vendor, self.name.clone())));
+        let cpe: Option<Cpe> = self.cpe.as_ref().and_then(|cpe| cpe.parse().ok());
+        names.extend(
+            cpe.and_then(|cpe| Some((cpe.vendor.text()?.to_owned(), cpe.product.text()?.to_owned()))),
+        );
+        names
+    }
+}
+
 impl<'a> Contents<'a> {
     pub(super) fn new(intelligence: &'a Intelligence) -> Self {
         Self { intelligence, products: HashMap::new() }
@@ -107,6 +127,7 @@ impl<'a> Contents<'a> {
             let carried = Carried {
                 key,
                 name: known.map_or(component.product.value.clone(), |known| known.name.to_owned()),
+                vendor: known.map(|known| known.maker.to_owned()).or_else(|| component.vendor.clone()),
                 version: component.version.clone(),
                 cpe: component.cpe.clone(),
                 certainty: Certainty::Visible,
@@ -192,6 +213,7 @@ fn stated((names, version, sure): &Device, intelligence: &Intelligence) -> Vec<C
         let carried = Carried {
             key,
             name: known.map_or(contains.part.name.clone(), |known| known.name.to_owned()),
+            vendor: known.map(|known| known.maker.to_owned()).or_else(|| contains.part.vendor.clone()),
             // Another build of the product may contain another version of the component.
             version: contains.part.version.clone().filter(|_| certainty == Certainty::Known),
             cpe: contains.part.cpe.clone(),

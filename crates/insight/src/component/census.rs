@@ -1,6 +1,6 @@
 //! Who carries a component, over many devices: those that do, and of how many it is not known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 
 use kenshin_observation::{Identity, TimeUs, words};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::carried::{Carried, Certainty, Contents, Ground};
 use super::fact::within;
 use super::{Basis, Maintenance, Role, Supported, catalogue};
-use crate::intelligence::{Cve, Day, Intelligence, Names, Status, of_record};
+use crate::intelligence::{CveId, Day, Intelligence, Status};
 
 /// Most versions told of one component.
 const VERSIONS_MAX: usize = 20;
@@ -142,58 +142,6 @@ words!(
     }
 );
 
-/// What is known of a device and one vulnerability, and the component by which it is known.
-pub fn exposure(cve: &Cve, identity: &Identity, intelligence: &Intelligence) -> (Exposure, Option<Carried>) {
-    exposure_of(cve, identity, &mut Contents::new(intelligence))
-}
-
-pub(super) fn exposure_of(
-    cve: &Cve,
-    identity: &Identity,
-    contents: &mut Contents<'_>,
-) -> (Exposure, Option<Carried>) {
-    let named = |key: &str| -> Vec<&crate::intelligence::Affected> {
-        let is = |entry: &&crate::intelligence::Affected| {
-            catalogue::key(&entry.product, entry.cpes.first().map(String::as_str)) == key
-        };
-        cve.affected.iter().filter(is).collect()
-    };
-    let mut judged: Vec<(Exposure, Option<Carried>)> = Vec::new();
-    if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
-        let own: Vec<_> = named(&catalogue::key(&product.value, None))
-            .into_iter()
-            .filter(|entry| {
-                let (a, b) = (Names::of(&entry.vendor, "").vendors, Names::of(&vendor.value, "").vendors);
-                a.iter().any(|name| b.contains(name))
-            })
-            .collect();
-        if let Some(version) = identity.version.as_ref().filter(|_| !own.is_empty()) {
-            match of_record(&own, &version.value) {
-                Status::Affected => judged.push((Exposure::Affected, None)),
-                Status::Unaffected => judged.push((Exposure::NotAffected, None)),
-                Status::Unknown => {}
-            }
-        }
-    }
-    for carried in contents.of(identity) {
-        let entries = named(&carried.key);
-        if entries.is_empty() {
-            continue;
-        }
-        let status =
-            carried.version.as_deref().map_or(Status::Unknown, |version| of_record(&entries, version));
-        let exposure = match (status, carried.certainty) {
-            (Status::Affected, Certainty::Visible) => Exposure::Affected,
-            (Status::Affected, Certainty::Known) => Exposure::AffectedByKnowledge,
-            (Status::Unaffected, Certainty::Visible | Certainty::Known) => Exposure::NotAffected,
-            (_, _) => Exposure::Possible,
-        };
-        judged.push((exposure, Some(carried)));
-    }
-    // The gravest counts: of two components of one name one may be mended.
-    judged.into_iter().min_by_key(|(exposure, _)| *exposure).unwrap_or((Exposure::Unknown, None))
-}
-
 /// One component in a list of all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
@@ -314,23 +262,73 @@ fn rank(maintenance: &Maintenance) -> u8 {
 /// Asks device after device whether it has a vulnerability.
 #[derive(Debug)]
 pub struct Exposures<'a> {
-    cve: &'a Cve,
+    cve: CveId,
+    intelligence: &'a Intelligence,
     contents: Contents<'a>,
+    /// What the vulnerability's records say of a vendor, product and version; `None` when they do not
+    /// name the product.
+    said: HashMap<(String, String, Option<String>), Option<Status>>,
     /// How many of each answer.
     pub counts: BTreeMap<Exposure, u64>,
 }
 
 impl<'a> Exposures<'a> {
     /// Of nobody yet.
-    pub fn new(cve: &'a Cve, intelligence: &'a Intelligence) -> Self {
+    pub fn new(cve: CveId, intelligence: &'a Intelligence) -> Self {
         let counts = Exposure::ALL.iter().map(|exposure| (*exposure, 0)).collect();
-        Self { cve, contents: Contents::new(intelligence), counts }
+        Self { cve, intelligence, contents: Contents::new(intelligence), said: HashMap::new(), counts }
     }
 
-    /// What is known of a device of this identity, and the component by which it is known.
+    /// What is known of a device of this identity, and the component by which it is known; none when it
+    /// is by its own product.
     pub fn ask(&mut self, identity: &Identity) -> (Exposure, Option<Carried>) {
-        let answer = exposure_of(self.cve, identity, &mut self.contents);
+        let mut judged: Vec<(Exposure, Option<Carried>)> = Vec::new();
+        if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
+            let name = (vendor.value.clone(), product.value.clone());
+            let version = identity.version.as_ref().map(|claim| claim.value.as_str());
+            match self.said(&[name], version) {
+                Some(Status::Affected) => judged.push((Exposure::Affected, None)),
+                Some(Status::Unaffected) => judged.push((Exposure::NotAffected, None)),
+                Some(Status::Unknown) => judged.push((Exposure::Possible, None)),
+                None => {}
+            }
+        }
+        for carried in self.contents.of(identity) {
+            let exposure =
+                match (self.said(&carried.recorded_as(), carried.version.as_deref()), carried.certainty) {
+                    (None, _) => continue,
+                    (Some(Status::Affected), Certainty::Visible) => Exposure::Affected,
+                    (Some(Status::Affected), Certainty::Known) => Exposure::AffectedByKnowledge,
+                    (Some(Status::Unaffected), Certainty::Visible | Certainty::Known) => {
+                        Exposure::NotAffected
+                    }
+                    (Some(_), _) => Exposure::Possible,
+                };
+            judged.push((exposure, Some(carried)));
+        }
+        // The gravest counts: of two components of one name one may be mended.
+        let answer =
+            judged.into_iter().min_by_key(|(exposure, _)| *exposure).unwrap_or((Exposure::Unknown, None));
         *self.counts.entry(answer.0).or_default() += 1;
         answer
+    }
+
+    /// What the records say of a product by any of its names. Contradiction is not known.
+    fn said(&mut self, names: &[(String, String)], version: Option<&str>) -> Option<Status> {
+        let mut all = Vec::new();
+        for (vendor, product) in names {
+            let key = (vendor.clone(), product.clone(), version.map(str::to_owned));
+            let said = self.said.entry(key).or_insert_with(|| {
+                let matches = self.intelligence.matches(vendor, product, version.unwrap_or_default());
+                matches.into_iter().find(|found| found.cve.id == self.cve).map(|found| found.status)
+            });
+            all.extend(*said);
+        }
+        match (all.contains(&Status::Affected), all.contains(&Status::Unaffected)) {
+            _ if all.is_empty() => None,
+            (true, false) => Some(Status::Affected),
+            (false, true) => Some(Status::Unaffected),
+            _ => Some(Status::Unknown),
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use kenshin_observation::DeviceKey;
 
 pub use self::decision::Said;
-pub(crate) use self::decision::of_record;
 use self::decision::{Voice, decide};
 use self::document::{Documents, spellings};
 use super::{

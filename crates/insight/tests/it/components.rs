@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use kenshin_insight::component::{
-    Basis, Carried, Census, Certainty, Contains, Exposure, Fact, Ground, Inventory, Query, Supported,
-    carried, exposure,
+    Basis, Carried, Census, Certainty, Contains, Exposure, Exposures, Fact, Ground, Inventory, Query,
+    Supported, carried,
 };
 use kenshin_insight::finding::findings;
 use kenshin_insight::fingerprint::Packs;
@@ -222,15 +222,15 @@ fn lists_by_hand_are_toml_or_csv() {
 fn the_devils_ivy_is_found_where_it_is_and_unknown_elsewhere() {
     let bill = import(IntelligenceKind::Sbom, "camera.cdx.json", &bill("camera.cdx.json")).snapshot;
     let knowledge = knowledge([bill]);
-    let cve = knowledge.cve("CVE-2017-9765".parse().unwrap()).unwrap();
-    let of = |identity: &Identity| exposure(cve, identity, &knowledge).0;
+    let mut exposures = Exposures::new("CVE-2017-9765".parse().unwrap(), &knowledge);
+    let mut of = |identity: &Identity| exposures.ask(identity).0;
 
     // It says so itself.
     assert_eq!(of(&shows("gSOAP/2.7")), Exposure::Affected);
     assert_eq!(of(&shows("Optics gSOAP/2.8.10")), Exposure::Affected);
     // Its bill of materials says so.
     let camera = device("Example Optics", "CAM-100", "5.50", "camera");
-    let (exposed, by) = exposure(cve, &camera, &knowledge);
+    let (exposed, by) = Exposures::new("CVE-2017-9765".parse().unwrap(), &knowledge).ask(&camera);
     assert_eq!(exposed, Exposure::AffectedByKnowledge);
     let by = by.unwrap();
     assert_eq!((by.certainty, by.version.as_deref()), (Certainty::Known, Some("2.8.10")));

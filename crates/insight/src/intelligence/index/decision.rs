@@ -45,12 +45,6 @@ pub(super) fn decide<'a>(voices: &[Voice<'a>], version: &str) -> (Status, Option
     agreed(voices.iter().filter(|voice| !of_hardware(voice.entry)), version)
 }
 
-/// What a CVE record alone says of `version` by these of its entries.
-pub(crate) fn of_record(entries: &[&Affected], version: &str) -> Status {
-    let voices: Vec<_> = entries.iter().map(|entry| Voice { entry, said: None }).collect();
-    decide(&voices, version).0
-}
-
 fn agreed<'a: 'v, 'v>(
     voices: impl Iterator<Item = &'v Voice<'a>>,
     version: &str,
