@@ -2,6 +2,9 @@
 //! their devices. A name of the catalogue stands for every spelling of the component; software that is
 //! not in it goes by its own name.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use kenshin_observation::words;
 
 use crate::cpe::Cpe;
@@ -183,26 +186,33 @@ pub const CATALOGUE: &[Known] = &[
 
 /// The component of the catalogue that a name or a CPE name means.
 pub fn known(name: &str, cpe: Option<&str>) -> Option<&'static Known> {
-    let by_cpe = cpe.and_then(|cpe| cpe.parse::<Cpe>().ok()).and_then(|cpe| {
+    known_as(&Names::of("", name).products, cpe)
+}
+
+fn known_as(spellings: &[String], cpe: Option<&str>) -> Option<&'static Known> {
+    static BY_NAME: OnceLock<HashMap<String, &'static Known>> = OnceLock::new();
+    let by_name = BY_NAME.get_or_init(|| {
+        let spelled = |known: &'static Known| {
+            let aliases = known.aliases.iter().map(|alias| (*alias).to_owned());
+            Names::of("", known.name).products.into_iter().chain(aliases).map(move |name| (name, known))
+        };
+        CATALOGUE.iter().flat_map(spelled).collect()
+    });
+    let named = spellings.iter().find_map(|spelling| by_name.get(spelling).copied());
+    named.or_else(|| {
+        let cpe: Cpe = cpe?.parse().ok()?;
         let (vendor, product) = (cpe.vendor.text()?, cpe.product.text()?);
         CATALOGUE.iter().find(|known| known.cpes.contains(&(vendor, product)))
-    });
-    by_cpe.or_else(|| {
-        let spelled = Names::of("", name).products;
-        let is = |known: &&Known| {
-            let own = Names::of("", known.name).products;
-            spelled
-                .iter()
-                .any(|spelling| own.contains(spelling) || known.aliases.contains(&spelling.as_str()))
-        };
-        CATALOGUE.iter().find(is)
     })
 }
 
 /// The key under which a component is counted: equal for all spellings of one component.
 pub fn key(name: &str, cpe: Option<&str>) -> String {
-    let named = known(name, cpe).map_or(name, |known| known.name);
-    Names::of("", named).products.into_iter().next().unwrap_or_default()
+    let spellings = Names::of("", name).products;
+    match known_as(&spellings, cpe) {
+        Some(known) => Names::of("", known.name).products.swap_remove(0),
+        None => spellings.into_iter().next().unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

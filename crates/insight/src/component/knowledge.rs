@@ -77,6 +77,9 @@ impl Intelligence {
     /// What products of these names (vendor and product, in every way an identity states them) are
     /// said to contain, with the snapshot that says so. Versions of the product are not looked at.
     pub fn contents<'a>(&'a self, names: &[(String, String)]) -> Vec<(&'a Contains, &'a Snapshot)> {
+        if self.components.contains.is_empty() {
+            return Vec::new();
+        }
         let vendors: BTreeSet<String> =
             names.iter().flat_map(|(vendor, _)| Names::of(vendor, "").vendors).collect();
         let places: BTreeSet<Place> = vendors

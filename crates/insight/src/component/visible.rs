@@ -1,6 +1,10 @@
 //! Components that a host names by itself, beside the one that fingerprints read from a text: of
 //! `lighttpd/1.4.35 OpenSSL/1.0.2k gSOAP/2.8` a fingerprint says one, this says three.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
 use kenshin_observation::{Claim, Component};
 
 use super::catalogue::{CATALOGUE, Known, key};
@@ -62,11 +66,24 @@ pub(crate) fn add_visible(components: &mut Vec<Component>, sightings: &[Sighting
 }
 
 /// The components of the catalogue that one text names.
-fn visible(sighting: &Sighting) -> impl Iterator<Item = Component> {
+fn visible(sighting: &Sighting) -> Vec<Component> {
+    // Nearly every text names none: one pass over its bytes says so.
+    let mut named: BTreeMap<usize, Option<String>> = BTreeMap::new();
+    if !marks().finder.is_match(&sighting.text) {
+        return Vec::new();
+    }
     let text = shown(&sighting.text);
-    CATALOGUE.iter().filter_map(move |known| {
-        let version = known.marks.iter().find_map(|mark| named(&text, mark))?;
-        Some(Component {
+    for found in marks().finder.find_overlapping_iter(&text) {
+        let mark = &text[found.range()];
+        if stands_alone(&text, found.start(), found.end(), mark) {
+            let version = version_behind(&text[found.end()..]);
+            let held = named.entry(marks().owner[found.pattern().as_usize()]).or_default();
+            *held = held.take().max(version);
+        }
+    }
+    let component = |(at, version): (usize, Option<String>)| {
+        let known = &CATALOGUE[at];
+        Component {
             vendor: Some(known.maker.to_owned()),
             product: Claim {
                 value: known.name.to_owned(),
@@ -77,21 +94,37 @@ fn visible(sighting: &Sighting) -> impl Iterator<Item = Component> {
             version,
             port: sighting.port,
             shown: Some(text.clone()),
-        })
+        }
+    };
+    named.into_iter().map(component).collect()
+}
+
+/// Every mark of the catalogue, looked for at once.
+struct Marks {
+    finder: AhoCorasick,
+    /// Position in the catalogue, by mark.
+    owner: Vec<usize>,
+}
+
+fn marks() -> &'static Marks {
+    static MARKS: OnceLock<Marks> = OnceLock::new();
+    MARKS.get_or_init(|| {
+        let all = CATALOGUE.iter().enumerate();
+        let all: Vec<(usize, &str)> =
+            all.flat_map(|(at, known)| known.marks.iter().map(move |mark| (at, *mark))).collect();
+        let finder = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(all.iter().map(|(_, mark)| mark))
+            .expect("the catalogue's marks are few and short");
+        Marks { finder, owner: all.into_iter().map(|(at, _)| at).collect() }
     })
 }
 
-/// Whether `text` names `mark` as a word of its own, and the version behind it.
-fn named(text: &str, mark: &str) -> Option<Option<String>> {
-    let lower = text.to_ascii_lowercase();
-    let wanted = mark.to_ascii_lowercase();
-    let begins = |at: usize| !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let ends = |rest: &str| mark.ends_with('/') || !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-    lower
-        .match_indices(&wanted)
-        .filter(|(at, _)| begins(*at) && ends(&lower[at + wanted.len()..]))
-        .map(|(at, _)| version_behind(&text[at + mark.len()..]))
-        .max()
+/// True when what stands from `start` to `end` is a word of its own.
+fn stands_alone(text: &str, start: usize, end: usize, mark: &str) -> bool {
+    let before = text[..start].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let behind = text[end..].starts_with(|c: char| c.is_ascii_alphanumeric());
+    !before && (mark.ends_with('/') || !behind)
 }
 
 /// `/2.8.10`, `_2019.78`, ` v1.12.1`: one separator, then a version, up to what no version is
