@@ -168,7 +168,7 @@ pub(crate) async fn show(
     Path(name): Path<String>,
     Params(query): Params<ComponentQuery>,
 ) -> Result<Json<ComponentDetail>, Problem> {
-    let component: Query = name.parse().map_err(|error: String| Problem::bad_request(error))?;
+    let component: Query = name.parse().map_err(Problem::bad_request)?;
     let limit = query.limit.unwrap_or(100).clamp(1, ROWS_MAX) as usize;
     let found = web.observatory().carriers(&caller.viewer()?, &component, limit).await?;
     let by_certainty =
