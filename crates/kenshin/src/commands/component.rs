@@ -193,7 +193,7 @@ async fn affected(
 fn tell(context: &Context<'_>, told: &str) -> anyhow::Result<()> {
     match context.format() {
         Format::Table => print_text(&format!("\n{}\n", told.trim_end())),
-        Format::Json | Format::Csv => {
+        _ => {
             context.say(told.trim_end());
             Ok(())
         }

@@ -68,7 +68,7 @@ impl Emit for Box<dyn Emit + Send> {
 }
 
 enum Order {
-    Sweep { slice: Slice, attempt: u32 },
+    Sweep { slice: Box<Slice>, attempt: u32 },
     Last,
     CutOff { code: &'static str },
 }
@@ -151,7 +151,7 @@ impl Sweeper {
 
     pub(super) fn take(&self, slice: Slice, attempt: u32) {
         self.shared.unasked.fetch_add(1, Ordering::Relaxed);
-        let _ = self.orders.send(Order::Sweep { slice, attempt });
+        let _ = self.orders.send(Order::Sweep { slice: Box::new(slice), attempt });
     }
 
     /// True when the thread has few slices left in which somebody is still to be asked.
@@ -257,7 +257,7 @@ impl Thread {
                 match order {
                     Order::Sweep { slice, attempt } => {
                         (last, idle) = (false, false);
-                        self.front.take(slice, attempt, now);
+                        self.front.take(*slice, attempt, now);
                     }
                     Order::Last => {
                         last = true;

@@ -353,7 +353,7 @@ pub(crate) async fn host(
         before: host.before.into_iter().map(Service::from).collect(),
         identity: findings::claims(&host.identity),
         findings: found.items.iter().map(|record| findings::row(record, &names)).collect(),
-        cases: opened.items.iter().map(|state| cases::row(state, &names)).collect(),
+        cases: cases::rows(&web, &caller, &opened.items, &names).await?,
     }))
 }
 
