@@ -652,6 +652,7 @@ pub(crate) enum Intel {
         /// Product.
         product: String,
         /// Version.
+        #[arg(id = "of_version", value_name = "VERSION")]
         version: String,
     },
 }

@@ -205,6 +205,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{addr}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything known of one host. */
+        get: operations["hosts_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mandates": {
         parameters: {
             query?: never;
@@ -350,6 +367,57 @@ export interface paths {
         };
         /** The provider directory, as far as the caller may see. */
         get: operations["providers_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Services that a query finds. */
+        get: operations["search_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many services a query finds, by fields. */
+        get: operations["search_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The fields that queries can name. */
+        get: operations["search_fields"];
         put?: never;
         post?: never;
         delete?: never;
@@ -762,6 +830,8 @@ export interface components {
             notified_at?: components["schemas"]["Instant"] | null;
             /** @description When the current or last episode was opened. */
             opened_at: components["schemas"]["Instant"];
+            /** @enum {string} */
+            priority?: "track" | "track-closely" | "attend" | "act";
             /** @description Vendor and product, when known. */
             product?: string | null;
             provider?: components["schemas"]["ProviderRef"] | null;
@@ -899,6 +969,57 @@ export interface components {
             /** @description Its value as it was received: hostile text. */
             value: string;
         };
+        /** @description Counts by field. */
+        FacetList: {
+            /** @description One for each field asked for, in that order. */
+            facets: components["schemas"]["FacetRow"][];
+            /** @description How much the query finds in all. */
+            total: components["schemas"]["SearchTotal"];
+        };
+        /** @description How many services have which value of a field. */
+        FacetRow: {
+            /** @description The field. */
+            field: string;
+            /**
+             * Format: int64
+             * @description How many further values there are.
+             */
+            more: number;
+            /** @description The most frequent values, most frequent first. */
+            values: components["schemas"]["FacetValueRow"][];
+        };
+        /** @description One value. */
+        FacetValueRow: {
+            /**
+             * Format: int64
+             * @description Services that have it.
+             */
+            count: number;
+            /** @description The value: hostile text; a day, UTC, for instants. */
+            value: string;
+        };
+        /** @description The fields that queries can name. */
+        FieldList: {
+            /** @description One a field. */
+            items: components["schemas"]["FieldRow"][];
+        };
+        /** @description One field. */
+        FieldRow: {
+            /** @description Services can be counted by it. */
+            countable: boolean;
+            /** @description An example, as it is written in a query. */
+            example: string;
+            /** @description `network`, `number`, `word`, `text`, `version`, `time` or `time-to-come`. */
+            kind: string;
+            /** @description What it means. */
+            meaning: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Other names for it. */
+            synonyms: string[];
+            /** @description Every word it knows, where that is a closed list. */
+            words: string[];
+        };
         /** @description One finding. */
         FindingDetail: {
             /** @description What to do, in the language asked for. */
@@ -919,6 +1040,8 @@ export interface components {
             finding: components["schemas"]["FindingRow"];
             /** @description What the device was taken for, attribute by attribute; empty: unknown. */
             identity: components["schemas"]["ClaimRow"][];
+            /** @description Why the priority is what it is, question by question; empty for findings of earlier builds. */
+            priority: components["schemas"]["QuestionRow"][];
             /** @description Intelligence snapshots it stands on. */
             snapshots: string[];
             /** @description Why it matters, in the language asked for. */
@@ -952,7 +1075,7 @@ export interface components {
             /** @description Stable key. */
             key: string;
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "unmaintained-component" | "altered-content";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "weak-ssh" | "shared-key" | "unmaintained-component" | "altered-content";
             /** @description When it was last seen. */
             last_at: components["schemas"]["Instant"];
             /**
@@ -960,6 +1083,8 @@ export interface components {
              * @description Newest round in which it held.
              */
             last_round: number;
+            /** @enum {string} */
+            priority?: "track" | "track-closely" | "attend" | "act";
             /** @description Vendor and product, when known. */
             product?: string | null;
             provider?: components["schemas"]["ProviderRef"] | null;
@@ -1037,6 +1162,21 @@ export interface components {
              */
             threshold: number;
         };
+        /** @description One host through time. */
+        HostDetail: {
+            /** @description Address. */
+            addr: string;
+            /** @description As they were before, oldest first: one for each time something changed. */
+            before: components["schemas"]["Service"][];
+            /** @description Cases at this address. */
+            cases: components["schemas"]["CaseRow"][];
+            /** @description Findings at this address. */
+            findings: components["schemas"]["FindingRow"][];
+            /** @description What it was taken for, with reasons; empty: unknown. */
+            identity: components["schemas"]["ClaimRow"][];
+            /** @description Its services as they were when they were last asked. */
+            now: components["schemas"]["Service"][];
+        };
         /**
          * Format: date-time
          * @description RFC 3339, UTC
@@ -1062,7 +1202,7 @@ export interface components {
              */
             findings: number;
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "unmaintained-component" | "altered-content";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "weak-ssh" | "shared-key" | "unmaintained-component" | "altered-content";
         };
         /** @description Whether somebody mends a component. */
         MaintenanceRow: {
@@ -1349,6 +1489,8 @@ export interface components {
             detail?: string | null;
             /** @description One thing to do about it. */
             hint?: string | null;
+            /** @description Which part of a query is meant, from and to, in UTF-16 units. */
+            span?: number[] | null;
             /**
              * Format: int32
              * @description HTTP status.
@@ -1488,7 +1630,7 @@ export interface components {
             /** @description Devices. */
             assets: components["schemas"]["Cell"];
             /** @enum {string} */
-            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "unmaintained-component" | "altered-content";
+            kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "weak-ssh" | "shared-key" | "unmaintained-component" | "altered-content";
         };
         /** @description What became of the cases. */
         PublicOutcome: {
@@ -1525,6 +1667,15 @@ export interface components {
              * @description Its number.
              */
             round: number;
+        };
+        /** @description One question of the priority with its answer. */
+        QuestionRow: {
+            /** @description A word of SSVC, such as `active`. */
+            answer: string;
+            /** @description `exploitation`, `exposure`, `automatable` or `impact`. */
+            question: string;
+            /** @description Why, in the language asked for. */
+            reasons: string[];
         };
         /** @description A re-check that was asked for. */
         Recheck: {
@@ -1611,6 +1762,30 @@ export interface components {
              */
             vanished: components["schemas"]["Share"];
         };
+        /** @description A page of services. */
+        SearchPage: {
+            /** @description The services. */
+            items: components["schemas"]["Service"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+            /** @description The query as it was understood. */
+            query: string;
+            /** @description How much it finds in all. */
+            total: components["schemas"]["SearchTotal"];
+        };
+        /** @description How much a query finds. */
+        SearchTotal: {
+            /**
+             * Format: int64
+             * @description Addresses that they are at.
+             */
+            hosts: number;
+            /**
+             * Format: int64
+             * @description Services.
+             */
+            services: number;
+        };
         /** @description A page of sensors. */
         SensorPage: {
             /** @description The rows. */
@@ -1636,6 +1811,96 @@ export interface components {
             /** @description Its id, for mandates. */
             sensor_id: string;
         };
+        /** @description One service. What it says of itself is hostile text. */
+        Service: {
+            /** @description Address. */
+            addr: string;
+            /** @description Its name. */
+            as_name?: string | null;
+            /** @description When it was last asked. */
+            asked_at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description Autonomous system.
+             */
+            asn?: number | null;
+            /** @description What it says first, or of itself. */
+            banner?: string | null;
+            cert_expires_at?: components["schemas"]["Instant"] | null;
+            /** @description Issuer of the certificate. */
+            cert_issuer?: string | null;
+            /** @description Names in the certificate. */
+            cert_names: string[];
+            /** @description SHA-256 of the certificate. */
+            cert_sha256?: string | null;
+            /** @description Subject of the certificate. */
+            cert_subject?: string | null;
+            /** @description Country, two letters. */
+            country?: string | null;
+            /** @description CPE 2.3 name of the device. */
+            cpe?: string | null;
+            /** @description Kind of device. */
+            device_type?: string | null;
+            /**
+             * Format: int32
+             * @description MurmurHash3 of the icon.
+             */
+            favicon?: number | null;
+            /** @description When it was first seen to answer. */
+            first_at: components["schemas"]["Instant"];
+            /** @description Fingerprint of SSH algorithms. */
+            hassh?: string | null;
+            /** @description Fingerprint of the TLS answer. */
+            ja3s?: string | null;
+            /** @description SHA-256 of the SSH host key or TLS public key. */
+            key_sha256?: string | null;
+            /** @description What makes it no device. */
+            labels: string[];
+            /** @description Mandate under which it was last asked. */
+            mandate_id: string;
+            /**
+             * Format: int32
+             * @description Port.
+             */
+            port: number;
+            /** @description Its model. */
+            product?: string | null;
+            /** @description What it spoke; none when that is not known. */
+            protocol?: string | null;
+            /** @description Who can reach the owner. */
+            provider?: string | null;
+            /** @description Part of the country, ISO 3166-2. */
+            region?: string | null;
+            /** @description When it was last seen to answer. */
+            seen_at: components["schemas"]["Instant"];
+            /** @description Sensor that last asked. */
+            sensor_id: string;
+            /** @description Its Server header. */
+            server?: string | null;
+            /** @description Software that shows at this port. */
+            software: components["schemas"]["SoftwareRow"][];
+            /** @description `answered`, or how the last attempt ended. */
+            state: string;
+            /**
+             * Format: int32
+             * @description Status code.
+             */
+            status?: number | null;
+            /** @description Survey that last asked. */
+            survey_id: string;
+            /** @description Title of its page. */
+            title?: string | null;
+            /** @description Traffic Light Protocol. */
+            tlp: string;
+            /** @description Version of TLS. */
+            tls?: string | null;
+            /** @description `tcp` or `udp`. */
+            transport: string;
+            /** @description Maker of the device. */
+            vendor?: string | null;
+            /** @description Version of its firmware. */
+            version?: string | null;
+        };
         /** @description Who is signed in, if anybody. */
         SessionState: {
             me?: components["schemas"]["Me"] | null;
@@ -1659,6 +1924,17 @@ export interface components {
             login: string;
             /** @description Password. */
             password: string;
+        };
+        /** @description Software that shows at a port. */
+        SoftwareRow: {
+            /** @description CPE 2.3 name. */
+            cpe?: string | null;
+            /** @description Name. */
+            product: string;
+            /** @description Maker. */
+            vendor?: string | null;
+            /** @description Version, when disclosed. */
+            version?: string | null;
         };
         /** @description What was seen first. Never changes. */
         SubjectRow: {
@@ -1821,6 +2097,7 @@ export interface operations {
                  * @example 192.0.2.0/24
                  */
                 net?: string;
+                sort?: "key" | "priority";
             };
             header?: never;
             path?: never;
@@ -2097,6 +2374,7 @@ export interface operations {
                 survey?: string;
                 /** @description On this device. */
                 asset?: string;
+                sort?: "key" | "priority";
             };
             header?: never;
             path?: never;
@@ -2175,6 +2453,41 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hosts_show: {
+        parameters: {
+            query?: {
+                /**
+                 * @description As it was known at this instant, RFC 3339; today when left out.
+                 * @example 2026-10-01T00:00:00Z
+                 */
+                at?: string;
+            };
+            header?: never;
+            path: {
+                addr: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostDetail"];
+                };
+            };
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2467,6 +2780,110 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProviderPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_list: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The query.
+                 * @example port:23 country:JP vendor:buffalo seen:7d
+                 */
+                q?: string;
+                /**
+                 * @description Field to sort by, with `-` before it for the greatest first; by address when left out.
+                 * @example -seen
+                 */
+                sort?: string;
+                /** @description `next` of the page before. */
+                after?: string;
+                /** @description Rows wanted. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_facets: {
+        parameters: {
+            query: {
+                /** @description The query. */
+                q?: string;
+                /**
+                 * @description Fields with commas between, each with the number of values wanted behind a colon.
+                 * @example port:10,country,product:20
+                 */
+                fields: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetList"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_fields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldList"];
                 };
             };
             "4XX": {
