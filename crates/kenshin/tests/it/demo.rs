@@ -192,7 +192,8 @@ fn every_command_answers_after_the_demo() {
     let addr = services[0]["addr"].as_str().unwrap();
     assert_eq!(json(&["search", addr, "protocol:telnet"]).as_array().unwrap().len(), 1);
     let probed = json(&["search", "--probed", addr]);
-    assert!(probed.as_array().unwrap().iter().any(|target| target["endpoint"]["port"] == 23), "{probed}");
+    let port = &services[0]["port"];
+    assert!(probed.as_array().unwrap().iter().any(|target| target["endpoint"]["port"] == *port), "{probed}");
     let counted = json(&["search", "state:*", "--count"]);
     let facets = json(&["search", "state:*", "--facet", "state:20"]);
     let states = facets[0]["values"].as_array().unwrap();
