@@ -23,7 +23,7 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Which part of a query is meant, from and to, in UTF-16 units.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub span: Option<Vec<usize>>,
+    pub span: Option<[u32; 2]>,
 }
 
 impl Problem {

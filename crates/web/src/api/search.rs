@@ -375,12 +375,15 @@ async fn search(web: &Web, caller: &Caller, text: Option<&str>) -> Result<Search
 
 /// A query that cannot be understood: where, in UTF-16 units as browsers count.
 fn misunderstood(text: &str, error: &QueryError) -> Problem {
-    let units = |end: usize| text.get(..end).map_or(0, |part| part.encode_utf16().count());
+    let units = |end: usize| {
+        let before = text.get(..end).map_or(0, |part| part.encode_utf16().count());
+        u32::try_from(before).unwrap_or(u32::MAX)
+    };
     let problem = Problem::bad_request(error.message.clone());
     let mut problem = Problem {
         code: "bad-query".to_owned(),
         title: "the query cannot be understood".to_owned(),
-        span: Some(vec![units(error.span.start), units(error.span.end)]),
+        span: Some([units(error.span.start), units(error.span.end)]),
         ..problem
     };
     problem.hint.clone_from(&error.hint);
