@@ -11,6 +11,7 @@ mod update;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kenshin_casework::Snapshot as Registered;
 use kenshin_insight::intelligence::{
@@ -75,6 +76,14 @@ pub struct SnapshotStatus {
     pub sha256: String,
     /// Where it came from.
     pub source: String,
+}
+
+/// Tables of addresses in use.
+pub(crate) struct Tables {
+    /// Names of their snapshots.
+    pub(crate) name: String,
+    /// Autonomous system and country of each address.
+    pub(crate) table: AddressTable,
 }
 
 impl Imported {
@@ -215,6 +224,29 @@ impl Observatory {
     pub async fn addresses(&self) -> Result<AddressTable, ActError> {
         let tables = [IntelligenceKind::Asn, IntelligenceKind::Country];
         Ok(self.joined(|kind| tables.contains(&kind)).await?.addresses())
+    }
+
+    /// The newest tables of addresses, read once until newer ones are imported; none where there are none.
+    pub(crate) async fn tables(&self) -> Result<Option<Arc<Tables>>, ActError> {
+        let wanted = [IntelligenceKind::Asn, IntelligenceKind::Country];
+        let newest = self.newest_snapshots().await?;
+        let of_addresses = newest.iter().filter(|held| wanted.iter().any(|kind| kind.as_str() == held.kind));
+        let named: Vec<String> = of_addresses
+            .map(|held| {
+                format!("{}@{}#sha256:{}", held.kind, held.as_of, &held.digest[..16.min(held.digest.len())])
+            })
+            .collect();
+        if named.is_empty() {
+            return Ok(None);
+        }
+        let name = named.join(" ");
+        let mut held = self.inner.tables.lock().await;
+        if let Some(tables) = held.as_ref().filter(|tables| tables.name == name) {
+            return Ok(Some(Arc::clone(tables)));
+        }
+        let read = Arc::new(Tables { name, table: self.addresses().await? });
+        *held = Some(Arc::clone(&read));
+        Ok(Some(read))
     }
 
     /// Whom hardware addresses were assigned to, from the newest registry.

@@ -58,6 +58,8 @@ use kenshin_mandate::VerifiedMandate;
 use kenshin_observation::{Messages, OrgId, TimeUs};
 use tokio::sync::OnceCell;
 
+use crate::intelligence::Tables;
+
 pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
 pub use components::{AdvisoryForm, CarrierRow, Carriers, Components, Exposed, ExposedRow};
 pub use courtesy::{Courtesy, ShownMandate};
@@ -97,6 +99,8 @@ struct Inner {
     messages: Messages,
     lake: OnceCell<Lake>,
     packs: OnceCell<Packs>,
+    /// Tables of addresses that were read last.
+    tables: tokio::sync::Mutex<Option<Arc<Tables>>>,
 }
 
 /// What `init` made.
@@ -172,6 +176,7 @@ impl Observatory {
                 messages,
                 lake: OnceCell::new(),
                 packs: OnceCell::new(),
+                tables: tokio::sync::Mutex::default(),
             }),
         })
     }

@@ -8,6 +8,7 @@ mod saying;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
@@ -18,6 +19,7 @@ use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, Se
 
 use crate::Observatory;
 use crate::error::ActError;
+use crate::intelligence::Tables;
 use fold::Fold;
 
 /// Rows handed to the lake at once while a view is made anew.
@@ -25,10 +27,12 @@ const PIECE_ROWS: usize = 1 << 15;
 /// Most pages of the provider directory.
 const DIRECTORY_PAGES_MAX: usize = 4_096;
 
-/// Who answers for which address, by name.
+/// Who answers for which address, by name, and where it is used.
 struct Providers {
     map: ProviderMap,
     names: HashMap<ProviderId, String>,
+    /// Autonomous systems and countries.
+    tables: Option<Arc<Tables>>,
 }
 
 /// Everything known of one host.
@@ -184,7 +188,12 @@ impl Observatory {
             let identity = if speaks { identify(&observations, packs) } else { Identity::default() };
             let provider = providers.map.find(first.subject.addr).and_then(|id| providers.names.get(&id));
             let known_at = survey.iter().map(|one| one.known_at).max().unwrap_or(first.time);
-            let fold = Fold { identity: &identity, provider: provider.map(String::as_str), known_at };
+            let fold = Fold {
+                identity: &identity,
+                provider: provider.map(String::as_str),
+                tables: providers.tables.as_deref(),
+                known_at,
+            };
             fold.host(host, &observations, before.as_deref_mut());
         }
         Ok(())
@@ -200,7 +209,7 @@ impl Observatory {
             request = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
             names.extend(found.items.into_iter().map(|provider| (provider.provider_id, provider.name)));
         }
-        Ok(Providers { map, names })
+        Ok(Providers { map, names, tables: self.tables().await? })
     }
 }
 

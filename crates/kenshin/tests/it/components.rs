@@ -176,7 +176,7 @@ fn bills_add_up_and_each_replaces_what_it_said_before() {
     );
     let status = json(home, 0, &["intel", "status"]);
     let sbom = status.as_array().unwrap().iter().find(|one| one["kind"] == "sbom").unwrap();
-    assert_eq!(sbom["records"], 2);
+    assert_eq!(sbom["snapshot"]["records"], 2);
     assert!(
         expect_error(home, 2, &["intel", "import", "kev", "x", "--product", "a:b"]).contains("--product")
     );

@@ -57,6 +57,7 @@ const EXPECTED: &[Expected] = &[
     Expected {
         credential: Some(("accepted", 2)),
         findings: &["default-credentials", "telnet-open"],
+        product: Some("inetutils telnetd"),
         ..daemon(house::TELNET, "inetutils-telnetd", "telnet")
     },
     Expected {

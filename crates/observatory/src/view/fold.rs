@@ -8,6 +8,7 @@ use kenshin_observation::{
 };
 
 use super::saying;
+use crate::intelligence::Tables;
 
 /// What is known of a host beside what was seen.
 pub(super) struct Fold<'a> {
@@ -15,6 +16,8 @@ pub(super) struct Fold<'a> {
     pub(super) identity: &'a Identity,
     /// Who answers for it.
     pub(super) provider: Option<&'a str>,
+    /// Autonomous systems and countries of addresses.
+    pub(super) tables: Option<&'a Tables>,
     /// When the lake took the observations.
     pub(super) known_at: TimeUs,
 }
@@ -156,6 +159,14 @@ impl Fold<'_> {
             provider: self.provider.map(str::to_owned),
             ..ServiceRow::default()
         };
+        if let Some(Tables { name, table }) = self.tables {
+            row.enriched_by = Some(name.clone());
+            if let Some(entry) = table.lookup(endpoint.addr) {
+                row.asn = entry.asn.map(i64::from);
+                row.as_name = entry.name.clone();
+                row.country = entry.country.clone();
+            }
+        }
         for observation in seen {
             of_survey(&mut row, observation);
             saying::fill(&mut row, &observation.records);
@@ -200,12 +211,15 @@ fn says(row: &ServiceRow) -> ServiceRow {
         survey_id: String::new(),
         sensor_id: String::new(),
         tlp: String::new(),
+        // Newer tables that say the same change nothing.
+        enriched_by: None,
         ..row.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kenshin_insight::intelligence::{AddressTable, Entry};
     use kenshin_observation::protocol::{Records, Ssh, Telnet};
     use kenshin_observation::{OrgId, SensorId, SurveyId, Tlp};
 
@@ -252,7 +266,7 @@ mod tests {
         let identity = Identity::default();
         for (day, observations) in days.iter().enumerate() {
             let known_at = TimeUs::from_micros(day as i64 * DAY);
-            let fold = Fold { identity: &identity, provider: Some("Nishi Net"), known_at };
+            let fold = Fold { identity: &identity, provider: Some("Nishi Net"), tables: None, known_at };
             let seen: Vec<&Observation> = observations.iter().collect();
             fold.host(&mut rows, &seen, Some(&mut before));
             let once = rows.clone();
@@ -295,5 +309,26 @@ mod tests {
         assert_eq!(rows, [gone, "23/- changed 1..1 -", "23/telnet answered 3..5 login:"]);
         // Late news changes nothing.
         assert_eq!(after(&[first.clone(), second.clone(), third, first]).0, rows);
+    }
+
+    /// By the tables of the day; what they do not know stays empty.
+    #[test]
+    fn addresses_are_enriched() {
+        let mut table = AddressTable::builder();
+        let entry = Entry { asn: Some(64500), name: Some("Nishi Net".into()), country: Some("JP".into()) };
+        assert!(table.add("192.0.2.0".parse().unwrap(), "192.0.2.255".parse().unwrap(), &entry));
+        let tables = Tables { name: "asn@2026-11-01".into(), table: table.finish() };
+        let identity = Identity::default();
+        let known_at = TimeUs::from_micros(DAY);
+        let fold = Fold { identity: &identity, provider: None, tables: Some(&tables), known_at };
+        let inside = seen(1, 22, Outcome::Answered, Some("ssh"), "SSH-2.0-a");
+        let mut outside = inside.clone();
+        outside.subject = Endpoint::tcp("198.51.100.1".parse().unwrap(), 22);
+        let mut rows = Vec::new();
+        fold.host(&mut rows, &[&inside, &outside], None);
+        let told = |row: &ServiceRow| (row.asn, row.as_name.clone(), row.country.clone());
+        assert_eq!(told(&rows[0]), (Some(64500), entry.name, entry.country));
+        assert_eq!(told(&rows[1]), (None, None, None));
+        assert!(rows.iter().all(|row| row.enriched_by.as_deref() == Some("asn@2026-11-01")));
     }
 }
