@@ -85,6 +85,7 @@ const OSV: &str = r#"{"id":"OSV-2099-1","aliases":["CVE-2099-0001"],"summary":"O
 const JVN: &str = r#"<rdf:RDF xmlns:sec="http://jvn.jp/rss/mod_sec/"><item><title>脆弱性</title><link>https://jvndb.jvn.jp/x</link><sec:identifier>JVNDB-2026-000001</sec:identifier><sec:references source="CVE" id="CVE-2099-0001"/><sec:cpe>cpe:/o:acme:r1</sec:cpe><sec:cvss version="3.0" score="5.4" vector="CVSS:3.0/AV:N"/><dcterms:modified>2026-01-06T00:00+09:00</dcterms:modified></item></rdf:RDF>"#;
 const OUI: &str = "Registry,Assignment,Organization Name,Organization Address\nMA-L,002272,Acme,x\n";
 const ASN: &str = "192.0.2.0,192.0.2.255,64500,Acme\n2001:db8::,2001:db8::ff,64501,Acme 6\n";
+const KNOWN_GOOD: &str = "[[page]]\nproduct = \"acme:r1:1.2\"\nbody = [\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"]\ntitle = [\"R1\"]\nsource = \"https://acme.example/r1\"\n";
 const COUNTRY: &str = "192.0.2.0,192.0.2.255,JP\n";
 
 #[test]
@@ -96,6 +97,7 @@ fn snapshots_of_the_kinds_that_came_later() {
         ("oui", IntelligenceKind::Oui, OUI, "2026-04-01", 1),
         ("asn", IntelligenceKind::Asn, ASN, "2026-04-01", 2),
         ("country", IntelligenceKind::Country, COUNTRY, "2026-04-01", 1),
+        ("known-good", IntelligenceKind::KnownGood, KNOWN_GOOD, "2026-04-01", 1),
     ] {
         let make = || snapshot(kind, name, text);
         let stored = sample(&format!("snapshot-v1-{name}.jsonl"), make);

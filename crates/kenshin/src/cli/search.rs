@@ -1,0 +1,45 @@
+//! Searching services, and keeping the view that is searched.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// The query; several words are put together with blanks between.
+    pub(crate) query: Vec<String>,
+    /// List the fields that queries can name.
+    #[arg(long)]
+    pub(crate) fields: bool,
+    /// Only say how much is found.
+    #[arg(long)]
+    pub(crate) count: bool,
+    /// Count what is found by a field, its most frequent values; may be repeated.
+    #[arg(long, value_name = "FIELD[:N]")]
+    pub(crate) facet: Vec<String>,
+    /// Sort by a field, with `-` before it for the greatest first. Default: by address.
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
+    pub(crate) sort: Option<kenshin_lake::view::Sort>,
+    /// Most rows.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Go on behind this mark, which the page before told.
+    #[arg(long, value_name = "MARK")]
+    pub(crate) after: Option<kenshin_lake::view::Mark>,
+    /// As it was known at this instant (RFC 3339) or at the end of this day (UTC). Reads all
+    /// observations.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) at: Option<String>,
+    /// Also services as they were before something changed. Reads all observations.
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Say when, and by which sensor, an address was asked, whether it answered or not.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["query", "facet", "count", "at", "history"])]
+    pub(crate) probed: Option<std::net::IpAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lake {
+    /// Make the current view anew from all observations.
+    Rebuild,
+    /// Merge the runs of the current view into one.
+    Compact,
+}
