@@ -283,7 +283,7 @@ impl Observatory {
         progress: impl FnMut(&Path),
     ) -> Result<Imported, ActError> {
         let importer = Importer::new(IntelligenceKind::Sbom).about(product);
-        let (mut import, files) = self.read_intelligence(importer, paths, progress)?;
+        let (mut import, files) = self.read_useful(importer, paths, progress)?;
         let added = import.snapshot.records.len();
         if let Some(before) = self.newest_snapshot(IntelligenceKind::Sbom).await? {
             import.snapshot = beside(before, import.snapshot);

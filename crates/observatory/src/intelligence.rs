@@ -108,8 +108,25 @@ impl Observatory {
         paths: &[PathBuf],
         progress: impl FnMut(&Path),
     ) -> Result<Imported, ActError> {
-        let (import, files) = self.read_intelligence(Importer::new(kind), paths, progress)?;
+        let (import, files) = self.read_useful(Importer::new(kind), paths, progress)?;
         self.keep_import(import, paths, files).await
+    }
+
+    /// Reads all files; an error when nothing in them could be used, because an empty snapshot would take
+    /// the place of what is known.
+    pub(crate) fn read_useful(
+        &self,
+        importer: Importer,
+        paths: &[PathBuf],
+        progress: impl FnMut(&Path),
+    ) -> Result<(Import, usize), ActError> {
+        let (import, files) = self.read_intelligence(importer, paths, progress)?;
+        if import.snapshot.records.is_empty() {
+            let first = import.rejected.first().map_or_else(String::new, |rejected| format!(": {rejected}"));
+            return Err(ActError::input(format!("nothing in the files could be used{first}"))
+                .with_hint("what was known before stays in use; look whether the files are of this kind"));
+        }
+        Ok((import, files))
     }
 
     /// Reads all files, and says how many there were.

@@ -89,7 +89,7 @@ async fn import(
             thousands(imported.rejected_total as i64)
         ))?;
     }
-    Ok(if imported.records == 0 { Exit::No } else { Exit::Done })
+    Ok(Exit::Done)
 }
 
 fn tell_rejected(imported: &Imported) {

@@ -162,3 +162,20 @@ async fn answers_about_registrations_are_of_no_kind() {
         }
     }
 }
+
+/// A file without one record that can be used takes nothing away.
+#[tokio::test]
+async fn an_import_of_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let observatory = observatory(&folder).await;
+    let file = folder.path().join("countries.csv");
+    let import = async |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        observatory.import_intelligence(Kind::Country, std::slice::from_ref(&file), |_| {}).await
+    };
+    assert_eq!(import("192.0.2.0,192.0.2.255,JP\n").await.unwrap().records, 1);
+    let refused = import("192.0.2.0,here,JP\n").await.unwrap_err().to_string();
+    assert!(refused.contains("nothing in the files could be used") && refused.contains(":1: "), "{refused}");
+    let country = observatory.addresses().await.unwrap();
+    assert_eq!(country.country("192.0.2.9".parse().unwrap()), Some("JP"));
+}
