@@ -1,7 +1,8 @@
 //! How fast the order of a survey is computed: targets a second of one core.
 //!
-//! Each target is taken as the sweep takes it, slice by slice through [`Space`]. Told beside: the same with
-//! each address looked up in the scope, as the gate does. The limit is what no link of this kind reaches.
+//! Each target is taken as the sweep takes it, slice by slice through [`Space`], and its address is
+//! looked up in the scope as the gate does; told beside: the order alone. The limit is what no link of this
+//! kind reaches.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -71,7 +72,7 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
                 per_second / 1e6,
                 judged_per_second / 1e6
             );
-            limits.push(Limit::new(what, per_second / 1e6, WANTED / 1e6));
+            limits.push(Limit::new(what, judged_per_second / 1e6, WANTED / 1e6));
             figures.push(Figure { ranges, ports, per_second, judged_per_second });
         }
     }

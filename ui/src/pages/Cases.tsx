@@ -118,7 +118,7 @@ export function CasesPage() {
         <WordChoice name="remedy" label={t("cases.remedy")} list="remedy" words={REMEDIES} />
         <WordChoice name="severity" label={t("cases.severity")} list="severity" words={SEVERITIES} />
         <ProviderChoice />
-        <WordChoice name="sort" label={t("common.order")} list="order" words={["priority"]} />
+        <WordChoice name="sort" label={t("common.order")} list="order" words={["priority"]} unset={t("order.newest")} />
         <Search name="net" />
         <label className="check">
           <input

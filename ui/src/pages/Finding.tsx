@@ -55,6 +55,29 @@ export function FindingPage() {
                     </>
                   )}
                 </section>
+                {detail.priority.length > 0 && finding.priority && (
+                  <Section
+                    title={t("common.priority")}
+                    aside={<Plain list="decision" word={finding.priority} />}
+                  >
+                    <div className="sheet">
+                      <Table
+                        caption={t("common.priority")}
+                        rows={detail.priority}
+                        id={(row) => row.question}
+                        columns={[
+                          {
+                            name: t("findings.question"),
+                            head: true,
+                            cell: (row) => <Plain list="question" word={row.question} />,
+                          },
+                          { name: t("findings.answer"), cell: (row) => <Plain list="answer" word={row.answer} /> },
+                          { name: t("findings.because"), cell: (row) => <Said value={row.reasons.join(" ")} /> },
+                        ]}
+                      />
+                    </div>
+                  </Section>
+                )}
                 <Section title={t("findings.evidence")} aside={t("common.bytesHint")}>
                   {detail.evidence.map((evidence, i) => (
                     <div key={i} style={{ marginBottom: "0.875rem" }}>
@@ -122,6 +145,14 @@ export function FindingPage() {
                         <Link to={`/cases/${finding.case_id}`}>{t("findings.openCase")} →</Link>
                       ) : (
                         <span className="faint">{t("findings.noCase")}</span>
+                      ),
+                    ],
+                    [
+                      t("common.priority"),
+                      finding.priority ? (
+                        <Plain key="p" list="decision" word={finding.priority} />
+                      ) : (
+                        <span className="faint">–</span>
                       ),
                     ],
                     [t("findings.severity"), <Severity key="s" word={finding.severity} />],

@@ -66,7 +66,7 @@ export function FindingsPage() {
           words={["present", "absent", "withdrawn"]}
         />
         <ProviderChoice />
-        <WordChoice name="sort" label={t("common.order")} list="order" words={["priority"]} />
+        <WordChoice name="sort" label={t("common.order")} list="order" words={["priority"]} unset={t("order.none")} />
         <Search name="net" />
         <ClearFilters />
       </div>

@@ -36,10 +36,13 @@ export function Choice({
   name,
   label,
   options,
+  unset,
 }: {
   name: string;
   label: string;
   options: { value: string; text: string }[];
+  /** What holds while nothing is chosen; left out, everything is shown. */
+  unset?: string;
 }) {
   const { t } = useTranslation();
   const [value, set] = useFilter(name);
@@ -47,7 +50,7 @@ export function Choice({
     <label data-set={value !== ""}>
       {label}
       <select value={value} onChange={(event) => set(event.currentTarget.value)}>
-        <option value="">{t("common.all")}</option>
+        <option value="">{unset ?? t("common.all")}</option>
         {options.map((option) => (
           <option key={option.value} value={option.value}>
             {option.text}
@@ -64,16 +67,17 @@ export function WordChoice({
   label,
   list,
   words,
+  unset,
 }: {
   name: string;
   label: string;
   list: string;
   words: readonly string[];
+  unset?: string;
 }) {
   const { t } = useTranslation();
-  return (
-    <Choice name={name} label={label} options={words.map((word) => ({ value: word, text: t(`${list}.${word}`) }))} />
-  );
+  const options = words.map((word) => ({ value: word, text: t(`${list}.${word}`) }));
+  return <Choice name={name} label={label} options={options} unset={unset} />;
 }
 
 /** Free text, applied when the typing pauses. */
