@@ -305,10 +305,13 @@ fn renew(observatory: &Observatory, keys: &Keys) -> Result<(), ActError> {
 
 async fn import(observatory: &Observatory, town: &Town) -> Result<(), ActError> {
     let knowledge = town.intelligence();
+    let (systems, countries) = town.address_tables();
     let mut sets: Vec<(IntelligenceKind, Vec<(&str, &str)>)> = vec![
         (IntelligenceKind::Kev, vec![("kev.json", knowledge.kev)]),
         (IntelligenceKind::Cve, vec![("cve.jsonl", knowledge.cve)]),
         (IntelligenceKind::Epss, vec![("epss.csv", knowledge.epss)]),
+        (IntelligenceKind::Asn, vec![("asn.csv", systems.as_str())]),
+        (IntelligenceKind::Country, vec![("country.csv", countries.as_str())]),
     ];
     sets.push((IntelligenceKind::EndOfLife, knowledge.endoflife.to_vec()));
     for (kind, files) in sets {

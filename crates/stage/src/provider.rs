@@ -15,6 +15,10 @@ pub struct TownProvider {
     pub language: &'static str,
     /// File name of a key ([`PROVIDER_KEYS`]), or `link-only`.
     pub encryption: &'static str,
+    /// Its autonomous system, of the numbers for documentation (RFC 5398).
+    pub asn: u32,
+    /// Prefecture in which its customers live (ISO 3166-2).
+    pub region: &'static str,
     /// Addresses it declares as its customers'.
     pub pools: Vec<Prefix>,
 }
@@ -60,6 +64,8 @@ pub(crate) fn layout(base: Prefix, addresses: u32) -> Option<(Vec<TownProvider>,
             mail: "abuse@minato-hikari.example",
             language: "ja",
             encryption: "minato-hikari.asc",
+            asn: 64500,
+            region: "JP-13",
             pools: cut(SHARES[0])?,
         },
         TownProvider {
@@ -67,6 +73,8 @@ pub(crate) fn layout(base: Prefix, addresses: u32) -> Option<(Vec<TownProvider>,
             mail: "noc@kitahama-cable.example",
             language: "en",
             encryption: "kitahama-cable.asc",
+            asn: 64501,
+            region: "JP-27",
             pools: cut(SHARES[1])?,
         },
         TownProvider {
@@ -74,6 +82,8 @@ pub(crate) fn layout(base: Prefix, addresses: u32) -> Option<(Vec<TownProvider>,
             mail: "csirt@mahoroba-u.example",
             language: "ja",
             encryption: "link-only",
+            asn: 64502,
+            region: "JP-29",
             pools: cut(SHARES[2])?,
         },
     ];

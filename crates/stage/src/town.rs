@@ -269,6 +269,20 @@ impl Town {
         TownIntelligence::shipped()
     }
 
+    /// Who announces the town's addresses and in which prefecture they are, as CSV tables: systems, then
+    /// countries. Where no provider declares addresses only the country is known.
+    pub fn address_tables(&self) -> (String, String) {
+        let (mut systems, mut countries) = (String::new(), String::new());
+        for provider in &self.providers {
+            for pool in &provider.pools {
+                systems.push_str(&format!("{pool},{},\"{}\"\n", provider.asn, provider.name));
+                countries.push_str(&format!("{pool},JP,{}\n", provider.region));
+            }
+        }
+        countries.extend(self.undeclared.iter().map(|pool| format!("{pool},JP\n")));
+        (systems, countries)
+    }
+
     /// The answer key for the first `rounds` rounds. Nothing but tests and the demo's own score
     /// may read it.
     pub fn truth(&self, rounds: u32) -> Truth {

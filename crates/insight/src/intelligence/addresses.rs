@@ -1,4 +1,4 @@
-//! Which autonomous system announces an address, and in which country it is used.
+//! Which autonomous system announces an address, and in which country and part of it it is used.
 //!
 //! An [`AddressTable`] is disjoint ranges in order, with the entries they share written once: eight
 //! bytes a range of IPv4 and twenty of IPv6. A look-up is one binary search.
@@ -20,6 +20,8 @@ pub struct Entry {
     pub name: Option<String>,
     /// Country of use, two capital letters (ISO 3166-1).
     pub country: Option<String>,
+    /// Part of that country, such as a prefecture (ISO 3166-2, `JP-13`).
+    pub region: Option<String>,
 }
 
 impl Entry {
@@ -266,7 +268,9 @@ impl AddressTable {
                     if joined.asn.is_none() {
                         (joined.asn, joined.name) = (left.asn, left.name.clone());
                     }
-                    joined.country = joined.country.or_else(|| left.country.clone());
+                    if joined.country.is_none() {
+                        (joined.country, joined.region) = (left.country.clone(), left.region.clone());
+                    }
                 }
                 entries.place(&joined)
             })

@@ -156,8 +156,17 @@ impl Record for KnownKey {
     }
 }
 
-/// A range of a table as it is stored: first and last address, number and name of a system, country.
-type StoredRange<Text> = (IpAddr, IpAddr, Option<u32>, Option<Text>, Option<Text>);
+/// A range of a table as it is stored, a list: first and last address, number and name of a system,
+/// country, and its part where that is known.
+#[derive(Deserialize)]
+struct StoredRange(
+    IpAddr,
+    IpAddr,
+    Option<u32>,
+    Option<String>,
+    Option<String>,
+    #[serde(default)] Option<String>,
+);
 
 /// Does one thing with a list of records of any kind, and another with a table.
 macro_rules! each_kind {
@@ -235,9 +244,12 @@ impl Records {
         each_kind!(
             self,
             list => list.iter().try_for_each(|record| each(json_line(&mut line, record)?)),
-            table => table.ranges().try_for_each(|(from, to, Entry { asn, name, country })| {
-                let range: StoredRange<&str> = (from, to, *asn, name.as_deref(), country.as_deref());
-                each(json_line(&mut line, &range)?)
+            table => table.ranges().try_for_each(|(from, to, Entry { asn, name, country, region })| {
+                let line = match region {
+                    None => json_line(&mut line, &(from, to, asn, name, country))?,
+                    Some(region) => json_line(&mut line, &(from, to, asn, name, country, region))?,
+                };
+                each(line)
             })
         )
     }
@@ -392,8 +404,8 @@ impl Snapshot {
                 &mut records,
                 list => list.push(parse(&line, number)?),
                 _table => {
-                    let (from, to, asn, name, country): StoredRange<String> = parse(&line, number)?;
-                    if !ranges.add(from, to, &Entry { asn, name, country }) {
+                    let StoredRange(from, to, asn, name, country, region) = parse(&line, number)?;
+                    if !ranges.add(from, to, &Entry { asn, name, country, region }) {
                         return Err(SnapshotError::Damaged);
                     }
                 }

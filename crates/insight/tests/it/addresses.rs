@@ -31,7 +31,7 @@ fn addr(text: &str) -> IpAddr {
 fn lines(table: &AddressTable) -> Vec<String> {
     let line = |(from, to, entry): (IpAddr, IpAddr, &kenshin_insight::intelligence::Entry)| {
         let asn = entry.asn.map(|asn| asn.to_string());
-        let words = [asn, entry.name.clone(), entry.country.clone()];
+        let words = [asn, entry.name.clone(), entry.country.clone(), entry.region.clone()];
         format!("{from}-{to} {}", words.into_iter().flatten().collect::<Vec<_>>().join(" "))
     };
     table.ranges().map(line).collect()
@@ -63,6 +63,23 @@ fn systems_as_text() {
     let blocks = read(IntelligenceKind::Asn, "GeoLite2-ASN-Blocks-IPv4.csv", blocks.as_bytes()).unwrap();
     assert_eq!(blocks.rejected_total, 0);
     assert_eq!(lines(&table(blocks)), ["192.0.2.0-192.0.2.127 64500 Example"]);
+}
+
+#[test]
+fn parts_of_countries_are_kept_where_they_are_codes() {
+    let csv = "192.0.2.0/25,jp,jp-13\n192.0.2.128/25,JP,Japan\n198.51.100.0/25,JP,AS\n198.51.100.128/25,JP,US-CA\n\
+               203.0.113.0/25,JP,JP-\n203.0.113.128/25,GB,GB-ENG\n";
+    let import = read(IntelligenceKind::Country, "c.csv", csv.as_bytes()).unwrap();
+    assert_eq!(import.rejected_total, 0);
+    let mut stored = Vec::new();
+    import.snapshot.write(&mut stored).unwrap();
+    let table = Intelligence::new([Snapshot::read(stored.as_slice()).unwrap()]).addresses();
+    let region = |at: &str| table.lookup(addr(at)).and_then(|entry| entry.region.as_deref());
+    assert_eq!(region("192.0.2.1"), Some("JP-13"));
+    assert_eq!(region("203.0.113.200"), Some("GB-ENG"));
+    for at in ["192.0.2.200", "198.51.100.1", "198.51.100.200", "203.0.113.1"] {
+        assert_eq!((region(at), table.country(addr(at))), (None, Some("JP")), "{at}");
+    }
 }
 
 #[test]
@@ -130,11 +147,11 @@ fn every_test_database_is_read_or_refused_for_the_right_reason() {
         ("GeoIP2-Precision-Enterprise-Shield-Test.mmdb", None, 0),
     ];
     let countries = [
-        ("GeoIP2-Country-Test.mmdb", "2.125.160.216", "GB"),
-        ("GeoLite2-Country-Test.mmdb", "81.2.69.142", "GB"),
-        ("GeoIP2-City-Test.mmdb", "2001:218::1", "JP"),
-        ("GeoLite2-City-Test.mmdb", "89.160.20.112", "SE"),
-        ("GeoIP2-Enterprise-Test.mmdb", "74.209.24.0", "US"),
+        ("GeoIP2-Country-Test.mmdb", "2.125.160.216", "GB", None),
+        ("GeoLite2-Country-Test.mmdb", "81.2.69.142", "GB", None),
+        ("GeoIP2-City-Test.mmdb", "2001:218::1", "JP", None),
+        ("GeoLite2-City-Test.mmdb", "89.160.20.112", "SE", Some("SE-E")),
+        ("GeoIP2-Enterprise-Test.mmdb", "74.209.24.0", "US", Some("US-NY")),
     ];
     let broken = [
         ("MaxMind-DB-test-broken-search-tree-24.mmdb", LOOP),
@@ -179,8 +196,10 @@ fn every_test_database_is_read_or_refused_for_the_right_reason() {
                         "{rejected}"
                     );
                 }
-                if let Some((_, place, code)) = countries.iter().find(|(file, ..)| *file == name) {
-                    assert_eq!(table(import).country(addr(place)), Some(*code), "{name}");
+                if let Some((_, place, code, region)) = countries.iter().find(|(file, ..)| *file == name) {
+                    let table = table(import);
+                    assert_eq!(table.country(addr(place)), Some(*code), "{name}");
+                    assert_eq!(table.lookup(addr(place)).unwrap().region.as_deref(), *region, "{name}");
                 }
             }
             Err(error) => assert!(error.to_string().contains("names a country"), "{name}: {error}"),

@@ -126,7 +126,7 @@ fn every_command_answers_after_the_demo() {
     assert_eq!(json(&["mandate", "list"])[0]["id"], "town-demo");
     let known = json(&["intel", "status"]);
     let held = known.as_array().unwrap().iter().filter(|kind| !kind["snapshot"].is_null());
-    assert_eq!(held.count(), 4);
+    assert_eq!(held.count(), 6);
     assert_eq!(json(&["provider", "list"]).as_array().unwrap().len(), 3);
     let findings = json(&["finding", "list", "--limit", "500"]);
     let key = findings[0]["finding"]["key"].as_str().unwrap().to_owned();
@@ -201,6 +201,15 @@ fn every_command_answers_after_the_demo() {
     let states = facets[0]["values"].as_array().unwrap();
     let sum: u64 = states.iter().map(|value| value["count"].as_u64().unwrap()).sum();
     assert_eq!(sum, counted["services"].as_u64().unwrap());
+    let placed = json(&["search", "country:JP", "--facet", "region:10", "--facet", "asn"]);
+    let named = |facet: usize| -> Vec<&str> {
+        let values = placed[facet]["values"].as_array().unwrap();
+        values.iter().map(|value| value["value"].as_str().unwrap()).collect()
+    };
+    let mut regions = named(0);
+    regions.sort_unstable();
+    assert_eq!(regions, ["JP-13", "JP-27", "JP-29"], "{placed}");
+    assert_eq!(named(1).len(), 3, "{placed}");
     expect(&home, 1, &["search", "product:nothing-is-called-so"]);
     expect(&home, 0, &["lake", "rebuild"]);
     assert_eq!(json(&["search", "state:*", "--count"]), counted, "made anew, the view is as it was kept");

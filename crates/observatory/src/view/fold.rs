@@ -165,6 +165,7 @@ impl Fold<'_> {
                 row.asn = entry.asn.map(i64::from);
                 row.as_name = entry.name.clone();
                 row.country = entry.country.clone();
+                row.region = entry.region.clone();
             }
         }
         for observation in seen {
@@ -315,7 +316,8 @@ mod tests {
     #[test]
     fn addresses_are_enriched() {
         let mut table = AddressTable::builder();
-        let entry = Entry { asn: Some(64500), name: Some("Nishi Net".into()), country: Some("JP".into()) };
+        let (country, region) = (Some("JP".into()), Some("JP-13".into()));
+        let entry = Entry { asn: Some(64500), name: Some("Nishi Net".into()), country, region };
         assert!(table.add("192.0.2.0".parse().unwrap(), "192.0.2.255".parse().unwrap(), &entry));
         let tables = Tables { name: "asn@2026-11-01".into(), table: table.finish() };
         let identity = Identity::default();
@@ -326,9 +328,11 @@ mod tests {
         outside.subject = Endpoint::tcp("198.51.100.1".parse().unwrap(), 22);
         let mut rows = Vec::new();
         fold.host(&mut rows, &[&inside, &outside], None);
-        let told = |row: &ServiceRow| (row.asn, row.as_name.clone(), row.country.clone());
-        assert_eq!(told(&rows[0]), (Some(64500), entry.name, entry.country));
-        assert_eq!(told(&rows[1]), (None, None, None));
+        let told = |row: &ServiceRow| {
+            (row.asn, row.as_name.clone(), row.country.clone(), row.region.clone())
+        };
+        assert_eq!(told(&rows[0]), (Some(64500), entry.name, entry.country, entry.region));
+        assert_eq!(told(&rows[1]), (None, None, None, None));
         assert!(rows.iter().all(|row| row.enriched_by.as_deref() == Some("asn@2026-11-01")));
     }
 }

@@ -96,8 +96,8 @@ fn is_address(line: &str) -> bool {
     field.parse::<IpAddr>().is_ok()
 }
 
-/// One line: first and last address, or a prefix; then number and name of a system, or a country, or
-/// (iptoasn) number, country and name. `None` where nobody announces the range.
+/// One line: first and last address, or a prefix; then number and name of a system, or a country and
+/// perhaps its part (`JP-13`), or (iptoasn) number, country and name. `None` where nobody announces the range.
 fn range(line: &str, half: Half) -> Result<Option<(IpAddr, IpAddr, Entry)>, String> {
     let fields =
         if line.contains('\t') { line.split('\t').map(str::to_owned).collect() } else { unquoted(line)? };
@@ -113,7 +113,8 @@ fn range(line: &str, half: Half) -> Result<Option<(IpAddr, IpAddr, Entry)>, Stri
     };
     let rest: Vec<&str> = fields.collect();
     let entry = match (half, rest.as_slice()) {
-        (Half::Country, [code] | [code, _] | [_, code, _, ..]) => country(code)?,
+        (Half::Country, [code] | [_, code, _, ..]) => country(code)?,
+        (Half::Country, [code, part]) => country(code)?.map(|entry| with_region(entry, part)),
         (Half::Country, []) => return Err("the line has no country".to_owned()),
         (Half::System, [number, _, name]) => system(number, name)?,
         (Half::System, [number, name]) => system(number, name)?,
@@ -159,7 +160,7 @@ fn system(number: &str, name: &str) -> Result<Option<Entry>, String> {
     let asn: u32 =
         digits.parse().map_err(|_| format!("`{}` is not the number of a system", short(number)))?;
     // 0 is what lists write where nobody announces the range.
-    Ok((asn != 0).then(|| Entry { asn: Some(asn), name: name_of(name), country: None }))
+    Ok((asn != 0).then(|| Entry { asn: Some(asn), name: name_of(name), ..Entry::default() }))
 }
 
 fn country(code: &str) -> Result<Option<Entry>, String> {
@@ -170,6 +171,17 @@ fn country(code: &str) -> Result<Option<Entry>, String> {
         }
         code => Err(format!("`{}` is not the code of a country", short(code))),
     }
+}
+
+/// The entry with a part of its country, where that is the code of one (ISO 3166-2); lists have names
+/// and continents there too.
+fn with_region(entry: Entry, code: &str) -> Entry {
+    let code = code.to_ascii_uppercase();
+    let own = entry.country.as_deref().and_then(|country| code.strip_prefix(country)?.strip_prefix('-'));
+    let is_part = own.is_some_and(|part| {
+        (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    Entry { region: is_part.then_some(code), ..entry }
 }
 
 fn name_of(name: &str) -> Option<String> {
@@ -238,7 +250,16 @@ fn said_by(record: &Value<'_>, half: Half) -> Option<Entry> {
     let code = |value: &Value<'_>| value.text().and_then(|code| country(code).ok().flatten());
     if half == Half::Country {
         let inside = |key: &str| record.get(key)?.get("iso_code").and_then(code);
+        let part = match record.get("subdivisions") {
+            Some(Value::List(parts)) => parts.first().and_then(|part| part.get("iso_code")?.text()),
+            _ => None,
+        };
+        let with_part = |entry: Entry| {
+            let whole = part.and_then(|part| Some(format!("{}-{part}", entry.country.as_deref()?)));
+            whole.map_or_else(|| entry.clone(), |code| with_region(entry.clone(), &code))
+        };
         return inside("country")
+            .map(with_part)
             .or_else(|| inside("registered_country"))
             .or_else(|| ["country_code", "country"].iter().find_map(|key| record.get(key).and_then(code)));
     }
@@ -262,7 +283,7 @@ fn refused(kind: IntelligenceKind, file: &str, problem: &str) -> ImportError {
         problem: problem.to_owned(),
         hint: match kind {
             IntelligenceKind::Country => {
-                "use CSV `first,last,country`, ip2asn's TSV, or a country database (MMDB)"
+                "use CSV `first,last,country` or `first,last,country,part`, ip2asn's TSV, or a country or city database (MMDB)"
             }
             _ => "use CSV `first,last,number,name`, ip2asn's TSV, or an AS database (MMDB)",
         },
