@@ -3,10 +3,11 @@
 //   npm run e2e -- --base http://127.0.0.1:8480 --login admin --password … [--shots DIR]
 //
 // Signs in, follows a finding to its case and its notice, switches the language, looks at every
-// page in both appearances, and keeps pictures. Any script error, refused style or missing text
-// fails it.
+// page in both appearances, and keeps pictures. Any script error, refused style, missing text or
+// serious hindrance that axe-core finds fails it.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -38,6 +39,8 @@ const FLAGS = [
   "--no-first-run",
 ];
 
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
 const troubles = [];
 let step = "start";
 let picture = 0;
@@ -62,8 +65,18 @@ async function settled(page) {
   );
 }
 
+/** What hinders people who cannot see, hear or point well. */
+async function hindrances(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id} at ${nodes.map(({ target }) => target.join(" ")).slice(0, 3).join(", ")}`);
+}
+
 async function keep(page, name) {
   await settled(page);
+  for (const hindrance of await hindrances(page)) troubles.push(`${name}: ${hindrance}`);
   picture += 1;
   const path = `${options.shots}/${String(picture).padStart(2, "0")}-${name}.png`;
   await page.screenshot({ path, fullPage: true });
@@ -142,6 +155,113 @@ try {
     check((await page.inputValue(".filters label:has-text('State') select")) === "present", "the filter survives");
   });
 
+  await act("a query is written with what is offered", async () => {
+    await page.click("nav a:has-text('Search')");
+    await find(page, "[aria-label='Protocol'] .bar");
+    await keep(page, "search");
+    await page.keyboard.press("/");
+    await page.keyboard.type("proto");
+    await find(page, "[role=option]:has-text('protocol:')");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("tel");
+    await find(page, "[role=option]:has-text('telnet')");
+    await keep(page, "search-offers");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/q=protocol/);
+    await settled(page);
+    check((await page.inputValue("[role=combobox]")).trim() === "protocol:telnet", "the query is the one written");
+    check(new URL(page.url()).searchParams.get("q") === "protocol:telnet", "and it is in the address");
+  });
+
+  const services = async () => Number(((await page.textContent(".totals b")) ?? "").replace(/\D/g, ""));
+  await act("a bar narrows and widens", async () => {
+    const all = await services();
+    const bar = page.locator("[aria-label='Provider'] .bar").first();
+    const few = Number(((await bar.locator(".count").textContent()) ?? "").replace(/\D/g, ""));
+    await bar.click();
+    await find(page, "[aria-label='Provider'] .bar[aria-pressed=true]");
+    await settled(page);
+    check((await services()) === few && few < all, "what is found is what the bar counts");
+    await page.reload();
+    await find(page, "[aria-label='Provider'] .bar[aria-pressed=true]");
+    await page.locator("[aria-label='Provider'] .bar").first().click();
+    await page.locator("[aria-label='Provider'] .bar[aria-pressed=true]").waitFor({ state: "detached" });
+    await settled(page);
+    check((await services()) === all, "and all are back");
+  });
+
+  await act("days and places narrow", async () => {
+    const all = await services();
+    const days = await find(page, ".timeline svg");
+    await days.scrollIntoViewIfNeeded();
+    const box = await days.boundingBox();
+    check(box, "the time line has a place");
+    await page.mouse.move(box.x + 2, box.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 3, box.y + 20);
+    await page.mouse.up();
+    await page.waitForURL(/first/);
+    await settled(page);
+    check((await services()) <= all, "no more than before");
+    await page.goBack();
+    await settled(page);
+    await (await find(page, ".placemap path[data-shade='5']")).click();
+    await page.waitForURL(/country/);
+    await settled(page);
+    await page.click("button:has-text('Japan')");
+    await find(page, ".placemap[data-map=japan] path[data-shade='5']");
+    await keep(page, "search-japan");
+  });
+
+  await act("what cannot be understood is pointed at", async () => {
+    await page.goto(`${options.base}/search?q=${encodeURIComponent("port:23 vendr:buffalo")}`);
+    await find(page, "[role=alert] mark:has-text('vendr')");
+    await find(page, "[role=alert]:has-text('vendor')");
+    await keep(page, "search-misunderstood");
+  });
+
+  let host = "";
+  await act("a host now and then", async () => {
+    await page.goto(`${options.base}/search?q=${encodeURIComponent("state:*  -state:answered")}`);
+    await find(page, "table.rows tbody tr");
+    await page.locator("table.rows tbody a").first().click();
+    await find(page, "h2:has-text('Before')");
+    await page.locator("section:has(h2:has-text('Before')) table tbody tr").first().waitFor();
+    host = page.url();
+    await page.fill("label:has-text('Other day') input", "2026-04-01");
+    await find(page, "section:has(h2:has-text('Compare')) table tbody tr");
+    await keep(page, "host");
+  });
+
+  await act("two providers side by side", async () => {
+    await page.goto(`${options.base}/compare?by=protocol`);
+    await find(page, "table.rows tbody tr");
+    for (const [label, index] of [["Provider of the first", 1], ["Provider of the second", 2]]) {
+      await page.selectOption(`label:has-text('${label}') select`, { index });
+      await settled(page);
+    }
+    const found = new URL(page.url()).searchParams;
+    check(found.get("a") && found.get("b") && found.get("a") !== found.get("b"), "each side has its provider");
+    await keep(page, "compare");
+  });
+
+  await act("the explorer on a small screen, in Japanese", async () => {
+    await page.setViewportSize({ width: 390, height: 860 });
+    for (const [path, name] of [["/search?q=protocol:http", "search"], [new URL(host).pathname, "host"], ["/compare?a=port:10080", "compare"]]) {
+      await page.goto(`${options.base}${path}${path.includes("?") ? "&" : "?"}lang=ja`);
+      await find(page, "table.rows tbody tr");
+      await keep(page, `${name}-narrow-ja`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      check(wide <= 0, `${name} is ${wide} pixels too wide`);
+    }
+    await page.setViewportSize({ width: 1360, height: 860 });
+    await page.goto(`${options.base}/findings?lang=en`);
+    await find(page, "table.rows tbody tr");
+  });
+
   let finding = "";
   await act("a finding with its evidence", async () => {
     // One whose owner was notified, so that there is a notice to follow: not one that the last
@@ -204,6 +324,7 @@ try {
 
   const pages = [
     ["/", "概況", "overview"],
+    ["/search", "検索", "search"],
     ["/findings", "所見", "findings"],
     ["/cases", "事案", "cases"],
     ["/notices", "通知", "notices"],

@@ -12,15 +12,18 @@ import { Empty, Loading, Trouble } from "./parts/states";
 import { AuditPage } from "./pages/Audit";
 import { CasePage } from "./pages/Case";
 import { CasesPage } from "./pages/Cases";
+import { ComparePage } from "./pages/Compare";
 import { FindingPage } from "./pages/Finding";
 import { FindingsPage } from "./pages/Findings";
 import { GenuinePage } from "./pages/Genuine";
 import { HealthPage } from "./pages/Health";
+import { HostPage } from "./pages/Host";
 import { MandatePage, MandatesPage } from "./pages/Mandates";
 import { NoticePage } from "./pages/Notice";
 import { NoticesPage } from "./pages/Notices";
 import { OverviewPage } from "./pages/Overview";
 import { ProvidersPage } from "./pages/Providers";
+import { SearchPage } from "./pages/Search";
 import { SignInPage } from "./pages/SignIn";
 import { SurveyPage } from "./pages/Survey";
 import { SurveysPage } from "./pages/Surveys";
@@ -65,6 +68,9 @@ export function App() {
       <Route path="/health" element={<HealthPage />} />
       <Route element={<Inside />}>
         <Route index element={<OverviewPage />} />
+        <Route path="/search" element={<SearchPage />} />
+        <Route path="/compare" element={<ComparePage />} />
+        <Route path="/hosts/:addr" element={<HostPage />} />
         <Route path="/findings" element={<FindingsPage />} />
         <Route path="/findings/:key" element={<FindingPage />} />
         <Route path="/cases" element={<CasesPage />} />

@@ -14,6 +14,7 @@ import "@mantine/core/styles/ModalBase.layer.css";
 import "@mantine/core/styles/Input.layer.css";
 import "@mantine/core/styles/PasswordInput.layer.css";
 import "@mantine/core/styles/Modal.layer.css";
+import "./explore.css";
 import "./parts.css";
 import "./styles.css";
 

@@ -16,7 +16,7 @@ const ai: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "ai",
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: { light: 7, dark: 6 },
   colors: { ai },
   defaultRadius: 4,
   cursorType: "pointer",

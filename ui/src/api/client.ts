@@ -12,6 +12,8 @@ export class Failure extends Error {
   readonly status: number;
   readonly detail: string | null;
   readonly hint: string | null;
+  /** The part of the query that is meant, in UTF-16 units. */
+  readonly span: readonly [number, number] | null;
 
   constructor(problem: Partial<Schemas["Problem"]>) {
     super(problem.title ?? "failed");
@@ -19,6 +21,8 @@ export class Failure extends Error {
     this.status = problem.status ?? 0;
     this.detail = problem.detail ?? null;
     this.hint = problem.hint ?? null;
+    const [start, end] = problem.span ?? [];
+    this.span = start === undefined || end === undefined ? null : [start, end];
   }
 }
 

@@ -199,6 +199,42 @@ export function useProviders(query: Query, enabled = true) {
   });
 }
 
+/** A page of services. */
+export function useSearch(query: { q: string; sort?: string; after?: string; limit?: number }) {
+  return useQuery({
+    queryKey: ["search", query],
+    placeholderData: keepPreviousData,
+    queryFn: () => take(api.GET("/api/v1/search", { params: { query } })),
+  });
+}
+
+/** How many services a query finds, by fields; `fields` as the API takes them. */
+export function useFacets(q: string, fields: string, enabled = true) {
+  return useQuery({
+    queryKey: ["facets", q, fields],
+    enabled,
+    placeholderData: keepPreviousData,
+    queryFn: () => take(api.GET("/api/v1/search/facets", { params: { query: { q, fields } } })),
+  });
+}
+
+/** The fields that queries can name. */
+export function useFields() {
+  return useQuery({
+    queryKey: ["fields"],
+    staleTime: Infinity,
+    queryFn: () => take(api.GET("/api/v1/search/fields")),
+  });
+}
+
+/** A host, as it was known at an instant; today without one. */
+export function useHost(addr: string, at?: string) {
+  return useQuery({
+    queryKey: ["host", addr, at],
+    queryFn: () => take(api.GET("/api/v1/hosts/{addr}", { params: { path: { addr }, query: at ? { at } : {} } })),
+  });
+}
+
 export function useAudit(query: Query) {
   return useQuery({
     queryKey: ["audit", query],

@@ -6,9 +6,20 @@ import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 
 import type { ChartSpec } from "../charts/spec";
+import { csv } from "../explore/query";
 import { Loading } from "./states";
 
 const Chart = lazy(() => import("../charts/Chart"));
+
+/** Hands a text to the reader as a file. */
+export function keep(name: string, text: string): void {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(address);
+}
 
 export function Figure({
   id,
@@ -18,6 +29,7 @@ export function Figure({
   remark,
   legend,
   table,
+  rows,
   children,
 }: {
   /** Names the figure in the URL. */
@@ -28,6 +40,8 @@ export function Figure({
   remark?: string;
   legend?: ReactNode;
   table: ReactNode;
+  /** What is shown, to be kept as CSV: a row of names, then rows of values. */
+  rows?: (string | number)[][];
   children: ReactNode;
 }) {
   const { t } = useTranslation();
@@ -48,9 +62,16 @@ export function Figure({
     <figure className="figure">
       <figcaption>
         <h2>{title}</h2>
-        <button type="button" className="link small nowrap" aria-pressed={open} onClick={toggle}>
-          {open ? t("common.showChart") : t("common.showTable")}
-        </button>
+        <span className="controls">
+          {rows && (
+            <button type="button" className="link small nowrap" onClick={() => keep(`kenshin-${id}.csv`, csv(rows))}>
+              CSV
+            </button>
+          )}
+          <button type="button" className="link small nowrap" aria-pressed={open} onClick={toggle}>
+            {open ? t("common.showChart") : t("common.showTable")}
+          </button>
+        </span>
       </figcaption>
       {remark && <p className="remark">{remark}</p>}
       {!open && legend && <div className="legend">{legend}</div>}

@@ -12,6 +12,7 @@ import { Icon, Mark, type IconName } from "./Icon";
 
 const PAGES: { to: string; name: IconName; action: string }[] = [
   { to: "/", name: "overview", action: "see-overview" },
+  { to: "/search", name: "search", action: "search" },
   { to: "/findings", name: "findings", action: "see-findings" },
   { to: "/cases", name: "cases", action: "see-cases" },
   { to: "/notices", name: "notices", action: "see-notices" },
@@ -99,7 +100,7 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
       >
         {t("app.skip")}
       </a>
-      <div className="side">
+      <header className="side">
         <Brand />
         <nav aria-label={t("app.navigation")}>
           {PAGES.filter((page) => me.actions.includes(page.action)).map((page) => (
@@ -132,7 +133,7 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
             </button>
           </div>
         </div>
-      </div>
+      </header>
       <main className="main" id="content" tabIndex={-1} ref={main} style={{ outline: "none" }}>
         {children}
       </main>
