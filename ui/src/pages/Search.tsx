@@ -70,7 +70,7 @@ export function SearchPage() {
       </PageHead>
       <QueryBox value={q} failure={failure} label={t("search.query")} onAsk={ask} />
       {failure ? null : (
-        <div className="explore" aria-busy={search.isFetching || facets.isFetching}>
+        <div className="explore" data-query={q} aria-busy={search.isFetching || facets.isFetching}>
           <div className="answers">
             <p className="totals" role="status">
               {total && (

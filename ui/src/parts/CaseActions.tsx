@@ -66,7 +66,8 @@ function Confirm({
     });
   };
   return (
-    <Modal opened onClose={close} title={t(`cases.${act}Title`)} centered size="md" transitionProps={{ duration: 0 }}>
+    <Modal
+        closeButtonProps={{ "aria-label": t("common.cancel") }} opened onClose={close} title={t(`cases.${act}Title`)} centered size="md" transitionProps={{ duration: 0 }}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

@@ -30,7 +30,8 @@ export function Table<T>({
   foot?: ReactNode;
 }) {
   return (
-    <div className="scroll">
+    // Scrollable, hence reachable by keyboard.
+    <div className="scroll" tabIndex={0} role="group" aria-label={caption}>
       <table className="rows">
         <caption className="hidden">{caption}</caption>
         <thead>
