@@ -115,7 +115,8 @@ fn ranges() -> AddressTable {
     let mut builder = AddressTable::builder();
     for number in 0..MILLION {
         let asn = 1 + number.wrapping_mul(2_654_435_761) % 80_000;
-        let entry = Entry { asn: Some(asn), name: Some(format!("Example Network {asn}")), ..Entry::default() };
+        let entry =
+            Entry { asn: Some(asn), name: Some(format!("Example Network {asn}")), ..Entry::default() };
         let from = number * 4_000;
         assert!(builder.add(
             Ipv4Addr::from_bits(from).into(),

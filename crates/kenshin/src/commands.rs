@@ -116,8 +116,7 @@ pub(crate) async fn run(
 async fn sql(context: &Context<'_>, query: &str, rows: usize, seconds: u64) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
     let limits = Limits { rows, time: Duration::from_secs(seconds), ..Limits::default() };
-    let answer = observatory.lake().await.map_err(anyhow::Error::new)?.query(query, limits).await;
-    let answer = answer.map_err(|error| anyhow::Error::new(kenshin_observatory::ActError::from(error)))?;
+    let answer = observatory.sql(&Viewer::system(observatory.org()), query, limits).await?;
     search::print_answer(&answer, context.format())?;
     Ok(if answer.rows() == 0 { Exit::No } else { Exit::Done })
 }

@@ -1,11 +1,13 @@
 //! SQL functions over addresses, and how values are made harmless for the place they go to.
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -14,6 +16,7 @@ use datafusion::logical_expr::{
     lit,
 };
 use datafusion::prelude::SessionContext;
+use kenshin_observation::version;
 use kenshin_observation::{Prefix, addr_from_hi_lo, addr_to_hi_lo};
 
 use crate::search::is_bidi;
@@ -22,6 +25,22 @@ use crate::search::is_bidi;
 pub(crate) fn register(context: &SessionContext) {
     context.register_udf(ScalarUDF::new_from_impl(IpText::new()));
     context.register_udf(ScalarUDF::new_from_impl(InCidr::new()));
+    context.register_udf(ScalarUDF::new_from_impl(VersionCmp::new()));
+}
+
+/// What is known of where an address is used.
+pub trait Places: fmt::Debug + Send + Sync {
+    /// Number and name of the autonomous system that announces it.
+    fn system(&self, addr: IpAddr) -> Option<(u32, Option<&str>)>;
+    /// Country, two capital letters, and its part (ISO 3166-2).
+    fn country(&self, addr: IpAddr) -> Option<(&str, Option<&str>)>;
+}
+
+/// Makes `asn`, `as_name`, `country` and `region` known to a session; by no table all are null.
+pub(crate) fn register_places(context: &SessionContext, places: Option<&Arc<dyn Places>>) {
+    for part in [Part::Asn, Part::AsName, Part::Country, Part::Region] {
+        context.register_udf(ScalarUDF::new_from_impl(PlaceOf::new(part, places.cloned())));
+    }
 }
 
 /// `ip_text(hi, lo)`: an address as text.
@@ -101,8 +120,15 @@ impl ScalarUDFImpl for InCidr {
     }
 
     fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        let [hi, lo, Expr::Literal(ScalarValue::Utf8(Some(text)), _)] = args.as_slice() else {
-            return Ok(ExprSimplifyResult::Original(args));
+        let (hi, lo, text) = match args.as_slice() {
+            [hi, lo, Expr::Literal(ScalarValue::Utf8(Some(text)), _)] => (hi, lo, text),
+            // The text of an address that is stored as two numbers.
+            [Expr::ScalarFunction(text_of), Expr::Literal(ScalarValue::Utf8(Some(text)), _)]
+                if text_of.name() == "ip_text" && text_of.args.len() == 2 =>
+            {
+                (&text_of.args[0], &text_of.args[1], text)
+            }
+            _ => return Ok(ExprSimplifyResult::Original(args)),
         };
         let prefix = prefix(text)?;
         let ((from_hi, from_lo), (to_hi, to_lo)) =
@@ -119,10 +145,7 @@ impl ScalarUDFImpl for InCidr {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let addresses: Vec<Option<IpAddr>> = match arrays.as_slice() {
-            [hi, lo, _] => {
-                let (hi, lo) = (hi.as_primitive::<Int64Type>(), lo.as_primitive::<Int64Type>());
-                hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?))).collect()
-            }
+            [hi, lo, _] => pairs(hi, lo).collect(),
             [text, _] => text.as_string::<i32>().iter().map(|text| text?.parse().ok()).collect(),
             _ => return exec_err!("in_cidr takes (hi, lo, prefix) or (text, prefix)"),
         };
@@ -142,6 +165,187 @@ impl ScalarUDFImpl for InCidr {
             inside.push(Some(parsed.contains(address)));
         }
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(inside))))
+    }
+}
+
+/// `version_cmp(a, b)`: -1, 0 or 1 as the first version is older, the same or newer; null where the order
+/// cannot be known.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct VersionCmp {
+    signature: Signature,
+}
+
+impl VersionCmp {
+    fn new() -> Self {
+        Self { signature: Signature::exact(vec![DataType::Utf8, DataType::Utf8], Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for VersionCmp {
+    fn name(&self) -> &str {
+        "version_cmp"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int32)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let (left, right) = (arrays[0].as_string::<i32>(), arrays[1].as_string::<i32>());
+        let order = |(a, b): (Option<&str>, Option<&str>)| Some(version::compare(a?, b?)? as i32);
+        let orders: Int32Array = left.iter().zip(right.iter()).map(order).collect();
+        Ok(ColumnarValue::Array(Arc::new(orders)))
+    }
+}
+
+/// What a function tells of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    Asn,
+    AsName,
+    Country,
+    Region,
+}
+
+/// `asn(addr)`, `as_name(addr)`, `country(addr)` and `region(addr)`, of an address as text or as its two
+/// numbers, by the tables in use.
+#[derive(Debug)]
+struct PlaceOf {
+    part: Part,
+    places: Option<Arc<dyn Places>>,
+    signature: Signature,
+}
+
+impl PlaceOf {
+    fn new(part: Part, places: Option<Arc<dyn Places>>) -> Self {
+        let forms = vec![
+            TypeSignature::Exact(vec![DataType::Utf8]),
+            TypeSignature::Exact(vec![DataType::Int64, DataType::Int64]),
+        ];
+        // Other tables, other answers.
+        Self { part, places, signature: Signature::one_of(forms, Volatility::Stable) }
+    }
+
+    fn text(&self, addr: IpAddr) -> Option<&str> {
+        let places = self.places.as_deref()?;
+        match self.part {
+            Part::Asn => None,
+            Part::AsName => places.system(addr)?.1,
+            Part::Country => Some(places.country(addr)?.0),
+            Part::Region => places.country(addr)?.1,
+        }
+    }
+}
+
+impl PartialEq for PlaceOf {
+    fn eq(&self, other: &Self) -> bool {
+        self.part == other.part
+    }
+}
+
+impl Eq for PlaceOf {}
+
+impl Hash for PlaceOf {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.part.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for PlaceOf {
+    fn name(&self) -> &str {
+        match self.part {
+            Part::Asn => "asn",
+            Part::AsName => "as_name",
+            Part::Country => "country",
+            Part::Region => "region",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(if self.part == Part::Asn { DataType::Int64 } else { DataType::Utf8 })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let addresses: Vec<Option<IpAddr>> = match arrays.as_slice() {
+            [hi, lo] => pairs(hi, lo).collect(),
+            [text] => text.as_string::<i32>().iter().map(|text| text?.parse().ok()).collect(),
+            _ => return exec_err!("{} takes (hi, lo) or (text)", self.name()),
+        };
+        let answers: ArrayRef = match (self.part, &self.places) {
+            (Part::Asn, places) => {
+                let asn = |addr: Option<IpAddr>| Some(i64::from(places.as_ref()?.system(addr?)?.0));
+                Arc::new(addresses.into_iter().map(asn).collect::<Int64Array>())
+            }
+            _ => Arc::new(addresses.into_iter().map(|addr| self.text(addr?)).collect::<StringArray>()),
+        };
+        Ok(ColumnarValue::Array(answers))
+    }
+}
+
+fn pairs(hi: &ArrayRef, lo: &ArrayRef) -> impl Iterator<Item = Option<IpAddr>> {
+    let (hi, lo) = (hi.as_primitive::<Int64Type>(), lo.as_primitive::<Int64Type>());
+    hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?)))
+}
+
+/// A function of an address's two numbers: does it lie in one of these ranges, both ends included?
+pub(crate) fn in_ranges(ranges: &[(IpAddr, IpAddr)]) -> ScalarUDF {
+    let mut sorted: Vec<_> =
+        ranges.iter().map(|(from, to)| (addr_to_hi_lo(*from), addr_to_hi_lo(*to))).collect();
+    sorted.sort_unstable();
+    // Ranges that overlap become one, so that the last that begins before an address decides.
+    let mut apart: Vec<((i64, i64), (i64, i64))> = Vec::new();
+    for (from, to) in sorted {
+        match apart.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => apart.push((from, to)),
+        }
+    }
+    ScalarUDF::new_from_impl(InRanges {
+        ranges: apart,
+        signature: Signature::exact(vec![DataType::Int64, DataType::Int64], Volatility::Immutable),
+    })
+}
+
+/// Ranges apart from each other, in order.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct InRanges {
+    ranges: Vec<((i64, i64), (i64, i64))>,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for InRanges {
+    fn name(&self) -> &str {
+        "in_sight"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let (hi, lo) = (arrays[0].as_primitive::<Int64Type>(), arrays[1].as_primitive::<Int64Type>());
+        let inside = |(hi, lo): (Option<i64>, Option<i64>)| {
+            let addr = (hi?, lo?);
+            let behind = self.ranges.partition_point(|(from, _)| *from <= addr);
+            Some(behind.checked_sub(1).is_some_and(|at| addr <= self.ranges[at].1))
+        };
+        let inside: BooleanArray = hi.iter().zip(lo.iter()).map(inside).collect();
+        Ok(ColumnarValue::Array(Arc::new(inside)))
     }
 }
 

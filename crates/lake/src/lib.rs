@@ -25,7 +25,8 @@ mod services;
 mod store;
 pub mod view;
 
+pub use functions::Places;
 pub use kenshin_observation::Batch;
-pub use query::{Answer, Format, Limits};
+pub use query::{Answer, Format, Limits, Question};
 pub use services::{NewView, Progress};
 pub use store::{Committed, HostObservation, Hosts, Lake, LakeError, Selection, Told};

@@ -1,23 +1,28 @@
 //! SQL: read-only, within limits.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::DeltaTable;
 use futures::{Stream, StreamExt, TryStreamExt};
+use kenshin_observation::addr_to_hi_lo;
 
-use crate::functions;
+use crate::functions::{self, Places};
 use crate::store::{Lake, LakeError};
+use crate::view::Sight;
 
 /// Limits of one query.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +39,43 @@ impl Default for Limits {
     fn default() -> Self {
         Self { rows: 1_000_000, memory_bytes: 1 << 30, time: Duration::from_secs(300) }
     }
+}
+
+/// Tables that are about addresses, by the column of their high and low halves. Who may see some
+/// addresses alone sees these tables and no other.
+const ABOUT_ADDRESSES: &[(&str, [&str; 2])] =
+    &[("observations", ["subject_addr_hi", "subject_addr_lo"]), ("services", ["addr_hi", "addr_lo"])];
+
+/// The tables as they are read: with addresses and instants in a readable form.
+const VIEWS: &[(&str, &str)] = &[
+    (
+        "observations",
+        "SELECT *, ip_text(subject_addr_hi, subject_addr_lo) AS subject_addr, \
+         ip_text(vantage_addr_hi, vantage_addr_lo) AS vantage_addr, to_timestamp_micros(t_us) AS t FROM stored.observations",
+    ),
+    ("coverage", "SELECT * FROM stored.coverage"),
+    ("batches", "SELECT * FROM stored.batches"),
+    ("blobs", "SELECT * FROM stored.blobs"),
+    ("salts", "SELECT * FROM stored.salts"),
+    (
+        "services",
+        "SELECT * EXCLUDE (newest), ip_text(addr_hi, addr_lo) AS addr FROM (SELECT *, \
+         row_number() OVER (PARTITION BY addr_hi, addr_lo, port, transport, protocol ORDER BY asked_us DESC, known_us DESC) AS newest \
+         FROM stored.services) WHERE newest = 1",
+    ),
+];
+
+/// A query, who asks it, and what it may take.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// SQL.
+    pub sql: String,
+    /// What may be seen. Rows out of sight are taken away where tables are read, before any operator.
+    pub sight: Sight,
+    /// Limits.
+    pub limits: Limits,
+    /// What the functions `asn`, `as_name`, `country` and `region` answer by; without it, nothing.
+    pub places: Option<Arc<dyn Places>>,
 }
 
 /// How an answer is printed.
@@ -159,28 +201,35 @@ impl Answer {
 }
 
 impl Lake {
-    /// Answers a read-only SQL query over the tables `observations`, `coverage`, `batches`,
-    /// `blobs`, `salts` and `services`, the current view. `observations` also has the readable columns `subject_addr`,
-    /// `vantage_addr` and `t`; `in_cidr(subject_addr_hi, subject_addr_lo, '192.0.2.0/24')` and
-    /// `in_cidr(subject_addr, '192.0.2.0/24')` select by prefix.
+    /// Answers a query that may see everything: [`Self::ask`].
     pub async fn query(&self, sql: &str, limits: Limits) -> Result<Answer, LakeError> {
-        let context = self.context(limits).await?;
-        for view in [
-            "CREATE VIEW observations AS SELECT *, ip_text(subject_addr_hi, subject_addr_lo) AS subject_addr, \
-             ip_text(vantage_addr_hi, vantage_addr_lo) AS vantage_addr, to_timestamp_micros(t_us) AS t FROM stored.observations",
-            "CREATE VIEW coverage AS SELECT * FROM stored.coverage",
-            "CREATE VIEW batches AS SELECT * FROM stored.batches",
-            "CREATE VIEW blobs AS SELECT * FROM stored.blobs",
-            "CREATE VIEW salts AS SELECT * FROM stored.salts",
-            "CREATE VIEW services AS SELECT * EXCLUDE (newest), ip_text(addr_hi, addr_lo) AS addr FROM (SELECT *, \
-             row_number() OVER (PARTITION BY addr_hi, addr_lo, port, transport, protocol ORDER BY asked_us DESC, known_us DESC) AS newest \
-             FROM stored.services) WHERE newest = 1",
-        ] {
-            context.sql(view).await.map_err(planning)?;
+        self.ask(&Question { sql: sql.to_owned(), sight: Sight::All, limits, places: None }).await
+    }
+
+    /// Answers a read-only SQL query over the tables `observations`, `coverage`, `batches`, `blobs`,
+    /// `salts` and `services`, the current view. `observations` also has the readable columns
+    /// `subject_addr`, `vantage_addr` and `t`; functions are listed in docs/sql.md.
+    ///
+    /// Who sees some addresses alone has the tables about addresses and no other, and no `EXPLAIN`, which
+    /// tells of files that hold the rows of others too.
+    pub async fn ask(&self, question: &Question) -> Result<Answer, LakeError> {
+        let limits = question.limits;
+        let context = self.context(limits, &question.sight).await?;
+        functions::register_places(&context, question.places.as_ref());
+        for (name, select) in VIEWS {
+            if context.table_exist(format!("stored.{name}")).map_err(planning)? {
+                context.sql(&format!("CREATE VIEW {name} AS {select}")).await.map_err(planning)?;
+            }
         }
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = context.sql_with_options(sql, options).await.map_err(planning)?;
+        let frame = context.sql_with_options(&question.sql, options).await.map_err(planning)?;
+        let explains = matches!(frame.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        if explains && question.sight != Sight::All {
+            let message =
+                "EXPLAIN is for those who see every row: plans tell of files that hold others' rows";
+            return Err(LakeError::Query { message: message.to_owned() });
+        }
         let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
         let run = async {
             let plan = frame.create_physical_plan().await.map_err(planning)?;
@@ -204,14 +253,15 @@ impl Lake {
         table: &'static str,
         sql: &str,
     ) -> Result<impl Stream<Item = Result<RecordBatch, LakeError>> + Unpin + use<>, LakeError> {
-        let context = self.context(Limits::default()).await?;
+        let context = self.context(Limits::default(), &Sight::All).await?;
         let read = move |source: DataFusionError| LakeError::Read { table, source: source.into() };
         let sql = sql.replace(&format!(" FROM {table} "), &format!(" FROM stored.{table} "));
         let rows = context.sql(&sql).await.map_err(read)?.execute_stream().await.map_err(read)?;
         Ok(rows.map_err(read))
     }
 
-    async fn context(&self, limits: Limits) -> Result<SessionContext, LakeError> {
+    /// A session in which the tables that `sight` has are known as `stored.…`.
+    async fn context(&self, limits: Limits, sight: &Sight) -> Result<SessionContext, LakeError> {
         let pool = TrackConsumersPool::new(
             GreedyMemoryPool::new(limits.memory_bytes),
             NonZeroUsize::new(5).expect("five is not zero"),
@@ -231,10 +281,40 @@ impl Lake {
             let provider = DeltaTable::table_provider(&table)
                 .await
                 .map_err(|source| LakeError::Read { table: name, source: source.into() })?;
+            let Some(provider) = in_sight(&context, name, provider, sight).map_err(planning)? else {
+                continue;
+            };
             context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
         }
         Ok(context)
     }
+}
+
+/// A table as far as it may be seen; none when nothing of it may. The table itself has no name in the
+/// session, so that no query reaches around the predicate.
+fn in_sight(
+    context: &SessionContext,
+    name: &str,
+    table: Arc<dyn TableProvider>,
+    sight: &Sight,
+) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+    let Sight::Only(ranges) = sight else { return Ok(Some(table)) };
+    let Some((_, [hi, lo])) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name) else {
+        return Ok(None);
+    };
+    let frame = context.read_table(table)?.filter(within(ranges, &col(*hi), &col(*lo)))?;
+    Ok(Some(frame.into_view()))
+}
+
+/// The predicate that an address lies in one of these ranges. What lies before and behind all of them is
+/// left out by plain comparisons, so that whole files are.
+fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
+    let first = ranges.iter().map(|(from, _)| addr_to_hi_lo(*from)).min();
+    let last = ranges.iter().map(|(_, to)| addr_to_hi_lo(*to)).max();
+    let (Some((from, _)), Some((to, _))) = (first, last) else { return lit(false) };
+    hi.clone()
+        .between(lit(from), lit(to))
+        .and(functions::in_ranges(ranges).call(vec![hi.clone(), lo.clone()]))
 }
 
 /// Collects a stream and stops at the first row above the limit.

@@ -10,6 +10,7 @@ mod update;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use kenshin_casework::Snapshot as Registered;
 use kenshin_insight::intelligence::{
     AddressTable, Import, ImportError, Importer, Intelligence, IntelligenceKind, Snapshot, Vendors,
 };
+use kenshin_lake::Places;
 use kenshin_observation::TimeUs;
 use serde::Serialize;
 
@@ -84,6 +86,23 @@ pub(crate) struct Tables {
     pub(crate) name: String,
     /// Autonomous system and country of each address.
     pub(crate) table: AddressTable,
+}
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tables").field(&self.name).finish()
+    }
+}
+
+impl Places for Tables {
+    fn system(&self, addr: IpAddr) -> Option<(u32, Option<&str>)> {
+        self.table.asn(addr)
+    }
+
+    fn country(&self, addr: IpAddr) -> Option<(&str, Option<&str>)> {
+        let entry = self.table.lookup(addr)?;
+        Some((entry.country.as_deref()?, entry.region.as_deref()))
+    }
 }
 
 impl Imported {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
 use kenshin_lake::view::{Sight, View};
-use kenshin_lake::{HostObservation, Told};
+use kenshin_lake::{Answer, HostObservation, Limits, Places, Question, Told};
 use kenshin_observation::schema::ServiceRow;
 use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, TimeUs};
 
@@ -168,6 +168,14 @@ impl Observatory {
         }
         let map = self.casework().provider_map(viewer.org).await?;
         Ok(Sight::Only(map.ranges_of(&viewer.providers)))
+    }
+
+    /// Answers a read-only SQL query as far as somebody may see. Functions tell places by the tables in
+    /// use.
+    pub async fn sql(&self, viewer: &Viewer, sql: &str, limits: Limits) -> Result<Answer, ActError> {
+        let places = self.tables().await?.map(|tables| tables as Arc<dyn Places>);
+        let question = Question { sql: sql.to_owned(), sight: self.sight(viewer).await?, limits, places };
+        Ok(self.lake().await?.ask(&question).await?)
     }
 
     /// Folds what was seen at one host, survey by survey.

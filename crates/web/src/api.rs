@@ -16,6 +16,7 @@ pub mod search;
 pub mod sensor;
 pub mod sensors;
 pub mod session;
+pub mod sql;
 pub mod surveys;
 mod words;
 
@@ -68,6 +69,7 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(search::facets))
         .routes(routes!(search::fields))
         .routes(routes!(search::host))
+        .routes(routes!(sql::ask))
         .routes(routes!(findings::list))
         .routes(routes!(findings::show))
         .routes(routes!(cases::list))

@@ -20,6 +20,8 @@ pub enum Action {
     SeeSurveys,
     /// Search services and look at hosts.
     Search,
+    /// Ask the tables by SQL.
+    AskSql,
     /// Read findings with their evidence.
     SeeFindings,
     /// Read which devices carry which components.
@@ -72,6 +74,7 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/search/facets", Action::Search),
     ("GET", "/api/v1/search/fields", Action::Search),
     ("GET", "/api/v1/hosts/{addr}", Action::Search),
+    ("POST", "/api/v1/sql", Action::AskSql),
     ("GET", "/api/v1/findings", Action::SeeFindings),
     ("GET", "/api/v1/findings/{key}", Action::SeeFindings),
     ("GET", "/api/v1/components", Action::SeeComponents),
@@ -138,6 +141,7 @@ impl Action {
         Self::SeeOverview,
         Self::SeeSurveys,
         Self::Search,
+        Self::AskSql,
         Self::SeeFindings,
         Self::SeeComponents,
         Self::SeeCases,
@@ -164,6 +168,7 @@ impl Action {
             Self::SeeOverview => "see-overview",
             Self::SeeSurveys => "see-surveys",
             Self::Search => "search",
+            Self::AskSql => "ask-sql",
             Self::SeeFindings => "see-findings",
             Self::SeeComponents => "see-components",
             Self::SeeCases => "see-cases",
@@ -208,6 +213,7 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeOverview => b"OOOPOO",
         A::SeeSurveys => b"OOO-OO",
         A::Search => b"OOOP-O",
+        A::AskSql => b"OOOP-O",
         A::SeeFindings => b"OOOP-O",
         A::SeeComponents => b"OOOP-O",
         A::SeeCases => b"OOOP-O",

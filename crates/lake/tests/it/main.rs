@@ -3,11 +3,14 @@
 mod search;
 
 use std::fs;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Selection};
+use kenshin_lake::view::Sight;
+use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Places, Question, Selection};
 use kenshin_observation::batch::{GENESIS, Seal};
 use kenshin_observation::protocol::{Records, Telnet};
 use kenshin_observation::{
@@ -205,6 +208,124 @@ async fn sql_knows_addresses() {
     let error =
         lake.query("SELECT in_cidr(subject_addr, '192.0.2.1/24') FROM observations", Limits::default()).await;
     assert!(error.unwrap_err().to_string().contains("host bits"));
+}
+
+/// A prefix of the readable address is as fast as one of the two numbers: by comparisons of columns.
+#[tokio::test]
+async fn a_prefix_of_a_text_becomes_comparisons() {
+    let (_folder, lake) = lake().await;
+    lake.commit(&[batch(1, vec![observation("192.0.2.1", "x")])], NOW).await.unwrap();
+    let plan = "EXPLAIN SELECT row FROM observations WHERE in_cidr(subject_addr, '192.0.2.0/24')";
+    let plan = lake.query(plan, Limits::default()).await.unwrap().render(Format::Json).unwrap();
+    assert!(!plan.contains("in_cidr") && plan.contains("subject_addr_lo"), "{plan}");
+}
+
+#[derive(Debug)]
+struct Gazetteer;
+
+impl Places for Gazetteer {
+    fn system(&self, addr: IpAddr) -> Option<(u32, Option<&str>)> {
+        addr.is_ipv4().then_some((64500, Some("Nishi Net")))
+    }
+
+    fn country(&self, addr: IpAddr) -> Option<(&str, Option<&str>)> {
+        Some(("JP", addr.is_ipv4().then_some("JP-13")))
+    }
+}
+
+#[tokio::test]
+async fn functions_tell_places_and_compare_versions() {
+    let (_folder, lake) = lake().await;
+    lake.commit(&[batch(1, vec![observation("192.0.2.1", "x"), observation("2001:db8::1", "y")])], NOW)
+        .await
+        .unwrap();
+    let ask = async |sql: &str, places: Option<Arc<dyn Places>>| {
+        let question = Question { sql: sql.into(), sight: Sight::All, limits: Limits::default(), places };
+        lake.ask(&question).await.unwrap().render(Format::Csv).unwrap()
+    };
+    let sql = "SELECT asn(subject_addr) AS a, as_name(subject_addr) AS n, country(subject_addr_hi, subject_addr_lo) AS c, \
+               region(subject_addr) AS r FROM observations ORDER BY subject_addr";
+    assert_eq!(ask(sql, Some(Arc::new(Gazetteer))).await, "a,n,c,r\n64500,Nishi Net,JP,JP-13\n,,JP,\n");
+    assert_eq!(ask(sql, None).await, "a,n,c,r\n,,,\n,,,\n");
+    let sql = "SELECT version_cmp('1.9', '1.10') AS a, version_cmp('2020.81', '2020.81') AS b, version_cmp('2', '1.9') AS c, \
+               version_cmp('x', '1') AS d, version_cmp(NULL, '1') AS e, asn('no address') AS f";
+    assert_eq!(ask(sql, None).await, "a,b,c,d,e,f\n-1,0,1,,,\n");
+}
+
+/// A provider's answers are the same whether or not thousands of rows of others lie beside theirs:
+/// results, what file statistics would answer, errors, and what is refused.
+#[tokio::test]
+async fn what_is_out_of_sight_changes_no_answer() {
+    let (_one, alone) = lake().await;
+    let (_two, crowded) = lake().await;
+    let own: Vec<_> = (1..40).map(|host| observation(&format!("192.0.2.{host}"), "mine")).collect();
+    let mut all = own.clone();
+    all.extend((0..3_000).map(|n| observation(&format!("198.51.{}.{}", n / 250, n % 250), "foreign")));
+    all.extend((0..250).map(|n| observation(&format!("192.0.1.{n}"), "foreign")));
+    all.extend((0..250).map(|n| observation(&format!("2001:db8::{n:x}"), "foreign")));
+    alone.commit(&[batch(1, own)], NOW).await.unwrap();
+    crowded.commit(&[batch(1, all)], NOW).await.unwrap();
+    let addr = |text: &str| text.parse::<IpAddr>().unwrap();
+    let sight = Sight::Only(vec![
+        (addr("192.0.2.0"), addr("192.0.2.19")),
+        (addr("192.0.2.15"), addr("192.0.2.255")),
+        (addr("203.0.113.0"), addr("203.0.113.255")),
+    ]);
+    for sql in [
+        "SELECT count(*) AS n FROM observations",
+        "SELECT min(subject_addr_lo) AS a, max(subject_addr_lo) AS b, min(subject_addr_hi) AS c, max(t) AS d FROM observations",
+        "SELECT count(DISTINCT subject_addr) AS n, count(telnet) AS t FROM observations",
+        "SELECT subject_addr FROM observations ORDER BY subject_addr LIMIT 10",
+        "SELECT telnet['text'] AS t, count(*) AS n FROM observations GROUP BY 1",
+        "SELECT count(*) AS n FROM stored.observations",
+        "SELECT count(*) AS n FROM observations WHERE subject_addr_hi < 0 OR true",
+        "SELECT a.subject_addr FROM observations a FULL JOIN observations b ON a.row = b.row + 100000 ORDER BY 1",
+        "SELECT subject_addr FROM observations WHERE in_cidr(subject_addr, '198.51.0.0/16')",
+        "SELECT count(*) OVER () AS n FROM observations LIMIT 1",
+        "SELECT count(*) AS n FROM services",
+        "SELECT count(*) AS n FROM batches",
+        "SELECT * FROM stored.coverage",
+        "SELECT * FROM blobs",
+        "SELECT * FROM datafusion.stored.salts",
+        "SELECT * FROM information_schema.tables",
+        "SELECT 1 / (count(*) - 39) FROM observations",
+        "SELECT in_sight(subject_addr_hi, subject_addr_lo) FROM observations",
+        "EXPLAIN SELECT * FROM observations",
+        "EXPLAIN ANALYZE SELECT * FROM observations",
+        "SELECT nothing FROM observations",
+    ] {
+        let ask = async |lake: &Lake| {
+            let question =
+                Question { sql: sql.into(), sight: sight.clone(), limits: Limits::default(), places: None };
+            match lake.ask(&question).await {
+                Ok(answer) => answer.render(Format::Csv).unwrap(),
+                // Which function it proposes is drawn anew each time.
+                Err(error) => format!("error: {error}").split("\nDid you mean").next().unwrap().to_owned(),
+            }
+        };
+        let (one, other) = (ask(&alone).await, ask(&crowded).await);
+        assert_eq!(one, other, "{sql}");
+        assert!(!one.contains("198.51") && !one.contains("foreign"), "{sql}: {one}");
+        let refused = [
+            "batches",
+            "coverage",
+            "blobs",
+            "salts",
+            "information_schema",
+            "EXPLAIN",
+            "in_sight",
+            "nothing",
+            "- 39",
+        ];
+        assert_eq!(one.starts_with("error"), refused.iter().any(|word| sql.contains(word)), "{sql}: {one}");
+    }
+    let nobody = Question {
+        sql: "SELECT count(*) AS n FROM observations".into(),
+        sight: Sight::Only(Vec::new()),
+        limits: Limits::default(),
+        places: None,
+    };
+    assert_eq!(crowded.ask(&nobody).await.unwrap().render(Format::Csv).unwrap(), "n\n0\n");
 }
 
 #[tokio::test]

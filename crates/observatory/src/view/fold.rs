@@ -328,9 +328,7 @@ mod tests {
         outside.subject = Endpoint::tcp("198.51.100.1".parse().unwrap(), 22);
         let mut rows = Vec::new();
         fold.host(&mut rows, &[&inside, &outside], None);
-        let told = |row: &ServiceRow| {
-            (row.asn, row.as_name.clone(), row.country.clone(), row.region.clone())
-        };
+        let told = |row: &ServiceRow| (row.asn, row.as_name.clone(), row.country.clone(), row.region.clone());
         assert_eq!(told(&rows[0]), (Some(64500), entry.name, entry.country, entry.region));
         assert_eq!(told(&rows[1]), (None, None, None, None));
         assert!(rows.iter().all(|row| row.enriched_by.as_deref() == Some("asn@2026-11-01")));
