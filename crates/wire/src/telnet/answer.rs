@@ -3,8 +3,8 @@
 use super::login::Outcome;
 use super::prompt::{find_word, invites, is_open, lines_of};
 use super::words::{
-    LOCKED_WORDS, LOGIN_WORDS, PASSWORD_WORDS, PAST_WORDS, REJECTED_WORDS, SECOND_FACTOR_WORDS,
-    SUCCESS_WORDS, WAIT_WORDS,
+    COMMAND_WORDS, LOCKED_WORDS, LOGIN_WORDS, PASSWORD_WORDS, PAST_WORDS, REJECTED_WORDS,
+    SECOND_FACTOR_WORDS, SUCCESS_WORDS, WAIT_WORDS,
 };
 
 /// Longest line that can ask for something, in characters.
@@ -56,6 +56,12 @@ pub(super) fn asks_second_factor(line: &str) -> bool {
     let lower = line.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| find_word(&lower, word).is_some());
     has(SECOND_FACTOR_WORDS) && invites(line) && !has(LOGIN_WORDS)
+}
+
+/// A line that asks for a command, whoever we are.
+pub(super) fn asks_command(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    COMMAND_WORDS.iter().any(|word| find_word(&lower, word).is_some())
 }
 
 /// A short last line that stops where an answer would stand, in whatever words.

@@ -5,7 +5,7 @@
 //! prompt or a menu comes that was not there before. What neither shows is not guessed.
 
 use super::answer::{
-    asks_second_factor, fold, is_password_line, is_question, is_same, says, succeeds, verdict,
+    asks_command, asks_second_factor, fold, is_password_line, is_question, is_same, says, succeeds, verdict,
 };
 use super::decoder::TelnetDecoder;
 use super::prompt::{
@@ -89,8 +89,6 @@ pub struct Login {
     said: String,
     /// The service echoed when we said it.
     echoed_then: bool,
-    /// The service takes CR LF for two line ends.
-    bare: bool,
     greeting: String,
 }
 
@@ -106,7 +104,6 @@ impl Default for Login {
             pressed: Vec::new(),
             said: String::new(),
             echoed_then: false,
-            bare: false,
             greeting: String::new(),
         }
     }
@@ -186,7 +183,9 @@ impl Login {
             Some(Prompt::Password) => Prompt::Password,
             Some(Prompt::Shell) => return Step::Decided(Outcome::Unclear("no-login")),
             None if line.is_empty() => return Step::Decided(Outcome::Unclear("silent")),
-            None if is_menu(&text) => return Step::Decided(Outcome::Unclear("no-login")),
+            None if is_menu(&text) || asks_command(line) => {
+                return Step::Decided(Outcome::Unclear("no-login"));
+            }
             // In no words we know: who stops in a line waits for an answer, and a name is what is asked first.
             None if !is_question(&text, line) => return Step::Decided(Outcome::Unclear("prompt")),
             Some(Prompt::Login) | None => Prompt::Login,
@@ -221,15 +220,13 @@ impl Login {
         if self.is_back(&text) {
             let before = lines_of(&text).rev().skip(1).any(is_password_line);
             return Step::Decided(match word {
-                _ if before && word.is_none_or(|word| word == Outcome::Rejected) => {
-                    // It asked for a password and had one at once: the second half of our line end.
-                    self.bare = true;
-                    Outcome::Unclear("line-end")
-                }
-                Some(word) => word,
-                // In no words we know, and what we said was hidden: was it taken for a password?
-                None if !self.worded && self.echoed_then && !self.was_echoed() => Outcome::Unclear("prompt"),
-                None => Outcome::Rejected,
+                Some(word @ (Outcome::LockedOut | Outcome::Delayed)) => word,
+                // It asked for a password and had one at once: the second half of our line end.
+                _ if before => Outcome::Unclear("line-end"),
+                // In no words we know: we guessed that a name was asked for. It may have been a password, or
+                // a command.
+                _ if !self.worded => Outcome::Unclear("prompt"),
+                _ => Outcome::Rejected,
             });
         }
         if asks_second_factor(&line) {
@@ -290,7 +287,10 @@ impl Login {
             }
         }
         let asks = prompt_of(&text);
-        if says(&lower, NEW_PASSWORD_WORDS) && asks == Some(Prompt::Password) {
+        // A notice may speak of new passwords, and the prompt below it be the one from before.
+        let asks_anew = says(&line.to_lowercase(), NEW_PASSWORD_WORDS)
+            || !self.prompts.iter().any(|prompt| prompt.ends_with(&fold(line)));
+        if says(&lower, NEW_PASSWORD_WORDS) && asks == Some(Prompt::Password) && asks_anew && word.is_none() {
             return Outcome::Accepted;
         }
         if self.is_back(&text) || (self.form && is_form(&text)) {
@@ -328,10 +328,6 @@ impl Login {
         }
     }
 
-    fn was_echoed(&self) -> bool {
-        plain(self.decoder.text()).trim_start().starts_with(&self.said)
-    }
-
     /// The text stops at a prompt that was there before.
     fn is_back(&self, text: &str) -> bool {
         let line = fold(last_line_of(text).unwrap_or_default());
@@ -346,11 +342,10 @@ impl Login {
     }
 
     fn line_end(&self) -> &'static [u8] {
-        match (self.bare, self.decoder.takes_characters()) {
-            (true, _) => b"\r",
+        match self.decoder.takes_characters() {
             // RFC 854: the key without a new line; what a terminal sends.
-            (false, true) => b"\r\0",
-            (false, false) => b"\r\n",
+            true => b"\r\0",
+            false => b"\r\n",
         }
     }
 }

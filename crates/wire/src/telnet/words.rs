@@ -85,6 +85,9 @@ pub(super) const LOGIN_WORDS: &[&str] = &[
 pub(super) const MENU_WORDS: &[&str] =
     &["your selection", "your choice", "enter choice", "enter selection", "番号を選"];
 
+/// In a prompt: it asks for a command, and lets everybody in.
+pub(super) const COMMAND_WORDS: &[&str] = &["command", "commands", "cmd", "コマンド", "命令", "指令"];
+
 /// In an answer: the service has closed itself to us, or the account to everybody.
 pub(super) const LOCKED_WORDS: &[&str] = &[
     "too many",
@@ -120,6 +123,9 @@ pub(super) const REJECTED_WORDS: &[&str] = &[
     "unknown user",
     "no such user",
     "not allowed",
+    "not success",
+    "unsuccessful",
+    "no success",
     "mismatch",
     "sorry",
     "失敗",

@@ -158,6 +158,72 @@ static DIALOGUES: &[Dialogue] = &[
         ],
         Rejected,
     ),
+    dialogue("console for commands that lets everybody in", &["GW-4 ready\r\nCommand: "], Unclear("no-login")),
+    dialogue(
+        "console for commands in Japanese",
+        &["制御盤\r\nコマンドを入力してください："],
+        Unclear("no-login"),
+    ),
+    dialogue(
+        "console for commands in words nobody knows",
+        &["Skipun: ", "{}\r\nSkipun: "],
+        Unclear("prompt"),
+    ),
+    dialogue(
+        "console for commands in words nobody knows that knows no such command",
+        &["Skipun: ", "{}\r\nInvalid input\r\nSkipun: "],
+        Unclear("prompt"),
+    ),
+    dialogue(
+        "console in words nobody knows that closes itself",
+        &["Nafn: ", "{}\r\nToo many failures\r\nNafn: "],
+        LockedOut,
+    ),
+    dialogue(
+        "gateway that says no and speaks of new passwords",
+        &[
+            "login: ",
+            "{}\r\nPassword: ",
+            "\r\nAccess denied\r\n\r\nChange password every 90 days.\r\nPassword: ",
+        ],
+        Rejected,
+    ),
+    dialogue(
+        "gateway that speaks of new passwords above the prompt from before",
+        &[
+            "Change password every 90 days.\r\nPassword: ",
+            "\r\nChange password every 90 days.\r\nPassword: ",
+        ],
+        Rejected,
+    ),
+    dialogue(
+        "server whose password is of yesterday",
+        &[
+            "login: ",
+            "{}\r\nPassword: ",
+            "\r\nYour password has expired.\r\nChanging password for maint.\r\nCurrent password: ",
+        ],
+        Accepted,
+    ),
+    dialogue(
+        "controller whose login was not successful",
+        &["login: ", "{}\r\nPassword: ", "\r\nLogin was not successful\r\n"],
+        Rejected,
+    ),
+    dialogue(
+        "controller whose login was unsuccessful",
+        &["login: ", "{}\r\nPassword: ", "\r\nUnsuccessful login.\r\n"],
+        Rejected,
+    ),
+    dialogue(
+        "server that tells of earlier attempts",
+        &[
+            "login: ",
+            "{}\r\nPassword: ",
+            "\r\nLast unsuccessful login: Mon 9 from 192.0.2.4\r\nLast login: Mon 8\r\nmaint@srv:~$ ",
+        ],
+        Accepted,
+    ),
     dialogue(
         "menu behind the login",
         &[
