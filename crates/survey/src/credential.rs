@@ -57,7 +57,8 @@ pub struct Attempt {
 pub enum AttemptVerdict {
     /// It is on disk now, and may be sent once.
     Allowed,
-    /// It was begun before, perhaps by a run that crashed: never send it again.
+    /// It was begun before by a run that was stopped or crashed: never send it again, nor any other in
+    /// this survey, for nobody knows how it ended.
     AlreadyTried,
     /// The device has had as many attempts of this dictionary as it may.
     Capped,
@@ -128,6 +129,18 @@ pub async fn check_credentials(
     };
     result.protocol.clone_from(&handshake.protocol);
     Some(result)
+}
+
+/// What credentials are checked by: the handshake, and of an agent what it told in the public community
+/// (the anonymous `login`). An agent without version 3 says nothing before that, and no agent says of what
+/// make it is.
+pub(crate) fn introduced(handshake: &ProbeResult, login: Option<&ProbeResult>) -> ProbeResult {
+    let mut introduced = handshake.clone();
+    let told = login.and_then(|login| login.records.snmp.as_ref());
+    if let Some(told) = told.filter(|told| told.community_accepted == Some(true)) {
+        introduced.records.snmp = Some(told.clone());
+    }
+    introduced
 }
 
 struct Tries<'a, J> {

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use kenshin_observation::{Check, Endpoint, Outcome, Transport};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::super::{Dictionary, Method, check_credentials};
-use super::{Journal, handshake};
+use super::super::{Dictionary, Method, check_credentials, introduced};
+use super::{Journal, handshake, protocol};
 use crate::probe::datagram::{Channel, Datagrams};
 use crate::probe::tests::settings;
-use crate::probe::{Connect, ConnectError};
+use crate::probe::{Connect, ConnectError, ProbeResult};
 
 const COMMUNITIES: &str = r#"
 [[entries]]
@@ -60,20 +60,23 @@ impl Agent {
         Self { endpoint: Endpoint::new(addr.ip(), addr.port(), Transport::Udp), heard }
     }
 
-    async fn check(&self, cap: usize) -> (Option<String>, super::protocol::Credential, Vec<i32>) {
+    async fn check(&self, cap: usize) -> (Option<String>, protocol::Credential, Vec<i32>) {
+        self.check_as(&handshake(Method::Snmp), COMMUNITIES, cap).await
+    }
+
+    /// The same by another handshake and dictionary.
+    async fn check_as(
+        &self,
+        handshake: &ProbeResult,
+        dictionary: &str,
+        cap: usize,
+    ) -> (Option<String>, protocol::Credential, Vec<i32>) {
         let journal = Journal::with_cap(cap);
-        let dictionary = Dictionary::parse(COMMUNITIES).unwrap();
+        let dictionary = Dictionary::parse(dictionary).unwrap();
         let settings = settings(&[Check::CredentialCheck]);
-        let result = check_credentials(
-            self.endpoint,
-            &handshake(Method::Snmp),
-            &dictionary,
-            &journal,
-            self,
-            &settings,
-        )
-        .await
-        .unwrap();
+        let result = check_credentials(self.endpoint, handshake, &dictionary, &journal, self, &settings)
+            .await
+            .unwrap();
         assert!(!format!("{result:?}").contains("kura"));
         assert_eq!(result.outcome == Outcome::Limited, result.reason.is_some());
         (result.reason, *result.records.credential.unwrap(), journal.begun())
@@ -123,4 +126,33 @@ async fn the_cap_holds_for_datagrams_too() {
     let (reason, credential, begun) = agent.check(1).await;
     assert_eq!((reason.as_deref(), credential.result.as_str(), begun), (Some("capped"), "capped", vec![2]));
     assert_eq!(agent.heard.lock().unwrap().len(), 1);
+}
+
+/// An agent of version 1 alone is silent to a handshake: version and make are in what it told in the public
+/// community.
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_asked_in_its_version_and_by_its_make() {
+    let mut silent = ProbeResult::new(Check::Handshake, Outcome::Answered, None);
+    silent.protocol = Some("snmp".to_owned());
+    let mut login = ProbeResult::new(Check::AnonymousLogin, Outcome::Answered, None);
+    let told = |accepted, version: &str, descr: &str| {
+        Some(Box::new(protocol::Snmp {
+            version: version.to_owned(),
+            community_accepted: Some(accepted),
+            sys_descr: Some(descr.to_owned()),
+            ..protocol::Snmp::default()
+        }))
+    };
+    login.records.snmp = told(true, "1", "Kura NAS 4");
+    let dictionary = COMMUNITIES.replacen("methods", "vendor = \"kura nas\"\nmethods", 1);
+    for (login, begun, version) in [(Some(&login), vec![2, 3], 0), (None, vec![3], 1)] {
+        let agent = Agent::start("kura-13", 0).await;
+        let (reason, credential, tried) = agent.check_as(&introduced(&silent, login), &dictionary, 9).await;
+        assert_eq!((reason, credential.result.as_str(), tried), (None, "accepted", begun));
+        let heard = agent.heard.lock().unwrap().clone();
+        // A sequence of the version first.
+        assert!(heard.iter().all(|datagram| datagram[2..5] == [2, 1, version]), "{heard:?}");
+    }
+    login.records.snmp = told(false, "2c", "");
+    assert_eq!(introduced(&silent, Some(&login)), silent);
 }

@@ -1,7 +1,7 @@
 //! Conversations with those who answered.
 
 use super::*;
-use crate::credential::{Method, check_credentials};
+use crate::credential::{Method, check_credentials, introduced};
 use crate::probe::{datagram, probe};
 use kenshin_wire::dns::Name;
 use tokio::net::TcpStream;
@@ -111,7 +111,8 @@ impl<S: Sweep> Engine<S> {
             }
         };
         let (host, endpoint) = work.endpoint(talk.target);
-        let handshake = rows.iter().find(|row| row.result.check == Check::Handshake).map(|row| &row.result);
+        let of = |check| rows.iter().find(|row| row.result.check == check).map(|row| &row.result);
+        let handshake = of(Check::Handshake);
         for row in &rows {
             if row.result.outcome == Outcome::Answered && !talk.credentials {
                 self.meter.hit(row.result.protocol.as_deref());
@@ -121,7 +122,9 @@ impl<S: Sweep> Engine<S> {
         let opens = |dictionary: &Arc<Dictionary>| {
             handshake.filter(|handshake| speaks && Method::of(handshake, dictionary.recipes()).is_some())
         };
-        let door = self.dictionary.as_ref().and_then(opens).map(|handshake| Box::new(handshake.clone()));
+        let login = of(Check::AnonymousLogin);
+        let door = self.dictionary.as_ref().and_then(opens);
+        let door = door.map(|handshake| Box::new(introduced(handshake, login)));
         work.talked.extend(rows);
         match door {
             Some(door) => {
