@@ -103,7 +103,6 @@ pub(super) async fn run(
         ended
     };
     let mut first_delay = None;
-    let mut skipped = false;
     for &(number, entry) in entries {
         // The service must be ready to take a pair before the journal says that one was sent.
         if let Err(not_ready) = door.ready(entry).await {
@@ -119,9 +118,10 @@ pub(super) async fn run(
         };
         match journal.begin(&attempt).await {
             Ok(AttemptVerdict::Allowed) => {}
+            // A run before this one made it. What it learned is lost, and may have been a success or a
+            // lockout: nothing may follow.
             Ok(AttemptVerdict::AlreadyTried) => {
-                skipped = true;
-                continue;
+                return stop(ended, "interrupted", Outcome::Limited, Some("already-tried"));
             }
             Ok(AttemptVerdict::Capped) => return stop(ended, "capped", Outcome::Limited, Some("capped")),
             Err(_) => return stop(ended, "interrupted", Outcome::Error, Some("journal")),
@@ -151,10 +151,6 @@ pub(super) async fn run(
                 }
             }
         }
-    }
-    if skipped {
-        // What the attempts of an earlier run learned is not known: this is no `rejected`.
-        return stop(ended, "interrupted", Outcome::Limited, Some("already-tried"));
     }
     ended
 }

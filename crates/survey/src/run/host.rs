@@ -19,6 +19,8 @@ pub(super) struct Host {
     pub(super) doors: BTreeSet<(u16, u32)>,
     /// One of them is being checked.
     pub(super) checking: bool,
+    /// Why no more credentials are tried here, if so: its services may share accounts.
+    pub(super) closed: Option<&'static str>,
     /// A port at which it answered or refused.
     pub(super) alive_port: Option<u16>,
     /// It stopped answering after us: nothing more is sent to it.

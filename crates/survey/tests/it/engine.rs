@@ -590,14 +590,16 @@ async fn recipes_are_those_of_the_plan() {
     assert_eq!(town.passwords.lock().unwrap().len(), 1);
 }
 
-/// However often a survey is stopped and begun again, no password is tried twice, and no device
-/// gets more of them than its cap.
+/// However often a survey is stopped and begun again, no password is tried twice, no device gets more of
+/// them than its cap, and none gets any after an attempt whose end a stop has hidden.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn credential_attempts_are_never_repeated() {
     let (base, _) = network();
     let mut town = Town::default();
-    (0..8).for_each(|host| town.listen(addr(base, host), 2240, Manners::Basic));
-    let (mut terms, _dir) = with_dictionary(&format!("{base}/29"), &[2240], 6);
+    for host in 0..8 {
+        [2240, 2241].into_iter().for_each(|port| town.listen(addr(base, host), port, Manners::Basic));
+    }
+    let (mut terms, _dir) = with_dictionary(&format!("{base}/29"), &[2240, 2241], 6);
     terms.manner.attempts_max = 10;
     let world = World::new(&terms);
     for stops in [1, 4, 9] {
@@ -613,11 +615,59 @@ async fn credential_attempts_are_never_repeated() {
     }
     world.finish().await;
     let rows = rows(&world.plan, &world.batches());
-    assert_eq!(rows.keys().filter(|(_, check)| *check == Check::CredentialCheck).count(), 8);
+    assert_eq!(rows.keys().filter(|(_, check)| *check == Check::CredentialCheck).count(), 16);
     let tried = town.passwords.lock().unwrap().clone();
     for (n, attempt) in tried.iter().enumerate() {
         assert!(!tried[..n].contains(attempt), "{attempt:?} was tried twice");
-        assert!(tried.iter().filter(|other| other.0 == attempt.0).count() <= 4);
+        assert!(tried.iter().filter(|other| other.0.ip() == attempt.0.ip()).count() <= 4);
     }
-    assert!(tried.len() >= 8, "{}", tried.len());
+    let journal = std::fs::read_to_string(world.spool.dir().join("credential-attempts.journal")).unwrap();
+    for host in 0..8 {
+        let endpoint = Endpoint::tcp(addr(base, host), 2240);
+        // A stop may come between the journal and the wire.
+        let journalled = journal.lines().filter(|line| line.contains(&format!("\"addr:{}\"", endpoint.addr)));
+        let (journalled, sent) =
+            (journalled.count(), tried.iter().filter(|(at, _)| at.ip() == endpoint.addr).count());
+        assert!((1..=4).contains(&journalled) && sent <= journalled, "{endpoint}: {sent} of {journalled}");
+        let row = &rows[&(endpoint, Check::CredentialCheck)];
+        match (row.reason.as_deref(), row.records.credential.as_ref().unwrap().attempts) {
+            (Some("already-tried"), 0) => {}
+            (Some("capped"), 4) => assert_eq!((journalled, sent), (4, 4), "{endpoint}"),
+            other => panic!("{endpoint}: {other:?}"),
+        }
+        // Its other service has the same accounts, perhaps.
+        let other = &rows[&(Endpoint::tcp(endpoint.addr, 2241), Check::CredentialCheck)];
+        assert_eq!((other.outcome, &other.reason), (Outcome::Limited, &row.reason), "{endpoint}");
+    }
+}
+
+/// A device that locks us out at one of its services is left alone at the others: they may share its
+/// accounts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lockout_at_one_service_ends_the_checks_of_its_host() {
+    let (base, _) = network();
+    let mut town = Town::default();
+    town.listen(addr(base, 1), 2250, Manners::Basic);
+    town.listen(addr(base, 1), 2251, Manners::Locks);
+    town.listen(addr(base, 1), 2252, Manners::Basic);
+    town.listen(addr(base, 2), 2252, Manners::Basic);
+    let (terms, _dir) = with_dictionary(&format!("{base}/30"), &[2250, 2251, 2252], 2);
+    let world = World::new(&terms);
+    world.finish().await;
+    let rows = rows(&world.plan, &world.batches());
+    let of = |host, port| &rows[&(Endpoint::tcp(addr(base, host), port), Check::CredentialCheck)];
+    let credential = |host, port| {
+        of(host, port)
+            .records
+            .credential
+            .as_ref()
+            .map(|credential| (credential.result.as_str(), credential.attempts))
+    };
+    assert_eq!(credential(1, 2250), Some(("rejected", 2)));
+    assert_eq!(credential(1, 2251), Some(("locked-out", 1)));
+    let left = of(1, 2252);
+    assert_eq!((left.outcome, left.reason.as_deref()), (Outcome::Limited, Some("lockout")));
+    assert_eq!(credential(1, 2252), None);
+    assert_eq!(credential(2, 2252), Some(("rejected", 2)), "another device");
+    assert_eq!(town.passwords.lock().unwrap().len(), 2 + 1 + 2);
 }

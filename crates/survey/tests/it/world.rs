@@ -302,6 +302,8 @@ pub(crate) enum Manners {
     Answers(&'static [u8], &'static [u8]),
     /// Asks for a password by HTTP Basic and accepts none; what was tried is noted.
     Basic,
+    /// The same, and it locks us out at the first password.
+    Locks,
     /// Takes nobody: its queue is full, so that SYNs are dropped.
     Silent,
     /// Takes one call, then nobody.
@@ -399,11 +401,17 @@ impl Town {
                             }
                             say(&stream, answer).await;
                         }
-                        if manners == Manners::Basic {
+                        if matches!(manners, Manners::Basic | Manners::Locks) {
                             let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
                             let tried =
                                 text.lines().find(|line| line.to_lowercase().starts_with("authorization:"));
+                            let locks = manners == Manners::Locks && tried.is_some();
                             passwords.lock().unwrap().extend(tried.map(|line| (at, line.to_owned())));
+                            if locks {
+                                let answer = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
+                                say(&stream, answer).await;
+                                continue;
+                            }
                             let answer =
                                 b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\
                                           Content-Length: 0\r\n\r\n";

@@ -178,6 +178,31 @@ async fn an_attempt_is_never_repeated() {
     assert_eq!((said.lock().unwrap().len(), journal.begun().len()), (4, 4));
 }
 
+/// A run that ended after its first pair may have been let in, or locked out: the next says nothing more.
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_an_attempt_whose_end_is_not_known() {
+    let journal = Journal::with_cap(10);
+    let (host, said) = telnet(&journal, |_| Act::Reject).await;
+    let dictionary = super::Dictionary::parse(PAIRS).unwrap();
+    let before = super::Attempt {
+        device: format!("addr:{}", host.endpoint.addr),
+        endpoint: host.endpoint,
+        method: Method::Telnet,
+        dictionary_sha256: dictionary.sha256().to_owned(),
+        entry: 1,
+    };
+    super::AttemptJournal::begin(&journal, &before).await.unwrap();
+    let settings = crate::probe::tests::settings(&[kenshin_observation::Check::CredentialCheck]);
+    let handshake = super::handshake(Method::Telnet);
+    let result =
+        super::check_credentials(host.endpoint, &handshake, &dictionary, &journal, &host, &settings).await;
+    let result = result.unwrap();
+    assert_eq!((result.outcome, result.reason.as_deref()), (Outcome::Limited, Some("already-tried")));
+    let credential = result.records.credential.unwrap();
+    assert_eq!((credential.result.as_str(), credential.attempts), ("interrupted", 0));
+    assert_eq!((said.lock().unwrap().len(), journal.begun()), (0, vec![1]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_tried_without_a_grant() {
     let journal = Journal::with_cap(10);

@@ -118,6 +118,9 @@ impl<S: Sweep> Engine<S> {
                 self.meter.hit(row.result.protocol.as_deref());
             }
         }
+        if let Some(why) = rows.iter().find_map(|row| closes(&row.result)) {
+            work.hosts[host].closed = Some(why);
+        }
         let speaks = !self.mandate.ports.listen_only(endpoint.port, endpoint.transport);
         let opens = |dictionary: &Arc<Dictionary>| {
             handshake.filter(|handshake| speaks && Method::of(handshake, dictionary.recipes()).is_some())
@@ -180,6 +183,17 @@ impl<S: Sweep> Engine<S> {
         });
         self.release(place, host);
         self.done(place, number);
+    }
+}
+
+/// Why no more credentials may be tried at a host after this, if so: it defends itself, or an attempt was
+/// begun before the survey was stopped, and nobody knows how that ended.
+fn closes(result: &ProbeResult) -> Option<&'static str> {
+    let credential = result.records.credential.as_ref()?;
+    match (credential.result.as_str(), result.reason.as_deref()) {
+        ("locked-out", _) => Some("lockout"),
+        (_, Some("already-tried")) => Some("already-tried"),
+        _ => None,
     }
 }
 

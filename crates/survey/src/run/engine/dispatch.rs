@@ -196,10 +196,9 @@ impl<S: Sweep> Engine<S> {
             return Step::Begun;
         }
         state.open += 1;
-        if state.broken {
-            self.cut_off(place, number, Check::CredentialCheck, Outcome::Limited, "breaker");
-        } else {
-            self.check_credentials(place, number, endpoint);
+        match state.broken.then_some("breaker").or(state.closed) {
+            Some(why) => self.cut_off(place, number, Check::CredentialCheck, Outcome::Limited, why),
+            None => self.check_credentials(place, number, endpoint),
         }
         Step::Begun
     }
