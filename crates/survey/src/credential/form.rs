@@ -1,5 +1,6 @@
-//! Login forms, filled in as a recipe says: the page is fetched, the fields are sent, and after a success
-//! the session is logged out. Nothing is followed: what a `Location` says is read, not visited.
+//! Login forms, filled in as a recipe says: the page is fetched, the fields are sent, and unless the
+//! answer is a clear no the session is logged out. Nothing is followed: what a `Location` says is read, not
+//! visited.
 
 use kenshin_wire::http::form::{Cookies, between, encode, field};
 use kenshin_wire::http::{Body, Request, Response, Session};
@@ -105,7 +106,8 @@ impl<'a, C: Connect> FormDoor<'a, C> {
         }
     }
 
-    /// Ends the session that a pair opened. That it did not work changes nothing: it ends by itself.
+    /// Ends the session that a pair opened, or may have. That it did not work changes nothing: it ends by
+    /// itself.
     async fn log_out(&mut self) {
         let Some(logout) = &self.recipe.logout else { return };
         if self.requests.reopen().await.is_ok() {
@@ -138,7 +140,8 @@ impl<C: Connect> Door for FormDoor<'_, C> {
             Err(ending) => return Verdict::Unclear(ending.reason()),
         };
         let verdict = self.judge(&response);
-        if verdict == Verdict::Accepted {
+        // What is no clear no may have opened a session too.
+        if !matches!(verdict, Verdict::Rejected | Verdict::LockedOut | Verdict::Delayed) {
             self.cookies.take(&response.head.headers);
             self.log_out().await;
         }

@@ -69,7 +69,7 @@ async fn camera(refuse: fn(u32) -> &'static str) -> (Host, Seen) {
                         }
                     }
                     ["POST", "/bye"] => {
-                        assert!(cookie.contains("sid=77"), "{cookie}");
+                        assert!(cookie.contains("visit=v"), "{cookie}");
                         "200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()
                     }
                     _ => panic!("it asked for {line}"),
@@ -97,6 +97,28 @@ async fn a_form_is_filled_in_and_left_by_its_logout() {
     let lines: Vec<String> = seen.lock().unwrap().iter().map(|(line, ..)| line.clone()).collect();
     let attempt = ["GET /login HTTP/1.1", "POST /do_login?x=1 HTTP/1.1"];
     assert_eq!(lines, [&attempt[..], &attempt, &attempt, &["POST /bye HTTP/1.1"]].concat());
+    let (_, cookie, _) = seen.lock().unwrap().last().unwrap().clone();
+    assert!(cookie.contains("sid=77"), "{cookie}");
+}
+
+/// An answer that the recipe does not know may come with a session all the same.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_may_be_open_is_logged_out() {
+    for (answer, leaves) in [
+        (
+            (|_| "302 Found\r\nLocation: /setup\r\nSet-Cookie: sid=78\r\nContent-Length: 0\r\n\r\n")
+                as fn(u32) -> &'static str,
+            Some("sid=78"),
+        ),
+        (|_| "429 Too Many Requests\r\nSet-Cookie: sid=78\r\nContent-Length: 0\r\n\r\n", None),
+    ] {
+        let (host, seen) = camera(answer).await;
+        let (_, credential) = check_with(&host, Method::HttpForm, dictionary(), &Journal::with_cap(9)).await;
+        assert_eq!(credential.attempts, 1);
+        let (line, cookie, _) = seen.lock().unwrap().last().unwrap().clone();
+        assert_eq!(line.starts_with("POST /bye"), leaves.is_some(), "{line}");
+        assert!(leaves.is_none_or(|session| cookie.contains(session)), "{cookie}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
