@@ -145,6 +145,8 @@ impl<C: Connect> Door for HttpDoor<'_, C> {
         }
         match response.head.status {
             200..=299 => Verdict::Accepted,
+            // A stream that is elsewhere was not described.
+            300..=399 if self.method == Method::Rtsp => Verdict::Unclear("status"),
             300..=399 => {
                 let location = response.head.headers.get("location").unwrap_or_default().to_ascii_lowercase();
                 let back = ["login", "logon", "signin", "error", "fail", "denied", "auth"];

@@ -92,6 +92,7 @@ async fn a_stream_has_the_path_of_its_recipe_and_lockout_is_seen() {
         ("503 Busy\r\nRetry-After: 9", "locked-out", "delay"),
         ("403 Forbidden", "locked-out", "lockout"),
         ("404 Not Found", "interrupted", "status"),
+        ("302 Moved\r\nLocation: rtsp://192.0.2.1/live", "interrupted", "status"),
     ] {
         let (host, seen) = camera(&["Basic realm=\"CAM\""], refuse).await;
         let recipes = Recipes::parse("[[streams]]\nsays = [\"hoshi\"]\npath = \"/live/ch0\"\n").unwrap();
