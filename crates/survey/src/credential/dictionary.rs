@@ -149,6 +149,17 @@ struct File {
     entries: Vec<Entry>,
 }
 
+/// What a parser says of a value, without the value: ``invalid type: integer `7`, expected a string`` is
+/// `invalid type: integer, expected a string`. It stands between quotes, and may have quotes in it.
+pub(super) fn without_value(message: &str) -> String {
+    let (kind, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
+    // Its name is ours.
+    let ours = message.starts_with("missing field");
+    let end = kind.find(['`', '"', '\'']).filter(|_| !ours).unwrap_or(kind.len());
+    let kind = kind[..end].trim_end();
+    if expected.is_empty() { kind.to_owned() } else { format!("{kind}, expected {expected}") }
+}
+
 impl Dictionary {
     /// Most entries of one dictionary.
     pub const ENTRIES_MAX: usize = 10_000;
@@ -157,7 +168,7 @@ impl Dictionary {
     pub fn parse(text: &str) -> Result<Self, DictionaryError> {
         let file: File = toml::from_str(text).map_err(|error| DictionaryError::Syntax {
             line: error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
-            problem: error.message().to_owned(),
+            problem: without_value(error.message()),
         })?;
         match file.entries.len() {
             0 => Err(DictionaryError::Empty),

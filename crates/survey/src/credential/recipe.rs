@@ -14,6 +14,7 @@ use toml::Spanned;
 
 pub(super) use self::sign::{Sign, shows};
 pub(super) use self::template::{Make, Template, Values};
+use super::dictionary::without_value;
 
 /// Longest path of a recipe, in bytes.
 const PATH_BYTES_MAX: usize = 1024;
@@ -88,7 +89,7 @@ pub(super) struct Form {
     /// Any of these: the device defends itself.
     #[serde(default)]
     pub(super) lockout: Vec<Sign>,
-    /// How to log out after a success.
+    /// How to log out after a success, and after what may have been one.
     pub(super) logout: Option<Logout>,
 }
 
@@ -156,8 +157,14 @@ impl Recipes {
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
         let line_at = |at: usize| 1 + text[..at.min(text.len())].matches('\n').count();
         let fault = |at: usize, problem: String| RecipeError { line: line_at(at), problem };
-        let file: File = toml::from_str(text)
-            .map_err(|error| fault(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
+        let file: File = toml::from_str(text).map_err(|error| {
+            // What is fixed in a form may be a secret where nobody expects one.
+            let problem = match error.message() {
+                message if message.starts_with("invalid ") => without_value(message),
+                message => message.to_owned(),
+            };
+            fault(error.span().map_or(0, |span| span.start), problem)
+        })?;
         match file.forms.len() + file.streams.len() {
             0 => return Err(fault(0, "no recipe at all: neither `[[forms]]` nor `[[streams]]`".to_owned())),
             count if count > Self::RECIPES_MAX => {
@@ -250,6 +257,9 @@ impl Form {
         ];
         if parts.iter().any(|count| *count > PARTS_MAX) {
             return Err(format!("has more than {PARTS_MAX} parts of one kind"));
+        }
+        if self.take.iter().any(|take| take.after.is_empty() || take.until.is_empty()) {
+            return Err("takes a value from between nothing: `after` and `until` need a text".to_owned());
         }
         if self.page.is_none() && !(self.hidden.is_empty() && self.take.is_empty()) {
             return Err("takes values from a page and names none: add `page`".to_owned());

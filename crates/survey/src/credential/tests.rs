@@ -144,6 +144,32 @@ fn dictionaries_are_read_or_explained() {
     assert!(wrong.starts_with("line 3") && !wrong.contains("hunter2"), "{wrong}");
     let wrong = problem("[[entries]]\nuser = \"a\"\npassword = \"b\"\nmethods = [\"hunter2\"]\n");
     assert!(wrong.starts_with("line 4"), "{wrong}");
+    let missing = problem("[[entries]]\nuser = \"a\"\n");
+    assert!(missing.contains("missing field `password`"), "{missing}");
+}
+
+/// A parser quotes what it does not understand, and that may be a password.
+#[test]
+fn messages_about_a_dictionary_hold_no_value_of_it() {
+    for (line, problem) in [
+        ("password = 123456", "invalid type: integer, expected a string"),
+        ("password = 123456.5", "invalid type: floating point, expected a string"),
+        ("password = [\"123456\"]", "invalid type: sequence, expected a string"),
+        ("password = 123456_000_000_000_000_000_000", ""),
+        ("password = 1234-56-78", ""),
+        ("password = 123456abc", ""),
+        ("password = \"123456\\q\"", ""),
+        ("password = 'a'\n'123456' = 1", "unknown field, expected one of"),
+        ("password = 'a'\n'123`456' = 1", "unknown field, expected one of"),
+        ("password = 'a'\n123456 = 1\n123456 = 2", ""),
+        ("password = 'a'\nmethods = \"123456\"", "invalid type: string, expected a sequence"),
+        ("password = 'a'\nmethods = \"12`34, expected 56\"", "invalid type: string, expected a sequence"),
+        ("password = 'a'\nmethods = [\"123456\"]", "unknown variant, expected one of `ssh`"),
+    ] {
+        let wrong = Dictionary::parse(&format!("[[entries]]\nuser = 'b'\n{line}\n")).unwrap_err().to_string();
+        let silent = ["1234", "3456", "`34", "56\""].iter().all(|part| !wrong.contains(part));
+        assert!(silent && wrong.contains(problem), "{line}: {wrong}");
+    }
 }
 
 #[test]

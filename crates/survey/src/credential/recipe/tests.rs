@@ -80,6 +80,9 @@ fn what_cannot_work_is_refused_with_its_line() {
         ("by = [\"sha256\"]", "by = [\"rot13\"]", 10, "rot13"),
         ("failure = [{ body = \"error\" }]", "failure = []", 2, "decides nothing"),
         ("failure = [{ body = \"error\" }]", "failure = [{}]", 16, "a sign needs one of"),
+        ("after = \"var nonce='\"", "after = \"\"", 2, "`after` and `until` need a text"),
+        ("until = \"'\"", "until = \"\"", 2, "`after` and `until` need a text"),
+        ("value = \"{user}\"", "value = 123456", 14, "invalid type: integer, expected a string"),
         ("says = [\"Hoshi\"]", "says = []", 19, "fit every server"),
         ("says = [\"Hoshi\"]", "says = [\"\"]", 19, "fit every server"),
     ] {
