@@ -160,6 +160,11 @@ pub(super) fn without_value(message: &str) -> String {
     if expected.is_empty() { kind.to_owned() } else { format!("{kind}, expected {expected}") }
 }
 
+/// Number of the line, from 1, in which this byte stands.
+pub(super) fn line_at(text: &str, byte: usize) -> usize {
+    1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count()
+}
+
 impl Dictionary {
     /// Most entries of one dictionary.
     pub const ENTRIES_MAX: usize = 10_000;
@@ -167,7 +172,7 @@ impl Dictionary {
     /// Parses the text of a dictionary file.
     pub fn parse(text: &str) -> Result<Self, DictionaryError> {
         let file: File = toml::from_str(text).map_err(|error| DictionaryError::Syntax {
-            line: error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
+            line: line_at(text, error.span().map_or(0, |span| span.start)),
             problem: without_value(error.message()),
         })?;
         match file.entries.len() {

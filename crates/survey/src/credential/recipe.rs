@@ -14,7 +14,7 @@ use toml::Spanned;
 
 pub(super) use self::sign::{Sign, shows};
 pub(super) use self::template::{Make, Template, Values};
-use super::dictionary::without_value;
+use super::dictionary::{line_at, without_value};
 
 /// Longest path of a recipe, in bytes.
 const PATH_BYTES_MAX: usize = 1024;
@@ -155,8 +155,7 @@ impl Recipes {
 
     /// Parses the text of a file of recipes.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
-        let line_at = |at: usize| 1 + text[..at.min(text.len())].matches('\n').count();
-        let fault = |at: usize, problem: String| RecipeError { line: line_at(at), problem };
+        let fault = |at: usize, problem: String| RecipeError { line: line_at(text, at), problem };
         let file: File = toml::from_str(text).map_err(|error| {
             // What is fixed in a form may be a secret where nobody expects one.
             let problem = match error.message() {

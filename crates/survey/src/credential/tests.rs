@@ -9,6 +9,7 @@ mod stream;
 use std::sync::{Arc, Mutex};
 
 use kenshin_observation::{Check, protocol};
+use proptest::prelude::*;
 
 use super::*;
 use crate::probe::tests::host::Host;
@@ -146,6 +147,31 @@ fn dictionaries_are_read_or_explained() {
     assert!(wrong.starts_with("line 4"), "{wrong}");
     let missing = problem("[[entries]]\nuser = \"a\"\n");
     assert!(missing.contains("missing field `password`"), "{missing}");
+}
+
+/// A file as it may be: another text altogether, or this one with some of it replaced.
+pub(super) fn spoilt(whole: &'static str) -> impl Strategy<Value = String> {
+    let noise = || prop_oneof![".{0,40}", "[\\[\\]{}\"'=,.#_\\\\ \n a-f0-9-]{0,40}", "\\[{0,9000}"];
+    let chars = whole.chars().count();
+    let replaced = (noise(), 0..chars, 0..30usize).prop_map(move |(noise, at, gone)| {
+        let (before, after) = (whole.chars().take(at), whole.chars().skip(at + gone));
+        before.chain(noise.chars()).chain(after).collect()
+    });
+    prop_oneof![1 => noise(), 4 => replaced]
+}
+
+proptest! {
+    /// Whatever a file says, it is read or explained with a line that it has, and without a password of it.
+    #[test]
+    fn any_dictionary_is_read_or_explained(text in spoilt(PAIRS)) {
+        if let Err(error) = Dictionary::parse(&text) {
+            let shown = error.to_string();
+            prop_assert!(!shown.contains("toor-1") && !shown.contains("never-r"), "{}", shown);
+            if let DictionaryError::Syntax { line, .. } = error {
+                prop_assert!((1..=1 + text.matches('\n').count()).contains(&line), "{}", shown);
+            }
+        }
+    }
 }
 
 /// A parser quotes what it does not understand, and that may be a password.

@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::credential::tests::spoilt;
 
 const WHOLE: &str = r#"
 [[forms]]
@@ -97,4 +100,17 @@ fn what_cannot_work_is_refused_with_its_line() {
     );
     assert!(Recipes::parse(&silent).unwrap_err().to_string().contains("the password in no field"));
     assert!(Recipes::parse("").unwrap_err().to_string().contains("no recipe at all"));
+}
+
+proptest! {
+    /// Whatever a file says, it is filled in or refused with a line that it has.
+    #[test]
+    fn any_file_is_read_or_refused(text in spoilt(WHOLE)) {
+        match Recipes::parse(&text) {
+            Ok(recipes) => recipes.forms.iter().for_each(|form| drop(form.fill(Values::default()))),
+            Err(error) => {
+                prop_assert!((1..=1 + text.matches('\n').count()).contains(&error.line), "{}", error);
+            }
+        }
+    }
 }
