@@ -19,11 +19,13 @@ pub(super) struct TelnetDoor<'a, C> {
     lines: Lines<'a, C>,
     tls: bool,
     open: Option<Open>,
+    /// The login over the connection before this one.
+    before: Option<Login>,
 }
 
 impl<'a, C: Connect> TelnetDoor<'a, C> {
     pub(super) fn new(lines: Lines<'a, C>, tls: bool) -> Self {
-        Self { lines, tls, open: None }
+        Self { lines, tls, open: None, before: None }
     }
 
     /// Hears what the service says until it waits for us or ends, answering negotiation, and judges it. A
@@ -75,6 +77,11 @@ impl<'a, C: Connect> TelnetDoor<'a, C> {
         }
     }
 
+    async fn part(&mut self, open: Open) {
+        open.session.part(&[]).await;
+        self.before = Some(open.login);
+    }
+
     async fn try_pair(&self, open: &mut Open, entry: &Entry) -> Result<Verdict, &'static str> {
         open.session.limit_bytes(DECISION_BYTES_MAX);
         loop {
@@ -104,10 +111,11 @@ impl<C: Connect> Door for TelnetDoor<'_, C> {
             return Ok(());
         }
         if let Some(worn) = self.open.take() {
-            worn.session.part(&[]).await;
+            self.part(worn).await;
         }
         let session = AnySession::open(&mut self.lines, self.tls).await?;
-        let mut open = Open { session, login: Login::default(), attempts: 0 };
+        let login = self.before.as_ref().map_or_else(Login::default, Login::afresh);
+        let mut open = Open { session, login, attempts: 0 };
         self.reach_prompt(&mut open).await?;
         self.open = Some(open);
         Ok(())
@@ -121,7 +129,7 @@ impl<C: Connect> Door for TelnetDoor<'_, C> {
         if verdict == Verdict::Rejected && open.login.again() {
             self.open = Some(open);
         } else {
-            open.session.part(&[]).await;
+            self.part(open).await;
         }
         verdict
     }

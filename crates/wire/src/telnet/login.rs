@@ -19,6 +19,9 @@ const TEXT_BYTES_MAX: usize = 4096;
 /// Most keys pressed before a service asks who we are.
 const KEYS_MAX: usize = 2;
 
+/// Prompts remembered of a service.
+const LEARNED_MAX: usize = 8;
+
 /// Lines in which a service says what it thinks of a pair; what comes later is its greeting.
 const VERDICT_LINES: usize = 2;
 
@@ -83,6 +86,9 @@ pub struct Login {
     worded: bool,
     /// Name and password are fields of a form on a screen.
     form: bool,
+    /// Prompts at which it was seen to wait, over earlier connections too, folded: whatever their words, a
+    /// long silence has shown what they are.
+    learned: Vec<String>,
     /// Where keys were pressed, folded.
     pressed: Vec<String>,
     /// What we said last: services repeat it.
@@ -99,6 +105,7 @@ impl Default for Login {
             stage: Stage::Greeting,
             asks_for: Prompt::Login,
             prompts: Vec::new(),
+            learned: Vec::new(),
             worded: false,
             form: false,
             pressed: Vec::new(),
@@ -110,6 +117,12 @@ impl Default for Login {
 }
 
 impl Login {
+    /// A login over another connection to the same service, whose prompts are known by now.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self { learned: self.learned.clone(), ..Self::default() }
+    }
+
     /// Takes the bytes that arrived; returns the negotiation to send, empty when there is none.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.decoder.push(bytes)
@@ -118,7 +131,8 @@ impl Login {
     /// The service seems to wait for us: a short pause will tell.
     pub fn seems_to_wait(&self) -> bool {
         let text = self.heard();
-        prompt_of(&text).is_some() || wants_key(&text) || self.is_back(&text)
+        let known = || self.learned.contains(&fold(last_line_of(&text).unwrap_or_default()));
+        prompt_of(&text).is_some() || wants_key(&text) || self.is_back(&text) || known()
     }
 
     /// What it asks for: [`Prompt::Login`] or [`Prompt::Password`].
@@ -193,6 +207,7 @@ impl Login {
         self.worded = asks.is_some();
         self.form = is_form(&text);
         self.prompts = vec![fold(line)];
+        self.learn();
         self.greeting = text;
         Step::Asks
     }
@@ -257,8 +272,17 @@ impl Login {
 
     fn asks_password(&mut self, line: String) -> Step {
         self.prompts.push(fold(&line));
+        self.learn();
         self.asks_for = Prompt::Password;
         Step::Asks
+    }
+
+    /// Remembers the newest prompt.
+    fn learn(&mut self) {
+        let new = self.prompts.last().filter(|line| !line.is_empty() && !self.learned.contains(line));
+        if let Some(line) = new.filter(|_| self.learned.len() < LEARNED_MAX).cloned() {
+            self.learned.push(line);
+        }
     }
 
     /// After the password.

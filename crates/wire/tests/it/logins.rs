@@ -158,7 +158,11 @@ static DIALOGUES: &[Dialogue] = &[
         ],
         Rejected,
     ),
-    dialogue("console for commands that lets everybody in", &["GW-4 ready\r\nCommand: "], Unclear("no-login")),
+    dialogue(
+        "console for commands that lets everybody in",
+        &["GW-4 ready\r\nCommand: "],
+        Unclear("no-login"),
+    ),
     dialogue(
         "console for commands in Japanese",
         &["制御盤\r\nコマンドを入力してください："],
@@ -190,10 +194,7 @@ static DIALOGUES: &[Dialogue] = &[
     ),
     dialogue(
         "gateway that speaks of new passwords above the prompt from before",
-        &[
-            "Change password every 90 days.\r\nPassword: ",
-            "\r\nChange password every 90 days.\r\nPassword: ",
-        ],
+        &["Change password every 90 days.\r\nPassword: ", "\r\nChange password every 90 days.\r\nPassword: "],
         Rejected,
     ),
     dialogue(
@@ -532,6 +533,37 @@ fn a_short_pause_suffices_where_it_seems_to_wait() {
     };
     assert!(seems(b"login: ") && seems(b"Press any key") && seems(b"~ # "));
     assert!(!seems(b"") && !seems(b"Nafn: ") && !seems(b"Welcome\r\n"));
+}
+
+/// In words that nobody knows a prompt is one when it comes again, whole, over whatever connection.
+#[test]
+fn a_short_pause_suffices_where_it_waited_before() {
+    let mut login = Login::default();
+    let mut hears = |texts: [&str; 2]| {
+        let mut hear = |text: &str| {
+            login.push(text.as_bytes());
+            login.seems_to_wait()
+        };
+        let seemed = texts.map(&mut hear);
+        match login.turn(Ending::Silent) {
+            Step::Asks => drop(login.line("x")),
+            step => {
+                assert_eq!((step, login.again()), (Step::Decided(Rejected), true));
+                login.line("x");
+            }
+        }
+        seemed
+    };
+    assert_eq!(hears(["Hlid 4\r\nNafn", "? "]), [false, false]);
+    assert_eq!(hears(["\r\nLeynd", "? "]), [false, false]);
+    assert_eq!(hears(["\r\nNei.\r\nNafn", "? "]), [false, true]);
+    assert_eq!(hears(["\r\nLeynd", "? "]), [false, true]);
+    let mut next = login.afresh();
+    next.push(b"Hlid 4\r\nNafn");
+    assert!(!next.seems_to_wait());
+    next.push(b"? ");
+    assert!(next.seems_to_wait());
+    assert_eq!(next.turn(Ending::Silent), Step::Asks);
 }
 
 proptest! {

@@ -140,6 +140,34 @@ async fn a_steady_delay_is_no_sign_of_lockout() {
     assert_eq!((credential.result.as_str(), credential.attempts), ("rejected", 4));
 }
 
+/// Whether a word that no list has is a prompt, a long silence shows; the second time it is known, also of
+/// a console that stops in the middle of a word.
+#[tokio::test(start_paused = true)]
+async fn a_prompt_in_unknown_words_is_waited_for_once() {
+    let journal = Journal::with_cap(10);
+    let host = Host::start(|_, mut stream| async move {
+        let halting = async |stream: &mut tokio::net::TcpStream, halves: [&[u8]; 2]| {
+            stream.write_all(halves[0]).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+            stream.write_all(halves[1]).await.unwrap();
+            until(stream, b"\r\n").await.is_some()
+        };
+        while halting(&mut stream, [b"Hlid\r\nNa", b"fn? "]).await
+            && halting(&mut stream, [b"Ley", b"nd? "]).await
+        {
+            stream.write_all(b"\r\nNei.\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let began = tokio::time::Instant::now();
+    let (_, credential) = check(&host, Method::Telnet, PAIRS, &journal).await;
+    assert_eq!((credential.result.as_str(), credential.attempts), ("rejected", 4));
+    assert_eq!(host.connections(), 2);
+    // Ten turns of the console's own second: two silences of six seconds, and eight short ones.
+    let waited = began.elapsed() - Duration::from_secs(10);
+    assert!((12..17).contains(&waited.as_secs()), "{waited:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn to_be_turned_away_after_an_attempt_is_lockout() {
     let journal = Journal::with_cap(10);
