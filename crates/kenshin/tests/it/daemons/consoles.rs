@@ -198,8 +198,11 @@ pub(crate) fn counted(house: &House, host: u8) -> usize {
         STREAM_DIGEST | STREAM_BASIC => {
             ["check Digest auth", "check Basic auth"].map(|word| lines(&house.said(host), word)).iter().sum()
         }
-        // Sweep and handshake asked for its engine.
-        SNMP => lines(&house.said(host), "Connection from UDP").saturating_sub(2),
+        // A community is looked up, twice where it is known; who asks for an engine has none.
+        SNMP => {
+            let said = house.said(host);
+            said.split("Connection from UDP").filter(|datagram| datagram.contains("resolve <")).count()
+        }
         _ => panic!("host {host} takes no passwords"),
     }
 }
@@ -266,7 +269,7 @@ fn agent(house: &House) -> Vec<String> {
     let state = house.path("snmp");
     std::fs::create_dir_all(&state).unwrap();
     words(&format!(
-        "env MIBS= SNMP_PERSISTENT_DIR={} snmpd -f -Lo -a -C -c {file} udp:{}:{SNMP_PORT}",
+        "env MIBS= SNMP_PERSISTENT_DIR={} snmpd -f -Lo -a -Dnetsnmp_udp_getSecName -C -c {file} udp:{}:{SNMP_PORT}",
         state.display(),
         addr(SNMP)
     ))
