@@ -64,6 +64,9 @@ pub struct ImportSummary {
     pub unresolved_asns: Vec<u32>,
     /// Cases whose addressee changed.
     pub readdressed_cases: usize,
+    /// Providers that ask for a rate which cannot be kept: no network of theirs is known.
+    #[serde(default)]
+    pub rates_not_kept: Vec<String>,
 }
 
 /// Longest-prefix match from address to provider, in memory.

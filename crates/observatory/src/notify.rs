@@ -43,13 +43,15 @@ impl Observatory {
         let directory = Directory::parse(file, text, &languages, read_key)
             .map_err(|error| ActError::input(error.to_string()))?;
         let actor = Self::rule("import");
-        let summary = self.casework().import_directory(self.org(), &directory, &actor, self.now()).await?;
-        self.slow_down_for(&directory).await?;
+        let mut summary =
+            self.casework().import_directory(self.org(), &directory, &actor, self.now()).await?;
+        summary.rates_not_kept = self.slow_down_for(&directory).await?;
         Ok(summary)
     }
 
-    /// Has the networks of each provider that asks for it asked no faster than that.
-    async fn slow_down_for(&self, directory: &Directory) -> Result<(), ActError> {
+    /// Has the networks of each provider that asks for it asked no faster than that; gives the names of
+    /// those of whom no network is known.
+    async fn slow_down_for(&self, directory: &Directory) -> Result<Vec<String>, ActError> {
         let asked: HashMap<&str, u32> =
             directory.entries.iter().filter_map(|entry| Some((entry.name.as_str(), entry.pps?))).collect();
         let mut rates = Vec::new();
@@ -73,8 +75,10 @@ impl Observatory {
             page = PageRequest::following(&found);
         }
         // Of a provider that only claims AS numbers nothing may be known yet.
-        rates.retain(|rate| !rate.addresses.is_empty());
-        self.authority().set_provider_rates(rates)
+        let (rates, unknown): (Vec<_>, Vec<_>) =
+            rates.into_iter().partition(|rate| !rate.addresses.is_empty());
+        self.authority().set_provider_rates(rates)?;
+        Ok(unknown.into_iter().map(|rate| rate.name).collect())
     }
 
     /// Composes, queues and sends the notices of a round; `None` for the newest assessed one.
@@ -199,10 +203,10 @@ mod tests {
         Observatory::init(&home, "Example CSIRT", "admin", "en", &edge).await.unwrap();
         let observatory = Observatory::open(&home, &edge).await.unwrap();
         let import = async |text: &str| {
-            observatory.import_providers("providers.csv", text, folder.path()).await.unwrap();
-            observatory.authority().narrowing().unwrap().providers().to_vec()
+            let summary = observatory.import_providers("providers.csv", text, folder.path()).await.unwrap();
+            (observatory.authority().narrowing().unwrap().providers().to_vec(), summary.rates_not_kept)
         };
-        let slow = import(
+        let (slow, not_kept) = import(
             "prefix_or_asn,name,mail,language,encryption,pps\n\
              198.51.100.0/24,A,a@example.net,ja,link-only,50\n203.0.113.0/24,A,a@example.net,ja,link-only,50\n\
              192.0.2.0/24,B,b@example.net,ja,link-only,\nAS64500,C,c@example.net,ja,link-only,9\n",
@@ -210,10 +214,11 @@ mod tests {
         .await;
         assert_eq!(slow.len(), 1, "{slow:?}");
         assert_eq!((slow[0].name.as_str(), slow[0].pps, slow[0].addresses.count()), ("A", 50, 512));
+        assert_eq!(not_kept, ["C"], "nobody knows what its AS number announces");
         let free = import(
             "prefix_or_asn,name,mail,language,encryption\n198.51.100.0/24,A,a@example.net,ja,link-only\n",
         )
         .await;
-        assert_eq!(free, []);
+        assert_eq!(free, (vec![], vec![]));
     }
 }

@@ -29,6 +29,11 @@ pub(crate) async fn run(context: &Context<'_>, command: &Provider) -> anyhow::Re
                     "{} new, {} changed, {} retired",
                     summary.added, summary.changed, summary.retired
                 ));
+                for name in &summary.rates_not_kept {
+                    context.say(&format!(
+                        "the rate of `{name}` is not kept: no network of theirs is known; hint: list their prefixes beside the AS number"
+                    ));
+                }
             }
             Ok(Exit::Done)
         }
