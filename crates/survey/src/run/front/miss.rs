@@ -385,7 +385,9 @@ impl Samples {
             return false;
         }
         let took = at.micros_since(trial.asked_at).max(0);
-        self.signs.trial(true, Some(took));
+        // A network element that speaks for it is no sign of life.
+        let lives = matches!(reply, Reply::Answered | Reply::Refused);
+        self.signs.trial(lives, lives.then_some(took));
         self.conclude(endpoint, trial, !matches!(reply, Reply::Answered), at);
         true
     }

@@ -13,6 +13,9 @@ const TRIALS_MIN: u64 = 20;
 /// Fewer answers say nothing of how long they take.
 const ANSWERS_MIN: u64 = 10;
 
+/// That hosts which are up answer as well as ever is known for so long.
+const WELL_US: i64 = 30_000_000;
+
 /// The slowest pace, as a part of the whole rate.
 const FACTOR_MIN: f64 = 1.0 / 64.0;
 
@@ -48,8 +51,9 @@ impl Signs {
 pub struct Slowed {
     /// Part of the whole rate that is used, from 1/64 to 1.
     pub factor: f64,
-    /// `unreachable`: a storm of ICMP errors; `loss`: hosts that are up answer less often than
-    /// before; `latency`: they answer much later than before; `drops`: this machine loses packets.
+    /// `unreachable`: a storm of ICMP errors, and no sign that it is somebody's own affair; `loss`: hosts
+    /// that are up answer less often than before; `latency`: they answer much later than before; `drops`:
+    /// this machine loses packets.
     pub why: &'static str,
 }
 
@@ -66,6 +70,8 @@ pub(super) struct Pace {
     /// The best that was seen: share of trials missed, mean time of an answer.
     best_missed: f64,
     best_took_us: f64,
+    /// Until then hosts that are up are known to answer.
+    well_until: TimeUs,
     /// No packet before this instant.
     next: TimeUs,
 }
@@ -82,6 +88,7 @@ impl Pace {
             signs: Signs::default(),
             best_missed: 1.0,
             best_took_us: f64::INFINITY,
+            well_until: now,
             next: now,
         }
     }
@@ -115,7 +122,7 @@ impl Pace {
             return;
         }
         self.turned = now;
-        match self.trouble() {
+        match self.trouble(now) {
             Some(why) => {
                 self.factor = (self.factor / 2.0).max(FACTOR_MIN);
                 self.why = Some(why);
@@ -130,7 +137,7 @@ impl Pace {
         (self.sent, self.dropped, self.signs) = (0, 0, Signs { unreachable: 0, ..kept });
     }
 
-    fn trouble(&mut self) -> Option<&'static str> {
+    fn trouble(&mut self, now: TimeUs) -> Option<&'static str> {
         let Signs { unreachable, trials, missed, took_us } = self.signs;
         let answered = trials - missed;
         let enough = trials >= TRIALS_MIN;
@@ -139,16 +146,21 @@ impl Pace {
         let before = (self.best_missed, self.best_took_us);
         self.best_missed = lost.map_or(self.best_missed, |lost| lost.min(self.best_missed));
         self.best_took_us = took.map_or(self.best_took_us, |took| took.min(self.best_took_us));
-        if self.dropped * 100 > self.sent + self.dropped {
-            return Some("drops");
+        let worse = lost.is_some_and(|lost| lost > before.0 + 0.05 && lost > before.0 * 2.0);
+        let later = took.is_some_and(|took| took > before.1 * 3.0 + 20_000.0);
+        if let Some(lost) = lost {
+            let well = !worse && !later && lost < 0.5;
+            self.well_until = if well { now.plus_micros(WELL_US) } else { now };
         }
-        if unreachable > 50 && unreachable * 5 > self.sent {
-            return Some("unreachable");
+        // A network that is closed says so to every packet, however slow they come. Where everybody else
+        // answers as before, that is its own affair: its rate is the mandate's, and the others have theirs.
+        let storm = unreachable > 50 && unreachable * 5 > self.sent && now >= self.well_until;
+        match () {
+            () if self.dropped * 100 > self.sent + self.dropped => Some("drops"),
+            () if storm => Some("unreachable"),
+            () if worse => Some("loss"),
+            () => later.then_some("latency"),
         }
-        if lost.is_some_and(|lost| lost > before.0 + 0.05 && lost > before.0 * 2.0) {
-            return Some("loss");
-        }
-        took.is_some_and(|took| took > before.1 * 3.0 + 20_000.0).then_some("latency")
     }
 }
 
@@ -186,6 +198,37 @@ mod tests {
         pace.sent(10_000, 50);
         pace.turn(at(1), Signs { unreachable: 1_000, ..Signs::default() });
         assert_eq!(pace.slowed(), None);
+    }
+
+    #[test]
+    fn a_storm_of_errors_is_somebodys_own_while_the_others_answer() {
+        let storm = |well: Signs| Signs { unreachable: 4_000, ..well };
+        let mut pace = Pace::new(10_000.0, at(0));
+        let mut turn = |second: i64, signs: Signs| {
+            pace.sent(10_000, 0);
+            pace.turn(at(second), signs);
+            pace.slowed().map(|slowed| slowed.why)
+        };
+        // Nobody is known to be up: it may be everybody's.
+        assert_eq!(turn(1, storm(Signs::default())), Some("unreachable"));
+        (2..12).for_each(|second| _ = turn(second, storm(trials(20, 1, 5_000))));
+        assert_eq!(turn(12, storm(trials(3, 0, 5_000))), None);
+        // What was seen last holds for a while.
+        let later = [40, 41].map(|second| turn(second, storm(Signs::default())));
+        assert_eq!(later, [None, Some("unreachable")]);
+        // Those who are up fall silent in it.
+        (42..52).for_each(|second| _ = turn(second, storm(trials(20, 1, 5_000))));
+        assert_eq!(turn(52, storm(trials(20, 18, 5_000))), Some("unreachable"));
+    }
+
+    #[test]
+    fn most_of_those_who_are_up_must_answer_to_tell_something() {
+        let mut pace = Pace::new(10_000.0, at(0));
+        for second in 1..4 {
+            pace.sent(10_000, 0);
+            pace.turn(at(second), Signs { unreachable: 4_000, ..trials(20, 15, 5_000) });
+        }
+        assert_eq!(pace.slowed(), Some(Slowed { factor: 0.125, why: "unreachable" }));
     }
 
     #[test]

@@ -43,6 +43,8 @@ struct Network {
     tires: Option<(Prefix, u32)>,
     /// From this instant on an answer takes ten times as long.
     slow_from: TimeUs,
+    /// A router says of each of its addresses that it may not be reached.
+    closed: Option<Prefix>,
 }
 
 const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -62,6 +64,7 @@ impl Network {
             resolved_at: START,
             tires: None,
             slow_from: TimeUs::from_micros(i64::MAX),
+            closed: None,
         }
     }
 
@@ -155,7 +158,9 @@ fn run(space: &Arc<Space>, terms: FrontTerms, network: &mut Network, gate: &mut 
             }
             network.answers.pop();
             let vantage = SocketAddr::new(US.into(), port);
-            front.heard(Heard { target, reply: Reply::Answered, vantage, at });
+            let closed = network.closed.is_some_and(|network| network.contains(target.addr));
+            let reply = if closed { Reply::Filtered("prohibited") } else { Reply::Answered };
+            front.heard(Heard { target, reply, vantage, at });
         }
         over.extend(front.over(now));
         if next == space.slices() && front.idle() {
@@ -365,6 +370,26 @@ fn answers_that_come_much_later_slow_it_down() {
     };
     assert!((400..600).contains(&asked(1_000)), "{}", asked(1_000));
     assert!(asked(5_000) < 130, "{}", asked(5_000));
+}
+
+/// A quarter of the addresses is closed, and a router says so each time. It does not hold up the others
+/// while hosts that are up answer; when nobody is known to be up, or they are behind that router too, it does.
+#[test]
+fn errors_of_one_network_do_not_hold_up_the_others() {
+    let space = space("198.18.0.0/20", &[23, 80], 256);
+    let canaries = |third: u8| (1..=5).map(|n| Endpoint::tcp([198, 18, third, n].into(), 443)).collect();
+    let took = |canaries: Vec<Endpoint>| {
+        let mut terms = terms(1, 0);
+        (terms.whole_pps, terms.miss.canary_every_ms) = (1_000.0, 100);
+        terms.miss.canaries = canaries;
+        let mut network = Network::new(everybody, Loss::Each(0.0), 1);
+        network.closed = Some("198.18.4.0/22".parse().unwrap());
+        let (over, _) = run(&space, terms, &mut network, &mut gate(1_000));
+        assert_eq!(over.iter().map(|over| over.known.len()).sum::<usize>(), 8192);
+        over.iter().map(|over| over.ended_at).max().unwrap().micros_since(START) / 1_000_000
+    };
+    let (open, unknown, closed) = (took(canaries(1)), took(Vec::new()), took(canaries(5)));
+    assert!(open < 12 && unknown > 20 && closed > 20, "{open} s, {unknown} s, {closed} s");
 }
 
 #[test]
