@@ -7,6 +7,7 @@ use kenshin_casework::{
 use kenshin_observation::{
     Automatable, Condition, Decision, Exploitation, Exposure, Finding, FindingKind, Impact, Priority, Remedy,
 };
+use sqlx::Row;
 
 use crate::world::{DAY, T0, World, assessment, everywhere, finding, judgement, telnet};
 
@@ -137,6 +138,23 @@ fn urgent(mut finding: Finding, decision: Decision) -> Finding {
         reasons: Vec::new(),
     });
     finding
+}
+
+/// The order of priority is read from an index, not sorted: SQLite says how it goes about it.
+#[test]
+fn the_order_of_priority_has_its_index() {
+    everywhere("the_order_of_priority_has_its_index", |place| async move {
+        if !place.url.starts_with("sqlite") {
+            return;
+        }
+        let _world = World::new(&place).await;
+        let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
+        let order = "EXPLAIN QUERY PLAN SELECT * FROM finding f WHERE f.org_id = 'x' ORDER BY COALESCE(f.priority, -1) DESC, f.finding_key LIMIT 50";
+        let steps = sqlx::query(order).fetch_all(&pool).await.unwrap();
+        let said: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        pool.close().await;
+        assert!(said.len() == 1 && said[0].contains("finding_urgency"), "{said:?}");
+    });
 }
 
 #[test]
