@@ -21,14 +21,18 @@ export function Share({ count, of }: { count: number; of: number }) {
 /** How much of what answers was missed, beside a count: an estimate with its interval. */
 export function Miss({ miss }: { miss: Schemas["Miss"] | null | undefined }) {
   const { t } = useTranslation();
-  if (!miss || miss.asked === 0) return <span className="faint">{t("surveys.missUnknown")}</span>;
+  if (!miss || (miss.asked === 0 && miss.canary_asked === 0)) {
+    return <span className="faint">{t("surveys.missUnknown")}</span>;
+  }
+  const canaries =
+    miss.canary_asked > 0 &&
+    t("surveys.canaries", { missed: number(miss.canary_missed), asked: number(miss.canary_asked) });
+  if (miss.asked === 0) return <span>{canaries}</span>;
   const share = (value: number) => number(value * 100, value > 0 && value < 0.01 ? 2 : 1);
   return (
     <span title={t("surveys.missHelp", { missed: number(miss.missed), asked: number(miss.asked) })}>
       {t("surveys.miss", { rate: share(miss.rate), low: share(miss.low), high: share(miss.high) })}
-      {miss.canary_asked > 0 && (
-        <> · {t("surveys.canaries", { missed: number(miss.canary_missed), asked: number(miss.canary_asked) })}</>
-      )}
+      {canaries && <> · {canaries}</>}
     </span>
   );
 }
