@@ -24,7 +24,7 @@ mod query;
 pub use error::QueryError;
 pub(crate) use error::is_bidi;
 pub use field::{FIELDS, Field, FieldInfo, Kind, STATES};
-pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, VALUES_MAX};
+pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, TEXTS_MAX, VALUES_MAX};
 pub use query::{Age, Moment, Pattern, Query, Span, Term, TimeTest, VersionTest};
 
 #[cfg(test)]

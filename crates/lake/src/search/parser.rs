@@ -17,6 +17,9 @@ pub const QUERY_BYTES_MAX: usize = 4_096;
 pub const DEPTH_MAX: usize = 32;
 /// Most values that are compared with, over all terms.
 pub const VALUES_MAX: usize = 512;
+/// Most texts that are looked for inside of others, over all terms: each is a pass over all that was
+/// ever said.
+pub const TEXTS_MAX: usize = 32;
 /// Longest age, in years of 365 days.
 const AGE_YEARS_MAX: i64 = 200;
 
@@ -28,7 +31,7 @@ impl FromStr for Query {
             let message = format!("the query is longer than {QUERY_BYTES_MAX} bytes");
             return Err(QueryError::new(0..0, message));
         }
-        let mut parser = Parser { text, at: 0, depth: 0, values: 0 };
+        let mut parser = Parser { text, at: 0, depth: 0, values: 0, texts: 0 };
         parser.skip_blanks();
         if parser.rest().is_empty() {
             return Ok(Self::All);
@@ -47,6 +50,7 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     values: usize,
+    texts: usize,
 }
 
 /// How a value is compared.
@@ -224,6 +228,7 @@ impl<'a> Parser<'a> {
 
     fn anywhere(&mut self, atom: Atom) -> Result<Query, QueryError> {
         self.count(atom.span.clone())?;
+        self.count_text(atom.span.clone())?;
         Ok(Query::Term(Term::Anywhere(not_empty(atom)?.text)))
     }
 
@@ -235,6 +240,15 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    fn count_text(&mut self, span: Range<usize>) -> Result<(), QueryError> {
+        self.texts += 1;
+        if self.texts > TEXTS_MAX {
+            let message = format!("the query looks for more than {TEXTS_MAX} texts");
+            return Err(QueryError::new(span, message).with_hint("ask in several queries"));
+        }
+        Ok(())
+    }
+
     /// What follows `field:`, values with commas between.
     fn values(&mut self, field: Field) -> Result<Term, QueryError> {
         let kind = field.info().kind;
@@ -242,6 +256,9 @@ impl<'a> Parser<'a> {
         loop {
             let value = self.value(field, kind)?;
             self.count(span_of(&value))?;
+            if kind == Kind::Text {
+                self.count_text(span_of(&value))?;
+            }
             values.push(value);
             if !self.take(",") {
                 break;

@@ -99,6 +99,10 @@ fn queries_are_bounded() {
     assert!("-".repeat(QUERY_BYTES_MAX).parse::<Query>().is_err());
     assert!("a".repeat(QUERY_BYTES_MAX + 1).parse::<Query>().unwrap_err().to_string().contains("longer"));
     let many = vec!["1"; VALUES_MAX + 1].join(",");
+    let texts = |n: usize| format!("title:a,b {}", vec!["login"; n - 2].join(" "));
+    assert!(texts(TEXTS_MAX).parse::<Query>().is_ok());
+    let error = texts(TEXTS_MAX + 1).parse::<Query>().unwrap_err();
+    assert_eq!((error.to_string(), error.span.len()), ("the query looks for more than 32 texts".into(), 5));
     assert!(format!("port:{many}").parse::<Query>().unwrap_err().to_string().contains("more than 512"));
 }
 
@@ -189,11 +193,21 @@ fn any_query() -> impl Strategy<Value = Query> {
     })
 }
 
+fn texts_of(query: &Query) -> usize {
+    match query {
+        Query::Term(Term::Anywhere(_)) => 1,
+        Query::Term(Term::Text(_, texts)) => texts.len(),
+        Query::All | Query::Term(_) => 0,
+        Query::Not(inner) => texts_of(inner),
+        Query::And(parts) | Query::Or(parts) => parts.iter().map(texts_of).sum(),
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_as_the_same(query in any_query()) {
         let written = query.to_string();
-        prop_assume!(written.len() <= QUERY_BYTES_MAX);
+        prop_assume!(written.len() <= QUERY_BYTES_MAX && texts_of(&query) <= TEXTS_MAX);
         prop_assert_eq!(written.parse::<Query>().map_err(|e| format!("{written}: {e}")), Ok(query));
     }
 

@@ -9,7 +9,7 @@ use kenshin_observation::{Prefix, TimeUs, addr_to_hi_lo};
 
 use super::column::{ABSENT_INT, ABSENT_LONG, Column, Texts};
 use super::segment::Loaded;
-use super::things::{self, Tested};
+use super::things::{self, Asked, Tested};
 use crate::search::{Field, Kind, Pattern, Query, Span, Term, TimeTest, VersionTest};
 
 /// Columns that free text looks into.
@@ -68,22 +68,53 @@ pub(super) fn columns_of(query: &Query, names: &mut Vec<&'static str>) {
     }
 }
 
+/// True when a query excludes nothing and names no field but `fields`.
+fn is_only_about(query: &Query, fields: [Field; 2]) -> bool {
+    match query {
+        // Whether a version is known is asked like a version.
+        Query::Term(Term::Has(field)) => *field == Field::Version && fields.contains(field),
+        Query::Term(term) => term.field().is_some_and(|field| fields.contains(&field)),
+        Query::And(parts) | Query::Or(parts) => parts.iter().all(|part| is_only_about(part, fields)),
+        Query::All | Query::Not(_) => false,
+    }
+}
+
 /// Decides about the rows of a segment at an instant.
 pub(super) struct Matcher<'a> {
     pub(super) loaded: &'a Loaded<'a>,
     pub(super) now: TimeUs,
 }
 
+/// What is asked of the one thing that terms deeper inside ask about too.
+#[derive(Clone, Default)]
+struct Beside<'a> {
+    asked: Vec<&'a Asked>,
+    /// It names a product or vendor.
+    named: bool,
+}
+
 impl Matcher<'_> {
     /// Which rows `query` finds.
+    ///
+    /// A version is asked of the product that is named beside it, or of the vendor where no product
+    /// is: a row has one thing of that name with that version. Beside is also what stands before or
+    /// behind parentheses that the version is in, and before or behind `-`.
     pub(super) fn rows(&self, query: &Query) -> BooleanBuffer {
+        self.rows_beside(query, &Beside::default())
+    }
+
+    fn rows_beside(&self, query: &Query, beside: &Beside<'_>) -> BooleanBuffer {
         match query {
             Query::All => BooleanBuffer::new_set(self.loaded.rows),
-            Query::Term(term) => self.term(term),
+            Query::Term(term) => self.term(term, beside),
+            // A version that is excluded is that of the product. A product that is excluded is so
+            // whatever its version.
+            Query::Not(inner) if beside.named => !&self.rows_beside(inner, beside),
             Query::Not(inner) => !&self.rows(inner),
-            Query::And(parts) => self.all(parts),
+            Query::And(parts) => self.all(parts, beside),
             Query::Or(parts) => {
-                parts.iter().map(|part| self.rows(part)).reduce(|a, b| &a | &b).unwrap_or_else(|| self.none())
+                let each = parts.iter().map(|part| self.rows_beside(part, beside));
+                each.reduce(|a, b| &a | &b).unwrap_or_else(|| self.none())
             }
         }
     }
@@ -92,21 +123,23 @@ impl Matcher<'_> {
         BooleanBuffer::new_unset(self.loaded.rows)
     }
 
-    /// All of `parts`; what is asked side by side about product and version, or about vendor and
-    /// version, is asked about one thing.
-    fn all(&self, parts: &[Query]) -> BooleanBuffer {
-        let about = |field: Field| {
-            parts.iter().any(|part| matches!(part, Query::Term(term) if term.field() == Some(field) && !matches!(term, Term::Has(_))))
+    /// All of `parts`.
+    fn all(&self, parts: &[Query], beside: &Beside<'_>) -> BooleanBuffer {
+        let names = |field: &Field| {
+            let named = |part: &Query| part.mentions(*field) && is_only_about(part, [*field, Field::Version]);
+            parts.iter().any(named)
         };
-        let with_version = match (about(Field::Product), about(Field::Vendor)) {
-            (true, _) => Field::Product,
-            (false, true) => Field::Vendor,
-            (false, false) => Field::Version,
+        let name = match [Field::Product, Field::Vendor].into_iter().find(names) {
+            Some(field) if parts.iter().any(|part| part.mentions(Field::Version)) => field,
+            _ => Field::Version,
         };
-        let joined = |part: &Query| {
-            about(Field::Version)
-                && matches!(part, Query::Term(Term::Word(field, _) | Term::Version(field, _)) if *field == with_version || *field == Field::Version)
-        };
+        let joined = |part: &Query| is_only_about(part, [name, Field::Version]);
+        let asked: Vec<Asked> =
+            parts.iter().filter(|part| joined(part)).filter_map(|part| self.asked(part)).collect();
+        let named = name != Field::Version;
+        let mut inside = if named { Beside::default() } else { beside.clone() };
+        inside.asked.extend(&asked);
+        inside.named |= named;
         let mut found: Option<BooleanBuffer> = None;
         let mut narrow = |rows: BooleanBuffer| {
             found = Some(match found.take() {
@@ -115,27 +148,34 @@ impl Matcher<'_> {
             });
             found.as_ref().is_some_and(|rows| rows.count_set_bits() > 0)
         };
-        let mut tests = Vec::new();
-        for part in parts {
-            if joined(part) {
-                tests.extend(self.tested(part));
-            } else if !narrow(self.rows(part)) {
+        for part in parts.iter().filter(|part| !joined(part)) {
+            if !narrow(self.rows_beside(part, &inside)) {
                 return self.none();
             }
         }
-        if !tests.is_empty() {
-            narrow(self.things_with(&tests));
+        if !asked.is_empty() {
+            narrow(self.things_with(&inside.asked));
         }
         found.unwrap_or_else(|| self.none())
     }
 
-    fn things_with(&self, tests: &[Tested]) -> BooleanBuffer {
-        BooleanBuffer::collect_bool(self.loaded.rows, self.loaded.things().one_passes(tests))
+    fn things_with(&self, asked: &[&Asked]) -> BooleanBuffer {
+        BooleanBuffer::collect_bool(self.loaded.rows, self.loaded.things().one_passes(asked))
+    }
+
+    /// What a query that is only about things asks of one.
+    fn asked(&self, query: &Query) -> Option<Asked> {
+        let each = |parts: &[Query]| parts.iter().map(|part| self.asked(part)).collect::<Option<Vec<_>>>();
+        match query {
+            Query::Term(term) => self.tested(term).map(Asked::One),
+            Query::And(parts) => each(parts).map(Asked::All),
+            Query::Or(parts) => each(parts).map(Asked::Any),
+            Query::All | Query::Not(_) => None,
+        }
     }
 
     /// The test of a thing that a term is; none when it is about something else.
-    fn tested(&self, part: &Query) -> Option<Tested> {
-        let Query::Term(term) = part else { return None };
+    fn tested(&self, term: &Term) -> Option<Tested> {
         let field = term.field().filter(|field| is_of_things(*field))?;
         let things = self.loaded.things();
         match term {
@@ -152,9 +192,17 @@ impl Matcher<'_> {
         }
     }
 
-    fn term(&self, term: &Term) -> BooleanBuffer {
-        if let Some(test) = self.tested(&Query::Term(term.clone())) {
-            return self.things_with(&[test]);
+    fn term(&self, term: &Term, beside: &Beside<'_>) -> BooleanBuffer {
+        if let Some(test) = self.tested(term) {
+            let asked = Asked::One(test);
+            let of_it = match term.field() {
+                Some(Field::Version) => true,
+                Some(Field::Product | Field::Vendor) => !beside.named && !matches!(term, Term::Has(_)),
+                _ => false,
+            };
+            let mut all = if of_it { beside.asked.clone() } else { Vec::new() };
+            all.push(&asked);
+            return self.things_with(&all);
         }
         match term {
             Term::Anywhere(text) => self.texts_containing(&ANYWHERE, std::slice::from_ref(text)),

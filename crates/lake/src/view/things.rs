@@ -31,6 +31,24 @@ pub(super) struct Tested {
     accepted: Vec<bool>,
 }
 
+/// What is asked of one thing.
+pub(super) enum Asked {
+    One(Tested),
+    All(Vec<Asked>),
+    Any(Vec<Asked>),
+}
+
+impl Asked {
+    /// Does it hold for the thing whose attributes have these codes?
+    fn holds(&self, code: &impl Fn(usize) -> u32) -> bool {
+        match self {
+            Self::One(test) => test.accepted[code(test.attribute) as usize],
+            Self::All(parts) => parts.iter().all(|part| part.holds(code)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(code)),
+        }
+    }
+}
+
 /// Position of a field among the attributes.
 fn position(field: Field) -> usize {
     match field {
@@ -84,18 +102,13 @@ impl Things {
         Tested { attribute, accepted: self.attributes[attribute].dictionary.accepted(test) }
     }
 
-    /// Which rows have one thing that passes all of `tests`.
-    pub(super) fn one_passes<'a>(&'a self, tests: &'a [Tested]) -> impl Fn(usize) -> bool + 'a {
-        let passes =
-            |software: &[u32; 4]| tests.iter().all(|test| test.accepted[software[test.attribute] as usize]);
-        let lists: Vec<bool> = self.software.iter().map(|list| list.iter().any(passes)).collect();
-        let devices: Vec<(&[u32], &[bool])> = tests
-            .iter()
-            .map(|test| (&self.attributes[test.attribute].device[..], &test.accepted[..]))
-            .collect();
+    /// Which rows have one thing for which all of `asked` holds.
+    pub(super) fn one_passes<'a>(&'a self, asked: &'a [&'a Asked]) -> impl Fn(usize) -> bool + 'a {
+        let software = |codes: &[u32; 4]| asked.iter().all(|asked| asked.holds(&|at: usize| codes[at]));
+        let lists: Vec<bool> = self.software.iter().map(|list| list.iter().any(software)).collect();
         move |row| {
-            lists[self.lists[row] as usize]
-                || devices.iter().all(|(codes, accepted)| accepted[codes[row] as usize])
+            let device = |attribute: usize| self.attributes[attribute].device[row];
+            lists[self.lists[row] as usize] || asked.iter().all(|asked| asked.holds(&device))
         }
     }
 
