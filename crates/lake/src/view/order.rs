@@ -1,6 +1,6 @@
 //! In which order services are shown, and where a page begins.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::str::FromStr;
@@ -45,12 +45,17 @@ impl FromStr for Sort {
 pub struct Mark {
     value: Option<Value>,
     key: ServiceKey,
+    /// When it was asked and known: tells apart what one service was at different times, the latest
+    /// first, so that a service that is asked again between two pages does not come again.
+    times: (i64, i64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
     Number(i64),
     Text(String),
+    /// That of the key, where it is sorted by.
+    Addr((i64, i64)),
 }
 
 /// A text that is no mark.
@@ -68,10 +73,13 @@ impl fmt::Display for Mark {
                 text.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))?;
                 f.write_str("~")?;
             }
+            Some(Value::Addr(_)) => f.write_str("@~")?,
         }
         let ServiceKey { addr, port, transport, protocol } = &self.key;
         let addr = addr_from_hi_lo(addr.0, addr.1);
-        write!(f, "{addr}~{port}~{transport}~{}", protocol.as_deref().unwrap_or_default())
+        let protocol = protocol.as_deref().unwrap_or_default();
+        let (asked_us, known_us) = self.times;
+        write!(f, "{addr}~{port}~{transport}~{protocol}~{asked_us}~{known_us}")
     }
 }
 
@@ -81,22 +89,27 @@ impl FromStr for Mark {
     fn from_str(text: &str) -> Result<Self, ParseMarkError> {
         let wrong = || ParseMarkError(text.chars().take(40).collect());
         let parts: Vec<&str> = text.split('~').collect();
-        let (value, [addr, port, transport, protocol]) = match parts.as_slice() {
-            [a, b, c, d] => (None, [a, b, c, d]),
-            [value, a, b, c, d] => (Some(read_value(value).ok_or_else(wrong)?), [a, b, c, d]),
-            _ => return Err(wrong()),
+        let (value, parts) = match parts.len() {
+            7 => (Some(parts[0]), &parts[1..]),
+            _ => (None, parts.as_slice()),
         };
+        let [addr, port, transport, protocol, asked_us, known_us] = parts else { return Err(wrong()) };
         let key = ServiceKey {
             addr: addr_to_hi_lo(addr.parse().map_err(|_| wrong())?),
             port: port.parse().map_err(|_| wrong())?,
             transport: (*transport).to_owned(),
             protocol: Some((*protocol).to_owned()).filter(|protocol| !protocol.is_empty()),
         };
-        Ok(Self { value, key })
+        let value = value.map(|value| read_value(value, &key).ok_or_else(wrong)).transpose()?;
+        let time = |text: &str| text.parse().map_err(|_| wrong());
+        Ok(Self { value, key, times: (time(asked_us)?, time(known_us)?) })
     }
 }
 
-fn read_value(text: &str) -> Option<Value> {
+fn read_value(text: &str, key: &ServiceKey) -> Option<Value> {
+    if text == "@" {
+        return Some(Value::Addr(key.addr));
+    }
     let Some(digits) = text.strip_prefix('x') else { return text.parse().ok().map(Value::Number) };
     let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
@@ -109,20 +122,22 @@ pub(super) struct Candidate {
     pub(super) row: usize,
     value: Option<Value>,
     key: ServiceKey,
+    times: (i64, i64),
     descending: bool,
 }
 
 impl Candidate {
     /// Its place.
     pub(super) fn mark(&self, sort: Option<Sort>) -> Mark {
-        Mark { value: self.value.clone().filter(|_| sort.is_some()), key: self.key.clone() }
+        let value = self.value.clone().filter(|_| sort.is_some());
+        Mark { value, key: self.key.clone(), times: self.times }
     }
 }
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
         places(self.value.as_ref(), other.value.as_ref(), self.descending)
-            .then_with(|| self.key.cmp(&other.key))
+            .then_with(|| (&self.key, Reverse(self.times)).cmp(&(&other.key, Reverse(other.times))))
     }
 }
 
@@ -159,9 +174,11 @@ pub(super) fn first(
     limit: usize,
 ) -> Vec<Candidate> {
     let descending = sort.is_some_and(|sort| sort.descending);
-    let behind = |value: Option<&Value>, key: &ServiceKey| {
+    let behind = |value: Option<&Value>, key: &ServiceKey, times: (i64, i64)| {
         after.is_none_or(|mark| {
-            places(value, mark.value.as_ref(), descending).then_with(|| key.cmp(&mark.key)).is_gt()
+            places(value, mark.value.as_ref(), descending)
+                .then_with(|| (key, Reverse(times)).cmp(&(&mark.key, Reverse(mark.times))))
+                .is_gt()
         })
     };
     // The greatest of those kept is on top, and leaves when a smaller one comes.
@@ -186,10 +203,11 @@ pub(super) fn first(
                 }
             }
             let key = super::key_at(keys, row);
-            if !behind(value.as_ref(), &key) {
+            let times = (keys.column("asked_us").longs()[row], keys.column("known_us").longs()[row]);
+            if !behind(value.as_ref(), &key, times) {
                 continue;
             }
-            kept.push(Candidate { segment, row, value, key, descending });
+            kept.push(Candidate { segment, row, value, key, times, descending });
             if kept.len() > limit {
                 kept.pop();
             }
@@ -205,7 +223,7 @@ fn value_at(loaded: &Loaded<'_>, field: Field, row: usize) -> Option<Value> {
         return (!text.is_empty()).then(|| Value::Text(text.to_owned()));
     }
     if field.info().kind == Kind::Network {
-        return None;
+        return Some(Value::Addr(loaded.addr(row)));
     }
     match loaded.column(columns(field)[0]) {
         Column::Long(values) => Some(values[row]).filter(|v| *v != ABSENT_LONG).map(Value::Number),

@@ -182,7 +182,7 @@ async fn what_is_found_is_counted() {
 #[tokio::test]
 async fn pages_join_to_the_whole() {
     let view = View::of(town()).unwrap();
-    for sort in ["", "port", "-seen", "title", "-product", "asn", "-country", "ip"] {
+    for sort in ["", "port", "-seen", "title", "-product", "asn", "-country", "ip", "-ip"] {
         let sort: Option<Sort> = (!sort.is_empty()).then(|| sort.parse().unwrap());
         let all = search("");
         let found = view.find(&all).await.unwrap();
@@ -202,7 +202,59 @@ async fn pages_join_to_the_whole() {
     }
     let by_seen = view.find(&search("")).await.unwrap().page(Some("seen".parse().unwrap()), None, 1).await;
     assert_eq!(by_seen.unwrap().services[0].addr().to_string(), "198.51.100.7", "seen 40 days ago");
+    let by_addr = view.find(&search("")).await.unwrap().page(Some("-ip".parse().unwrap()), None, 9).await;
+    let by_addr: Vec<String> =
+        by_addr.unwrap().services.iter().map(|row| format!("{} {}", row.addr(), row.port)).collect();
+    assert_eq!(by_addr[..2], ["2001:db8::7 8080", "198.51.100.8 23"]);
+    assert_eq!(by_addr[5..], ["192.0.2.1 22", "192.0.2.1 23"]);
     assert!("~~~".parse::<kenshin_lake::view::Mark>().is_err());
+}
+
+/// What one service was at different times lies side by side, and a page may end between.
+#[tokio::test]
+async fn pages_of_history_join_to_the_whole() {
+    let then = |days: i64| {
+        let row = service(&format!("192.0.2.1 23 telnet banner=v{days} asked={}", days / 2));
+        // Of two that were asked at once the one was known later.
+        ServiceRow { known_us: NOW.micros() + days, ..row }
+    };
+    let rows: Vec<ServiceRow> = (2..=9).chain([1]).map(then).chain(town()).collect();
+    let view = View::of(rows).unwrap();
+    let search = search("");
+    let found = view.find(&search).await.unwrap();
+    for sort in [None, Some("port".parse().unwrap()), Some("-asn".parse().unwrap())] {
+        for limit in 1..5 {
+            let (mut banners, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = found.page(sort, after.as_ref(), limit).await.unwrap();
+                banners.extend(page.services.into_iter().filter_map(|row| row.banner));
+                pages += 1;
+                let Some(next) = page.next else { break };
+                after = Some(next.to_string().parse().unwrap());
+            }
+            banners.retain(|banner| banner.starts_with('v'));
+            banners.sort();
+            assert_eq!(
+                banners,
+                (1..=9).map(|days| format!("v{days}")).collect::<Vec<_>>(),
+                "{sort:?} {limit}"
+            );
+            assert_eq!(pages, 16_usize.div_ceil(limit));
+        }
+    }
+}
+
+/// A service that was shown and is asked again before the next page is not shown again.
+#[tokio::test]
+async fn pages_do_not_repeat_what_was_asked_meanwhile() {
+    let at = |asked: i64| {
+        View::of(vec![service(&format!("192.0.2.1 23 telnet asked={asked}")), service("192.0.2.2 23 telnet")])
+    };
+    let (before, after) = (at(9).unwrap(), at(1).unwrap());
+    let search = search("");
+    let first = before.find(&search).await.unwrap().page(None, None, 1).await.unwrap();
+    let second = after.find(&search).await.unwrap().page(None, first.next.as_ref(), 1).await.unwrap();
+    assert_eq!(second.services[0].addr().to_string(), "192.0.2.2");
 }
 
 async fn lake() -> (tempfile::TempDir, Lake) {
