@@ -28,7 +28,7 @@ use crate::search::{Field, Query};
 use matching::Matcher;
 use segment::Loaded;
 
-pub use facet::{Facet, FacetValue, is_countable};
+pub use facet::{Counted, Facet, FacetValue, ParseCountedError, is_countable};
 pub use order::{Mark, ParseMarkError, Sort};
 pub(crate) use segment::Segment;
 
@@ -36,6 +36,8 @@ pub(crate) use segment::Segment;
 pub const PAGE_MAX: usize = 500;
 /// Most values of one facet.
 pub const FACET_MAX: usize = 1_000;
+/// Values of a facet when nobody says how many.
+pub const FACET_VALUES: usize = 10;
 
 /// Columns that tell rows apart and which of them holds.
 const KEYS: [&str; 7] = ["addr_hi", "addr_lo", "port", "transport", "protocol", "asked_us", "known_us"];

@@ -51,7 +51,7 @@ use kenshin_observatory::Observatory;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tower_http::compression::CompressionLayer;
 
 pub use problem::Problem;
@@ -68,6 +68,8 @@ const CONNECTIONS_MAX: usize = 1_024;
 const STREAMS_MAX: usize = 64;
 /// Passwords hashed at once at most: each takes 19 MiB and tens of milliseconds.
 const SIGN_INS_MAX: usize = 4;
+/// Searches at work at once at most: each keeps a processor busy; the others wait for their turn.
+const SEARCHES_MAX: usize = 4;
 
 /// The application. Cheap to clone.
 #[derive(Clone)]
@@ -82,6 +84,7 @@ struct Inner {
     limiter: Mutex<limiter::Limiter>,
     sign_ins: Semaphore,
     shipments: Semaphore,
+    searches: Semaphore,
     streams: Arc<Semaphore>,
     metrics: metrics::Metrics,
     random: Mutex<ChaCha20Rng>,
@@ -101,6 +104,7 @@ impl Web {
                 limiter: Mutex::default(),
                 sign_ins: Semaphore::new(SIGN_INS_MAX),
                 shipments: Semaphore::new(SHIPMENTS_MAX),
+                searches: Semaphore::new(SEARCHES_MAX),
                 streams: Arc::new(Semaphore::new(STREAMS_MAX)),
                 metrics: metrics::Metrics::default(),
                 random: Mutex::new(random),
@@ -154,6 +158,11 @@ impl Web {
 
     pub(crate) fn now(&self) -> TimeUs {
         self.inner.observatory.now()
+    }
+
+    /// A turn at searching; held until what was found is counted and read.
+    pub(crate) async fn searching(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.inner.searches.acquire().await.map_err(|_| Problem::busy("the server is stopping"))
     }
 
     /// 128 random bits, hexadecimal.

@@ -1166,16 +1166,26 @@ export interface components {
         HostDetail: {
             /** @description Address. */
             addr: string;
-            /** @description As they were before, oldest first: one for each time something changed. */
+            /** @description As they were before, oldest first: one for each time something changed, the last 1,000. */
             before: components["schemas"]["Service"][];
+            /**
+             * Format: int64
+             * @description How many there were before those; left out when none.
+             */
+            before_more?: number | null;
             /** @description Cases at this address. */
             cases: components["schemas"]["CaseRow"][];
             /** @description Findings at this address. */
             findings: components["schemas"]["FindingRow"][];
             /** @description What it was taken for, with reasons; empty: unknown. */
             identity: components["schemas"]["ClaimRow"][];
-            /** @description Its services as they were when they were last asked. */
+            /** @description Its services as they were when they were last asked, the first 1,000. */
             now: components["schemas"]["Service"][];
+            /**
+             * Format: int64
+             * @description How many further services it has; left out when none.
+             */
+            now_more?: number | null;
         };
         /**
          * Format: date-time

@@ -1,6 +1,7 @@
 //! Counting the services found by the values of a field.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::TimeUs;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::column::{ABSENT_INT, ABSENT_LONG, Column};
 use super::matching::{columns, is_of_things};
 use super::segment::Loaded;
+use super::{FACET_MAX, FACET_VALUES};
 use crate::search::{Field, Kind};
 
 /// µs of a day.
@@ -32,6 +34,40 @@ pub struct FacetValue {
     pub value: String,
     /// Services that have it.
     pub count: u64,
+}
+
+/// A facet as it is asked for: `port`, or `port:20` for so many values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The field to count by.
+    pub field: Field,
+    /// How many of its values, at most [`FACET_MAX`]; [`FACET_VALUES`] when nobody says.
+    pub top: usize,
+}
+
+/// Why services are not counted like this.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseCountedError {
+    /// It is no field, or one of addresses.
+    #[error("services cannot be counted by `{0}`")]
+    Field(String),
+    /// It is no number of values.
+    #[error("a facet has from 0 to {FACET_MAX} values")]
+    Top,
+}
+
+impl FromStr for Counted {
+    type Err = ParseCountedError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCountedError> {
+        let (name, top) = text.split_once(':').map_or((text, None), |(name, top)| (name, Some(top)));
+        let field = Field::named(name.trim())
+            .filter(|field| is_countable(*field))
+            .ok_or_else(|| ParseCountedError::Field(name.chars().take(40).collect()))?;
+        let top = top.map_or(Some(FACET_VALUES), |top| top.parse().ok());
+        let top = top.filter(|top| *top <= FACET_MAX).ok_or(ParseCountedError::Top)?;
+        Ok(Self { field, top })
+    }
 }
 
 /// True when services can be counted by `field`: addresses would be as many as services.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::{Path, State};
 use kenshin_casework::{CaseFilter, FindingFilter, PageRequest};
-use kenshin_lake::search::{FIELDS, Field, Query as Asked, QueryError};
-use kenshin_lake::view::{FACET_MAX, Mark, Search, Sort, is_countable};
+use kenshin_lake::search::{FIELDS, Query as Asked, QueryError};
+use kenshin_lake::view::{Counted, Mark, ParseCountedError, Search, Sort, is_countable};
 use kenshin_observation::schema::ServiceRow;
 use kenshin_observation::{Prefix, TimeUs};
 use serde::{Deserialize, Serialize};
@@ -19,14 +19,14 @@ use crate::api::query::{Params, ProviderNames, word};
 use crate::guard::Caller;
 use crate::{Problem, Web};
 
-/// Values of a facet when nobody says how many.
-const FACET_VALUES: usize = 10;
 /// Most facets of one question.
 const FACETS_MAX: usize = 12;
 /// Rows of a page when nobody says how many.
 const PAGE_ROWS: usize = 50;
 /// Findings and cases shown with a host at most.
 const HOST_ROWS: u32 = 200;
+/// Services shown with a host at most, of those now and of those before.
+const HOST_SERVICES: usize = 1_000;
 
 /// How much a query finds.
 #[derive(Debug, Serialize, ToSchema)]
@@ -204,10 +204,16 @@ pub struct FieldRow {
 pub struct HostDetail {
     /// Address.
     pub addr: String,
-    /// Its services as they were when they were last asked.
+    /// Its services as they were when they were last asked, the first 1,000.
     pub now: Vec<Service>,
-    /// As they were before, oldest first: one for each time something changed.
+    /// How many further services it has; left out when none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now_more: Option<u64>,
+    /// As they were before, oldest first: one for each time something changed, the last 1,000.
     pub before: Vec<Service>,
+    /// How many there were before those; left out when none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_more: Option<u64>,
     /// What it was taken for, with reasons; empty: unknown.
     pub identity: Vec<ClaimRow>,
     /// Findings at this address.
@@ -266,6 +272,7 @@ pub(crate) async fn list(
     let search = search(&web, &caller, query.q.as_deref()).await?;
     let sort: Option<Sort> = word("sort", query.sort.as_deref())?;
     let after: Option<Mark> = word("after", query.after.as_deref())?;
+    let _turn = web.searching().await?;
     let view = lake(&web).await?.view().await.map_err(failed)?;
     let found = view.find(&search).await.map_err(failed)?;
     let total = found.total().await.map_err(failed)?;
@@ -288,15 +295,16 @@ pub(crate) async fn facets(
     Params(query): Params<FacetQuery>,
 ) -> Result<Json<FacetList>, Problem> {
     let search = search(&web, &caller, query.q.as_deref()).await?;
-    let wanted = query.fields.split(',').map(wanted).collect::<Result<Vec<_>, _>>()?;
+    let wanted = query.fields.split(',').map(counted).collect::<Result<Vec<_>, _>>()?;
     if wanted.len() > FACETS_MAX {
         return Err(Problem::bad_request(format!("{} facets are more than {FACETS_MAX}", wanted.len())));
     }
+    let _turn = web.searching().await?;
     let view = lake(&web).await?.view().await.map_err(failed)?;
     let found = view.find(&search).await.map_err(failed)?;
     let total = found.total().await.map_err(failed)?;
     let mut facets = Vec::new();
-    for (field, top) in wanted {
+    for Counted { field, top } in wanted {
         let facet = found.facet(field, top).await.map_err(failed)?;
         let value =
             |one: kenshin_lake::view::FacetValue| FacetValueRow { value: one.value, count: one.count };
@@ -340,6 +348,8 @@ pub(crate) async fn host(
     let viewer = caller.viewer()?;
     let host = web.observatory().host(&viewer, addr, known_by).await?;
     let Some(host) = host else { return Err(Problem::not_found("host", &addr.to_string())) };
+    let (now, now_more) = shown(host.now, false);
+    let (before, before_more) = shown(host.before, true);
     let page = PageRequest { after: None, limit: HOST_ROWS };
     let prefix = Some(Prefix::host(addr));
     let names = ProviderNames::read(&web, &caller).await?;
@@ -349,8 +359,10 @@ pub(crate) async fn host(
     let opened = web.casework().cases(&viewer, &of_cases, &page).await?;
     Ok(Json(HostDetail {
         addr: addr.to_string(),
-        now: host.now.into_iter().map(Service::from).collect(),
-        before: host.before.into_iter().map(Service::from).collect(),
+        now,
+        now_more,
+        before,
+        before_more,
         identity: findings::claims(&host.identity),
         findings: found.items.iter().map(|record| findings::row(record, &names)).collect(),
         cases: cases::rows(&web, &caller, &opened.items, &names).await?,
@@ -390,19 +402,25 @@ fn misunderstood(text: &str, error: &QueryError) -> Problem {
     problem
 }
 
-/// A facet as it is asked for: `port` or `port:20`.
-fn wanted(text: &str) -> Result<(Field, usize), Problem> {
-    let (name, top) = text.split_once(':').map_or((text, None), |(name, top)| (name, Some(top)));
-    let Some(field) = Field::named(name.trim()).filter(|field| is_countable(*field)) else {
-        let name: String = name.chars().take(40).collect();
-        return Err(Problem::bad_request(format!("services cannot be counted by `{name}`"))
-            .hint("GET /api/v1/search/fields says by which they can"));
-    };
-    let top = top.map_or(Some(FACET_VALUES), |top| top.parse().ok()).filter(|top| *top <= FACET_MAX);
-    let top = top.ok_or_else(|| {
-        Problem::bad_request(format!("a facet has from 0 to {FACET_MAX} values")).hint("for example port:20")
-    })?;
-    Ok((field, top))
+fn counted(text: &str) -> Result<Counted, Problem> {
+    text.parse().map_err(|error: ParseCountedError| {
+        let hint = match error {
+            ParseCountedError::Field(_) => "GET /api/v1/search/fields says by which they can",
+            ParseCountedError::Top => "for example port:20",
+        };
+        Problem::bad_request(error.to_string()).hint(hint)
+    })
+}
+
+/// At most [`HOST_SERVICES`] of these rows, the first or the last of them, and how many others there
+/// are.
+fn shown(mut rows: Vec<ServiceRow>, last: bool) -> (Vec<Service>, Option<u64>) {
+    let more = rows.len().saturating_sub(HOST_SERVICES);
+    if last {
+        rows.drain(..more);
+    }
+    let services = rows.into_iter().take(HOST_SERVICES).map(Service::from).collect();
+    (services, Some(more as u64).filter(|more| *more > 0))
 }
 
 /// The items of a text with blanks between.
@@ -461,5 +479,21 @@ impl From<ServiceRow> for Service {
             sensor_id: row.sensor_id,
             tlp: row.tlp,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_with_every_port_open_is_shown_in_part() {
+        let rows = |count: i32| (0..count).map(|port| ServiceRow { port, ..ServiceRow::default() }).collect();
+        let ends = |(services, more): (Vec<Service>, Option<u64>)| {
+            (services.first().map(|one| one.port), services.last().map(|one| one.port), more)
+        };
+        assert_eq!(ends(shown(rows(65_536), false)), (Some(0), Some(999), Some(64_536)));
+        assert_eq!(ends(shown(rows(65_536), true)), (Some(64_536), Some(65_535), Some(64_536)));
+        assert_eq!(ends(shown(rows(1_000), true)), (Some(0), Some(999), None));
     }
 }
