@@ -109,7 +109,7 @@ try {
   const page = await context.newPage();
   page.on("console", (message) => {
     // What is refused because it is asked for wrongly, below, is no trouble.
-    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400" }[step];
+    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400", "a question in SQL": "400" }[step];
     if (message.type() === "error" && !(refused && message.text().includes(refused)))
       troubles.push(`${step}: ${message.text()}`);
   });
@@ -256,6 +256,18 @@ try {
     const found = new URL(page.url()).searchParams;
     check(found.get("a") && found.get("b") && found.get("a") !== found.get("b"), "each side has its provider");
     await keep(page, "compare");
+  });
+
+  await act("a question in SQL", async () => {
+    await page.goto(`${options.base}/search`);
+    await page.click("header a:has-text('SQL')");
+    await page.fill("textarea", "SELECT protocol, count(*) AS n FROM services GROUP BY 1 ORDER BY 2 DESC");
+    await page.keyboard.press("Control+Enter");
+    await find(page, "table.rows tbody tr:has-text('http')");
+    await keep(page, "sql");
+    await page.fill("textarea", "SELECT nothing FROM services");
+    await page.click("form button:has-text('Ask')");
+    await find(page, "[role=alert]:has-text('nothing')");
   });
 
   await act("the explorer on a small screen, in Japanese", async () => {

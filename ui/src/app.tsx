@@ -25,6 +25,7 @@ import { OverviewPage } from "./pages/Overview";
 import { ProvidersPage } from "./pages/Providers";
 import { SearchPage } from "./pages/Search";
 import { SignInPage } from "./pages/SignIn";
+import { SqlPage } from "./pages/Sql";
 import { SurveyPage } from "./pages/Survey";
 import { SurveysPage } from "./pages/Surveys";
 
@@ -70,6 +71,7 @@ export function App() {
         <Route index element={<OverviewPage />} />
         <Route path="/search" element={<SearchPage />} />
         <Route path="/compare" element={<ComparePage />} />
+        <Route path="/sql" element={<SqlPage />} />
         <Route path="/hosts/:addr" element={<HostPage />} />
         <Route path="/findings" element={<FindingsPage />} />
         <Route path="/findings/:key" element={<FindingPage />} />

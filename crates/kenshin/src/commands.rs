@@ -24,6 +24,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use kenshin_casework::Viewer;
 use kenshin_lake::Limits;
 use kenshin_observation::Messages;
 use kenshin_observatory::{Edge, Home, Observatory, Settings};

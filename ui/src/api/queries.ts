@@ -227,6 +227,19 @@ export function useFields() {
   });
 }
 
+/** The answer to a query in SQL. */
+export function useSql(sql: string) {
+  return useQuery({
+    queryKey: ["sql", sql],
+    enabled: sql !== "",
+    refetchOnWindowFocus: false,
+    queryFn: async () => {
+      const answer = await take(api.POST("/api/v1/sql", { body: { sql, format: "json" } }));
+      return { columns: answer.columns, rows: answer.rows as Record<string, unknown>[] };
+    },
+  });
+}
+
 /** A host, as it was known at an instant; today without one. */
 export function useHost(addr: string, at?: string) {
   return useQuery({

@@ -615,6 +615,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers a query as far as the caller may see: rows out of sight are taken away where tables are read. */
+        post: operations["sql_ask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/surveys": {
         parameters: {
             query?: never;
@@ -1945,6 +1962,40 @@ export interface components {
             vendor?: string | null;
             /** @description Version, when disclosed. */
             version?: string | null;
+        };
+        /** @description An answer as JSON. */
+        SqlAnswer: {
+            /** @description Columns, in order. */
+            columns: components["schemas"]["SqlColumn"][];
+            /** @description A row as object by the names of columns. What was received is hostile text. */
+            rows: Record<string, never>[];
+        };
+        /** @description A column. */
+        SqlColumn: {
+            /** @description Type, as Arrow writes it. */
+            kind: string;
+            /** @description Name. */
+            name: string;
+        };
+        /**
+         * @description How an answer is written.
+         * @enum {string}
+         */
+        SqlFormat: "json" | "jsonl" | "csv" | "parquet";
+        /** @description A query. */
+        SqlQuestion: {
+            /** @description How the answer is written; `json` when left out. */
+            format?: components["schemas"]["SqlFormat"];
+            /**
+             * Format: int32
+             * @description Most rows of the answer: one more is an error, never a silent cut. 1,000 when left out.
+             */
+            rows?: number | null;
+            /**
+             * @description One `SELECT`, over the tables that docs/sql.md lists.
+             * @example SELECT protocol, count(*) AS n FROM services GROUP BY 1 ORDER BY 2 DESC
+             */
+            sql: string;
         };
         /** @description What was seen first. Never changes. */
         SubjectRow: {
@@ -3290,6 +3341,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sql_ask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SqlQuestion"];
+            };
+        };
+        responses: {
+            /** @description or the format asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqlAnswer"];
+                };
             };
             "4XX": {
                 headers: {

@@ -67,6 +67,7 @@ export function SearchPage() {
     <>
       <PageHead title={t("search.title")} lead={t("search.lead")}>
         <Link to={`/compare?a=${encodeURIComponent(q)}`}>{t("search.compare")}</Link>
+        <Link to="/sql">SQL</Link>
       </PageHead>
       <QueryBox value={q} failure={failure} label={t("search.query")} onAsk={ask} />
       {failure ? null : (

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::body::Body;
+use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::http::{Response, header};
 use kenshin_lake::{Format, Limits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::query::Body;
 use crate::guard::Caller;
 use crate::{Problem, Web};
 
@@ -27,7 +27,10 @@ const TIME: Duration = Duration::from_secs(30);
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct SqlQuestion {
     /// One `SELECT`, over the tables that docs/sql.md lists.
-    #[schema(max_length = 65536, example = "SELECT protocol, count(*) AS n FROM services GROUP BY 1 ORDER BY 2 DESC")]
+    #[schema(
+        max_length = 65536,
+        example = "SELECT protocol, count(*) AS n FROM services GROUP BY 1 ORDER BY 2 DESC"
+    )]
     sql: String,
     /// How the answer is written; `json` when left out.
     #[serde(default)]
@@ -77,8 +80,8 @@ pub struct SqlColumn {
 pub(crate) async fn ask(
     State(web): State<Web>,
     caller: Caller,
-    Json(question): Json<SqlQuestion>,
-) -> Result<Response<Body>, Problem> {
+    Body(question): Body<SqlQuestion>,
+) -> Result<Response<Bytes>, Problem> {
     let SqlQuestion { sql, format, rows } = question;
     if sql.len() > SQL_BYTES_MAX {
         return Err(Problem::bad_request(format!("the query is longer than {SQL_BYTES_MAX} bytes")));
@@ -95,10 +98,8 @@ pub(crate) async fn ask(
     let (kind, body) = match format {
         SqlFormat::Json => {
             let columns = answer.schema.fields().iter();
-            let columns = columns.map(|field| SqlColumn {
-                name: field.name().clone(),
-                kind: field.data_type().to_string(),
-            });
+            let columns = columns
+                .map(|field| SqlColumn { name: field.name().clone(), kind: field.data_type().to_string() });
             let rows = answer.render(Format::Json).map_err(failed)?;
             let rows = serde_json::from_str(&rows).map_err(|error| Problem::ours(&error))?;
             let whole = SqlAnswer { columns: columns.collect(), rows };
@@ -107,9 +108,11 @@ pub(crate) async fn ask(
         SqlFormat::Jsonl => {
             ("application/x-ndjson", answer.render(Format::JsonLines).map_err(failed)?.into_bytes())
         }
-        SqlFormat::Csv => ("text/csv; charset=utf-8", answer.render(Format::Csv).map_err(failed)?.into_bytes()),
+        SqlFormat::Csv => {
+            ("text/csv; charset=utf-8", answer.render(Format::Csv).map_err(failed)?.into_bytes())
+        }
         SqlFormat::Parquet => ("application/vnd.apache.parquet", answer.parquet().map_err(failed)?),
     };
-    let response = Response::builder().header(header::CONTENT_TYPE, kind).body(Body::from(body));
+    let response = Response::builder().header(header::CONTENT_TYPE, kind).body(Bytes::from(body));
     response.map_err(|error| Problem::ours(&error))
 }

@@ -1,8 +1,10 @@
 //! Searching over HTTP: answers, mistakes, and what a provider may not see.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, header};
 use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
 use kenshin_observation::{SensorId, TimeUs, addr_to_hi_lo};
+
+use serde_json::json;
 
 use crate::world::{HOSTILE, World};
 
@@ -116,8 +118,8 @@ async fn a_provider_searches_its_own_prefixes_and_no_others() {
         (Some(0), Some(0))
     );
     assert_eq!(before[5].0, StatusCode::NOT_FOUND);
-    let text = format!("{before:?}");
-    assert!(!text.contains("Other\""), "{text}");
+    let said = format!("{before:?}");
+    assert!(!said.contains("Other\""), "{said}");
     let invisible = (0..4_000u32).map(|n| {
         let addr = std::net::Ipv4Addr::from_bits(0xCB00_7100 + n);
         service(&addr.to_string(), 23 + i32::try_from(n % 7).unwrap(), &format!("P{n}"))
@@ -126,4 +128,47 @@ async fn a_provider_searches_its_own_prefixes_and_no_others() {
     assert_eq!(answers().await, before);
     let operator = world.sign_in("operator").await;
     assert_eq!(world.get(&operator, "/api/v1/search").await.1["total"]["services"], 4_002);
+}
+
+#[tokio::test]
+async fn sql_is_answered_as_far_as_one_may_see() {
+    let world = World::new().await;
+    add(&world, 1, vec![service("192.0.2.7", 23, "A"), service("198.51.100.7", 23, "Other")]).await;
+    let ask = async |login: &str, body: serde_json::Value| {
+        let who = world.sign_in(login).await;
+        let response = world.ask(&who, Method::POST, "/api/v1/sql", Some(body)).await;
+        let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, kind, String::from_utf8_lossy(&body).into_owned())
+    };
+    let rows = "SELECT addr, product, version_cmp('1.9', '1.10') AS older FROM services ORDER BY addr";
+    let (status, kind, answer) = ask("analyst", json!({ "sql": rows })).await;
+    assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/json"), "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["columns"][2], json!({ "name": "older", "kind": "Int32" }));
+    assert_eq!(answer["rows"][1], json!({ "addr": "198.51.100.7", "product": "Other", "older": -1 }));
+    let csv = json!({ "sql": rows, "format": "csv" });
+    let (_, kind, answer) = ask("provider", csv).await;
+    assert_eq!(
+        (kind.as_str(), answer.as_str()),
+        ("text/csv; charset=utf-8", "addr,product,older\n192.0.2.7,A,-1\n")
+    );
+    let (_, _, parquet) = ask("auditor", json!({ "sql": rows, "format": "parquet" })).await;
+    assert!(parquet.starts_with("PAR1"));
+    for (login, body, status) in [
+        ("researcher", json!({ "sql": rows }), StatusCode::FORBIDDEN),
+        ("provider", json!({ "sql": "EXPLAIN SELECT * FROM services" }), StatusCode::BAD_REQUEST),
+        ("provider", json!({ "sql": "SELECT * FROM batches" }), StatusCode::BAD_REQUEST),
+        ("analyst", json!({ "sql": "EXPLAIN SELECT * FROM services" }), StatusCode::OK),
+        ("analyst", json!({ "sql": "DESCRIBE services" }), StatusCode::OK),
+        ("analyst", json!({ "sql": "DROP VIEW services" }), StatusCode::BAD_REQUEST),
+        ("analyst", json!({ "sql": rows, "rows": 1 }), StatusCode::BAD_REQUEST),
+        ("analyst", json!({ "sql": rows, "rows": 0 }), StatusCode::BAD_REQUEST),
+        ("analyst", json!({ "sql": rows, "format": "xls" }), StatusCode::UNPROCESSABLE_ENTITY),
+        ("analyst", json!({ "sql": "x".repeat(70_000) }), StatusCode::BAD_REQUEST),
+    ] {
+        let said = ask(login, body.clone()).await;
+        assert_eq!(said.0, status, "{login} {body}: {said:?}");
+    }
 }
