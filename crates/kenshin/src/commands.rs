@@ -8,6 +8,7 @@ mod doctor;
 mod exchange;
 mod finding;
 mod insight;
+mod integrity;
 mod intel;
 mod mandate;
 mod opt_out;

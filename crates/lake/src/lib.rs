@@ -19,6 +19,7 @@
 //! not check who signed a batch: the act that ingests it does.
 
 mod functions;
+pub mod integrity;
 mod query;
 pub mod search;
 mod services;

@@ -34,6 +34,7 @@ mod error;
 mod exchange;
 mod home;
 pub mod hub;
+mod integrity;
 mod intelligence;
 mod notify;
 mod plan;

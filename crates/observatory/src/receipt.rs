@@ -115,7 +115,7 @@ impl Observatory {
 
     /// One at a time, whichever process of this home it is: what lies in the inbox is nobody's work
     /// in progress then.
-    async fn receiving(&self) -> Result<File, ActError> {
+    pub(crate) async fn receiving(&self) -> Result<File, ActError> {
         let inbox = self.home().inbox();
         let locking = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&inbox).map_err(|e| ActError::io("create the folder", &inbox, e))?;

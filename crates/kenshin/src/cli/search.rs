@@ -42,4 +42,14 @@ pub(crate) enum Lake {
     Rebuild,
     /// Merge the runs of the current view into one.
     Compact,
+    /// Look whether every file that the tables name is there and whole, and every batch has its
+    /// observations. Exit code 1 when not.
+    Verify {
+        /// Read every row, not only sizes and what stands at the end of each file.
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Take out of the tables what cannot be read, so that the rest can: files that are lost or damaged, a
+    /// commit that was cut off. Put files back from a copy first, if there is one.
+    Repair,
 }

@@ -294,13 +294,15 @@ pub(crate) fn print_answer(answer: &Answer, format: Format) -> anyhow::Result<()
 
 /// `lake`: upkeep.
 pub(crate) async fn lake(context: &Context<'_>, command: &Lake) -> anyhow::Result<Exit> {
-    let observatory = context.open().await?;
     match command {
+        Lake::Verify { deep } => return super::integrity::verify(context, *deep).await,
+        Lake::Repair => return super::integrity::repair(context).await,
         Lake::Rebuild => {
-            let services = observatory.rebuild_view().await?;
+            let services = context.open().await?.rebuild_view().await?;
             context.say(&format!("the current view was made anew: {} services", thousands(services)));
         }
         Lake::Compact => {
+            let observatory = context.open().await?;
             let merged = observatory.lake().await?.merge_services(Some(1)).await.map_err(ActError::from)?;
             context.say(if merged {
                 "the current view is one run now"

@@ -15,9 +15,9 @@ use futures::future::BoxFuture;
 
 /// A file in a store.
 #[derive(Clone)]
-pub(super) struct StoredFile {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
+pub(crate) struct StoredFile {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) path: Path,
 }
 
 fn failed(error: deltalake::ObjectStoreError) -> ParquetError {

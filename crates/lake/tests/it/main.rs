@@ -1,5 +1,6 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
+mod integrity;
 mod search;
 
 use std::fs;
@@ -20,7 +21,7 @@ use kenshin_observation::{
 
 pub(crate) const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 
-fn observation(addr: &str, text: &str) -> Observation {
+pub(crate) fn observation(addr: &str, text: &str) -> Observation {
     let telnet = Telnet { text: text.into(), ..Default::default() };
     Observation {
         org_id: OrgId::new(NOW, 1),
@@ -45,7 +46,7 @@ fn observation(addr: &str, text: &str) -> Observation {
     }
 }
 
-fn batch(sequence: i64, observations: Vec<Observation>) -> Batch {
+pub(crate) fn batch(sequence: i64, observations: Vec<Observation>) -> Batch {
     let key = SigningKey::from_bytes(&[1; 32]);
     let survey_id = SurveyId::new(NOW, 2);
     let sensor_id = SensorId::new(NOW, 3);
@@ -78,7 +79,7 @@ fn batch(sequence: i64, observations: Vec<Observation>) -> Batch {
     Batch::seal(seal, observations, vec![coverage], vec![blob], || [9; 16])
 }
 
-async fn lake() -> (tempfile::TempDir, Lake) {
+pub(crate) async fn lake() -> (tempfile::TempDir, Lake) {
     let folder = tempfile::tempdir().unwrap();
     let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
     (folder, lake)
