@@ -197,14 +197,7 @@ impl Baselines<'_> {
         http: &Http,
         page: &Page,
     ) -> Option<Draft<'o>> {
-        let claimed = |claim: &Option<Claim>| claim.as_ref().map(|claim| claim.value.clone());
-        let (vendor, product) = (claimed(&identity.vendor)?, claimed(&identity.product)?);
-        let version = claimed(&identity.version);
-        let (good, snapshot) = self.known_good.iter().find(|(good, _)| {
-            good.path == page.path
-                && good.family.holds(&vendor, &product)
-                && good.family.includes(version.as_deref()) == crate::intelligence::Status::Affected
-        })?;
+        let (good, snapshot) = self.good(identity, page)?;
         let differ: Vec<(Part, String, Good<'_>)> = good
             .parts
             .iter()
@@ -223,6 +216,18 @@ impl Baselines<'_> {
         Some(draft)
     }
 
+    /// What the operator states of a page of this device, and the snapshot that holds it.
+    fn good(&self, identity: &Identity, page: &Page) -> Option<&(&KnownGood, String)> {
+        let claimed = |claim: &Option<Claim>| claim.as_ref().map(|claim| claim.value.clone());
+        let (vendor, product) = (claimed(&identity.vendor)?, claimed(&identity.product)?);
+        let version = claimed(&identity.version);
+        self.known_good.iter().find(|(good, _)| {
+            good.path == page.path
+                && good.family.holds(&vendor, &product)
+                && good.family.includes(version.as_deref()) == crate::intelligence::Status::Affected
+        })
+    }
+
     /// Against what the others of its model and version show.
     fn learned<'o>(
         &self,
@@ -237,6 +242,10 @@ impl Baselines<'_> {
         for (part, tally) in tallies {
             let Some((common, count)) = tally.common() else { continue };
             let shown = value(*part, http);
+            // An icon that was not fetched, here or on the others, is not another icon.
+            if part.is_content() && (shown.is_empty() || common.is_empty()) {
+                continue;
+            }
             if shown == common {
                 if !common.is_empty() {
                     agree.insert(*part);

@@ -84,6 +84,19 @@ fn the_one_that_differs_is_found_with_what_differs() {
 }
 
 #[test]
+fn what_was_not_seen_does_not_differ() {
+    let mut devices = fleet(&router(), &vec![good(); 40]);
+    devices[7].1[0].records.http.as_mut().unwrap().favicon_sha256 = None;
+    assert_eq!(numbers(&devices), [0usize; 0], "one icon was not fetched");
+    // The only icon that was fetched.
+    let mut devices = fleet(&router(), &vec![good(); 40]);
+    for (_, observations) in &mut devices[1..] {
+        observations[0].records.http.as_mut().unwrap().favicon_sha256 = None;
+    }
+    assert_eq!(numbers(&devices), [0usize; 0]);
+}
+
+#[test]
 fn where_it_cannot_be_told_nothing_is_said() {
     let one = |change: fn(&mut Page), count: usize| {
         let mut pages = vec![good(); 40];
