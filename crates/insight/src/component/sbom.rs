@@ -126,6 +126,12 @@ fn take(importer: &mut Importer, file: &str, bill: Bill) {
     let Some(family) = importer.product.clone().or(own) else {
         return importer.reject(file, 1, "the document does not say which product it is of: name it with --product vendor:product[:versions]");
     };
+    let source = bill.document.unwrap_or_else(|| file.to_owned());
+    // Each component repeats them.
+    let repeated = [Some(&family.vendor), Some(&family.product), family.versions.as_ref(), Some(&source)];
+    if let Some(value) = repeated.into_iter().flatten().find(|value| value.len() > VALUE_MAX) {
+        return importer.reject(file, 1, too_long(value));
+    }
     if Names::of(&family.vendor, "").vendors.is_empty() {
         let reason = format!(
             "its product `{}` has no vendor: name it with --product vendor:product[:versions]",
@@ -136,7 +142,6 @@ fn take(importer: &mut Importer, file: &str, bill: Bill) {
     if let Some(day) = bill.created {
         importer.newer_version(day.to_string());
     }
-    let source = bill.document.unwrap_or_else(|| file.to_owned());
     for (position, listed) in bill.parts.into_iter().enumerate() {
         if position == PARTS_MAX {
             return importer.reject(
@@ -176,7 +181,7 @@ fn bounded(mut part: Part) -> Result<Part, String> {
         [&part.vendor, &part.version, &part.cpe, &part.purl].into_iter().flatten().chain([&part.name])
     {
         if value.len() > VALUE_MAX {
-            return Err(format!("a value of {} bytes is longer than {VALUE_MAX}", value.len()));
+            return Err(too_long(value));
         }
     }
     let blank = |value: &String| !value.trim().is_empty() && !["NOASSERTION", "NONE"].contains(&value.trim());
@@ -197,6 +202,10 @@ fn bounded(mut part: Part) -> Result<Part, String> {
         return Err(format!("`{}` is no name of a component", part.name));
     }
     Ok(part)
+}
+
+fn too_long(value: &str) -> String {
+    format!("a value of {} bytes is longer than {VALUE_MAX}", value.len())
 }
 
 /// A day out of a day or a time, ISO 8601.

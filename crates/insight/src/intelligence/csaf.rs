@@ -8,7 +8,7 @@
 mod ranges;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::BufRead;
 
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use self::tree::{Place, ProductTree, Tree};
 use super::importer::io;
 use super::objects::{Cut, Item, objects};
 use super::record::advisory::{OF_OTHER, OF_VENDOR};
+use super::snapshot;
 use super::{
     Advisory, Affected, CveId, Day, ImportError, Importer, IntelligenceKind, Names, Statement, Status,
 };
@@ -126,6 +127,7 @@ pub(super) fn read(importer: &mut Importer, file: &str, mut from: impl BufRead) 
         Item::Object(line, bytes) => match serde_json::from_slice::<Document>(bytes) {
             Err(error) => importer.reject_json(file, line, &error),
             Ok(document) => match advisory(document, |reason| importer.reject(file, line, reason)) {
+                Ok(advisory) if !snapshot::fits(&advisory) => importer.reject(file, line, snapshot::TOO_LONG),
                 Ok(advisory) => importer.csaf.push(advisory),
                 Err(reason) => importer.reject(file, line, reason),
             },
@@ -144,6 +146,11 @@ fn advisory(document: Document, mut reject: impl FnMut(String)) -> Result<Adviso
     if head.tracking.status.as_deref() == Some("draft") {
         return Err(format!("`{id}` is a draft"));
     }
+    let publisher = Publisher {
+        category: head.publisher.category,
+        name: cut(&head.publisher.name, TITLE_MAX),
+        namespace: cut(&head.publisher.namespace, TITLE_MAX),
+    };
     let tree = Tree::new(product_tree)?;
     let mut statements = Vec::new();
     for vulnerability in vulnerabilities {
@@ -153,7 +160,7 @@ fn advisory(document: Document, mut reject: impl FnMut(String)) -> Result<Adviso
             continue;
         };
         match cve.parse::<CveId>() {
-            Ok(cve) => statements.extend(said(cve, title, &vulnerability, &tree, &head.publisher)),
+            Ok(cve) => statements.extend(said(cve, title, &vulnerability, &tree, &publisher)),
             Err(error) => reject(format!("`{id}`: {error}")),
         }
         if statements.len() > STATEMENTS_MAX {
@@ -162,7 +169,7 @@ fn advisory(document: Document, mut reject: impl FnMut(String)) -> Result<Adviso
     }
     Ok(Advisory {
         id,
-        publisher: cut(&head.publisher.name, TITLE_MAX),
+        publisher: publisher.name,
         title: head.title.map(|title| cut(&title, TITLE_MAX)),
         updated: head.tracking.current_release_date.and_then(|time| time.get(..10)?.parse::<Day>().ok()),
         statements,
@@ -218,27 +225,52 @@ fn said(
                 (statement, Vec::new())
             });
             statement.affected.ranges.extend(ranges);
-            statement.affected.cpes.extend(
-                cpe.iter().filter(|cpe| !statement.affected.cpes.contains(cpe)).cloned().collect::<Vec<_>>(),
-            );
+            statement.affected.cpes.extend(cpe.clone());
             ids.push(id);
         }
     }
+    let flags =
+        first_of(vulnerability.flags.iter().map(|flag| (flag, &flag.product_ids, &flag.group_ids)), tree);
+    let fixes = vulnerability.remediations.iter().filter(|remedy| remedy.category == "vendor_fix");
+    let fixes = first_of(fixes.map(|fix| (fix, &fix.product_ids, &fix.group_ids)), tree);
     let statements = by_name.into_values().map(|(mut statement, ids)| {
-        let concerns = |products: &[String], groups: &[String]| {
-            products.iter().any(|product| ids.contains(&product.as_str()))
-                || groups
-                    .iter()
-                    .any(|group| tree.group(group).iter().any(|product| ids.contains(&product.as_str())))
-        };
-        let flag = vulnerability.flags.iter().find(|flag| concerns(&flag.product_ids, &flag.group_ids));
-        statement.justification = flag.map(|flag| cut(&flag.label, TITLE_MAX));
-        let fixes = vulnerability.remediations.iter().filter(|remedy| remedy.category == "vendor_fix");
-        let mut remedies = fixes.filter(|remedy| concerns(&remedy.product_ids, &remedy.group_ids));
-        statement.remedy = remedies.next().map(|remedy| cut(remedy.details.trim(), REMEDY_MAX));
+        let mut seen = HashSet::new();
+        statement.affected.cpes.retain(|cpe| seen.insert(cpe.clone()));
+        statement.justification = earliest(&flags, &ids).map(|flag| cut(&flag.label, TITLE_MAX));
+        statement.remedy = earliest(&fixes, &ids).map(|fix| cut(fix.details.trim(), REMEDY_MAX));
         statement
     });
     statements.collect()
+}
+
+/// Of several that name products, themselves or by groups, the first for each product, with its position.
+type First<'a, T> = HashMap<&'a str, (usize, &'a T)>;
+
+fn first_of<'a, T>(
+    all: impl Iterator<Item = (&'a T, &'a Vec<String>, &'a Vec<String>)>,
+    tree: &'a Tree,
+) -> First<'a, T> {
+    let (mut products, mut groups) = (First::new(), First::new());
+    for (at, (one, product_ids, group_ids)) in all.enumerate() {
+        for (first, ids) in [(&mut products, product_ids), (&mut groups, group_ids)] {
+            for id in ids {
+                first.entry(id.as_str()).or_insert((at, one));
+            }
+        }
+    }
+    for (group, (at, one)) in groups {
+        for id in tree.group(group) {
+            let first = products.entry(id.as_str()).or_insert((at, one));
+            if at < first.0 {
+                *first = (at, one);
+            }
+        }
+    }
+    products
+}
+
+fn earliest<'a, T>(first: &First<'a, T>, ids: &[&str]) -> Option<&'a T> {
+    ids.iter().filter_map(|id| first.get(id)).min_by_key(|(at, _)| *at).map(|(_, one)| *one)
 }
 
 /// True when the publisher is the vendor: it says so, and its name or name space holds the vendor's

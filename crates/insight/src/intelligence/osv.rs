@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::importer::io;
 use super::objects::{Cut, Item, objects};
+use super::snapshot;
 use super::{
     Affected, Bound, CveId, Day, ImportError, Importer, IntelligenceKind, Osv, Package, Range, Status,
 };
@@ -16,6 +17,9 @@ const TITLE_MAX: usize = 160;
 /// Most packages, and versions of one of them, that are read of one record.
 const PACKAGES_MAX: usize = 10_000;
 const VERSIONS_MAX: usize = 50_000;
+/// Most bytes to which the versions of one record come, which are stated once and hold for each of its
+/// repositories.
+const COPIES_MAX: usize = 64 << 20;
 
 /// Where only a repository is stated.
 pub(super) const GIT: &str = "GIT";
@@ -94,6 +98,7 @@ pub(super) fn read(importer: &mut Importer, file: &str, mut from: impl BufRead) 
         Item::Object(line, bytes) => match serde_json::from_slice::<Record>(bytes) {
             Err(error) => importer.reject_json(file, line, &error),
             Ok(found) => match record(found) {
+                Ok(record) if !snapshot::fits(&record) => importer.reject(file, line, snapshot::TOO_LONG),
                 Ok(record) => importer.osv.push(record),
                 Err(reason) => importer.reject(file, line, reason),
             },
@@ -131,8 +136,10 @@ fn record(record: Record) -> Result<Osv, String> {
     let entries = &record.affected;
     found.unmaintained = told(&record.database_specific)
         || entries.iter().any(|entry| told(&entry.database_specific) || told(&entry.ecosystem_specific));
+    let mut room = COPIES_MAX;
     for entry in record.affected {
-        found.packages.extend(packages(entry).map_err(|reason| format!("`{}`: {reason}", found.id))?);
+        let packages = packages(entry, &mut room).map_err(|reason| format!("`{}`: {reason}", found.id))?;
+        found.packages.extend(packages);
         if found.packages.len() > PACKAGES_MAX {
             return Err(format!("`{}` names more than {PACKAGES_MAX} packages", found.id));
         }
@@ -140,8 +147,9 @@ fn record(record: Record) -> Result<Osv, String> {
     Ok(found)
 }
 
-/// The package of an entry; without one, the repositories of its ranges.
-fn packages(entry: Entry) -> Result<Vec<Package>, String> {
+/// The package of an entry; without one, the repositories of its ranges. `room` is what all entries of
+/// the record may still take.
+fn packages(entry: Entry, room: &mut usize) -> Result<Vec<Package>, String> {
     if entry.versions.len() > VERSIONS_MAX {
         return Err(format!("more than {VERSIONS_MAX} versions"));
     }
@@ -186,6 +194,11 @@ fn packages(entry: Entry) -> Result<Vec<Package>, String> {
             let mut names = repositories;
             names.sort();
             names.dedup();
+            let once: usize = ranges.iter().map(bytes).sum();
+            let all = once.saturating_mul(names.len());
+            *room = room.checked_sub(all).ok_or_else(|| {
+                format!("versions for each of its repositories come to more than {COPIES_MAX} bytes")
+            })?;
             let package = |(owner, name)| Package {
                 ecosystem: GIT.to_owned(),
                 purl: None,
@@ -194,6 +207,12 @@ fn packages(entry: Entry) -> Result<Vec<Package>, String> {
             names.into_iter().map(package).collect()
         }
     })
+}
+
+/// What a range takes in memory.
+fn bytes(range: &Range) -> usize {
+    let to = range.to.as_ref().map_or(0, |(Bound::LessThan(end) | Bound::AtMost(end))| end.len());
+    size_of::<Range>() + range.from.len() + to
 }
 
 /// Owner and name of `https://github.com/openssl/openssl.git`.
@@ -257,6 +276,29 @@ fn not_osv(file: &str, problem: &str) -> ImportError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_of_many_repositories_are_bounded() {
+        let of = |repositories: usize, entries: usize| {
+            let ranges: Vec<String> = (0..repositories)
+                .map(|at| format!(r#"{{"type":"GIT","repo":"https://g.example/a/p{at}"}}"#))
+                .collect();
+            let entry = format!(
+                r#"{{"ranges":[{}],"versions":[{}]}}"#,
+                ranges.join(","),
+                vec![r#""1""#; 1_000].join(",")
+            );
+            let text = format!(r#"{{"id":"OSV-1","affected":[{}]}}"#, vec![entry; entries].join(","));
+            record(serde_json::from_str(&text).unwrap())
+        };
+        assert_eq!(of(10, 2).unwrap().packages.len(), 20);
+        // The entries of a record share the room.
+        assert!(of(400, 1).is_ok());
+        for (repositories, entries) in [(2_000, 1), (400, 5)] {
+            let error = of(repositories, entries).unwrap_err();
+            assert!(error.contains("`OSV-1`: versions for each"), "{error}");
+        }
+    }
 
     #[test]
     fn tags_tell_versions() {

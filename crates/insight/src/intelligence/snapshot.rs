@@ -15,8 +15,12 @@ use crate::drift::KnownGood;
 /// Version of the stored form written today.
 pub(crate) const FORMAT: u32 = 1;
 
-/// Longest stored line read back.
-const LINE_MAX: usize = 16 << 20;
+/// Longest stored line, its end included. Longer ones are neither imported nor written nor read: one
+/// that was written and cannot be read back would end every assessment.
+const LINE_MAX: usize = 256 << 20;
+
+/// Why a record that does not fit ([`fits`]) is rejected.
+pub(super) const TOO_LONG: &str = "the record is longer than the 256 MiB that are stored of one";
 
 words!(
     /// Kind of intelligence.
@@ -262,6 +266,28 @@ fn json_line<'a>(line: &'a mut Vec<u8>, record: &impl Serialize) -> std::io::Res
     Ok(line)
 }
 
+/// True when a record can be stored and read back.
+pub(super) fn fits(record: &impl Serialize) -> bool {
+    fits_in(record, LINE_MAX)
+}
+
+/// True when a record and the end of its line take at most `max` bytes.
+fn fits_in(record: &impl Serialize, max: usize) -> bool {
+    /// Counts down, and keeps nothing.
+    struct Room(usize);
+    impl Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut room = Room(max);
+    serde_json::to_writer(&mut room, record).is_ok() && room.0 > 0
+}
+
 /// A versioned set of records of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -362,8 +388,13 @@ impl Snapshot {
         }
     }
 
-    /// Writes the stored form: a header line, then one line of JSON a record.
+    /// Writes the stored form: a header line, then one line of JSON a record. A record that could not
+    /// be read back is an error.
     pub fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
+        self.write_within(to, LINE_MAX)
+    }
+
+    fn write_within(&self, to: &mut impl Write, line_max: usize) -> std::io::Result<()> {
         let header = Header {
             format: FORMAT,
             kind: self.kind(),
@@ -373,20 +404,26 @@ impl Snapshot {
         };
         serde_json::to_writer(&mut *to, &header)?;
         to.write_all(b"\n")?;
-        self.records.each_line(|line| to.write_all(line))
+        self.records.each_line(|line| match line.len() <= line_max {
+            true => to.write_all(line),
+            false => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, TOO_LONG)),
+        })
     }
 
     /// Reads the stored form back and checks its digest.
-    pub fn read(mut from: impl BufRead) -> Result<Self, SnapshotError> {
+    pub fn read(from: impl BufRead) -> Result<Self, SnapshotError> {
+        Self::read_within(from, LINE_MAX)
+    }
+
+    fn read_within(mut from: impl BufRead, line_max: usize) -> Result<Self, SnapshotError> {
         let mut line = Vec::new();
         let mut number = 0;
         let mut next = |line: &mut Vec<u8>| -> Result<Option<usize>, SnapshotError> {
             line.clear();
             number += 1;
-            let read = std::io::Read::take(&mut from, LINE_MAX as u64).read_until(b'\n', line)?;
-            match read {
+            match std::io::Read::take(&mut from, line_max as u64 + 1).read_until(b'\n', line)? {
                 0 => Ok(None),
-                LINE_MAX => Err(SnapshotError::Long(number)),
+                read if read > line_max => Err(SnapshotError::Long(number)),
                 _ => Ok(Some(number)),
             }
         };
@@ -422,4 +459,24 @@ impl Snapshot {
 
 fn parse<T: serde::de::DeserializeOwned>(line: &[u8], number: usize) -> Result<T, SnapshotError> {
     serde_json::from_slice(line).map_err(|source| SnapshotError::Line { line: number, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read_and_what_is_too_long_is_not_written() {
+        let oui = Oui { prefix: "00005E".to_owned(), organisation: "x".repeat(1_000) };
+        let length = serde_json::to_vec(&oui).unwrap().len() + 1;
+        let snapshot = Snapshot::new("2026-04-01", Records::Oui(vec![oui.clone()]));
+        assert!(fits(&oui) && fits_in(&oui, length) && !fits_in(&oui, length - 1));
+        let mut stored = Vec::new();
+        snapshot.write_within(&mut stored, length).unwrap();
+        assert_eq!(Snapshot::read_within(stored.as_slice(), length).unwrap(), snapshot);
+        let error = Snapshot::read_within(stored.as_slice(), length - 1).unwrap_err();
+        assert!(matches!(error, SnapshotError::Long(2)), "{error}");
+        let error = snapshot.write_within(&mut Vec::new(), length - 1).unwrap_err();
+        assert_eq!(error.to_string(), TOO_LONG);
+    }
 }

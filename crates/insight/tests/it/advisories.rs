@@ -224,6 +224,93 @@ fn damaged_advisories_are_reported_and_leave_the_others() {
 }
 
 #[test]
+fn what_an_advisory_repeats_is_bounded() {
+    let long = "x".repeat(10_000);
+    let good = advisory("Acme", "vendor", &[("known_affected", "product_version", "1.0")]);
+    let mut document: serde_json::Value = serde_json::from_str(&good).unwrap();
+    document["document"]["publisher"]["name"] = json!(format!("Acme {long}"));
+    document["document"]["publisher"]["namespace"] = json!(long);
+    document["product_tree"]["full_product_names"] = json!([
+        {"product_id": "L", "name": "Other", "product_identification_helper":
+            {"cpe": format!("cpe:2.3:a:acme:{long}:1.0:*:*:*:*:*:*:*"), "purl": format!("pkg:generic/{long}")}},
+        {"product_id": "S", "name": "Small", "product_identification_helper": {"purl": "pkg:generic/small"}},
+    ]);
+    document["product_tree"]["relationships"] = json!([
+        {"category": "default_component_of", "product_reference": "L", "relates_to_product_reference": "P0",
+         "full_product_name": {"product_id": "I", "name": "i"}},
+        {"category": "default_component_of", "product_reference": "S", "relates_to_product_reference": "P0",
+         "full_product_name": {"product_id": "J", "name": "j"}},
+    ]);
+    let import = import(IntelligenceKind::Csaf, &document.to_string());
+    let Records::Csaf(records) = &import.snapshot.records else { panic!("csaf") };
+    assert_eq!(records[0].publisher.len(), 160);
+    assert_eq!(records[0].statements[0].affected.source, "vendor", "what is left still names the maker");
+    let contained: Vec<_> = records[0]
+        .contains
+        .iter()
+        .map(|one| {
+            (one.component.product.as_str(), one.component.cpe.as_deref(), one.component.purl.as_deref())
+        })
+        .collect();
+    assert_eq!(contained, [("Other", None, None), ("small", None, Some("pkg:generic/small"))]);
+
+    // One identifier may stand for many relations.
+    let products: Vec<_> = (0..320)
+        .map(|at| {
+            json!({"product_id": at.to_string(), "name": "x", "product_identification_helper":
+            {"purl": format!("pkg:generic/acme/p{at}")}})
+        })
+        .collect();
+    document["product_tree"]["full_product_names"] = json!(products);
+    let relation = |inner: usize, outer: usize| {
+        json!({"category": "default_component_of", "product_reference": inner.to_string(),
+            "relates_to_product_reference": outer.to_string(), "full_product_name": {"product_id": "I", "name": "i"}})
+    };
+    let relations: Vec<_> = (0..320).flat_map(|a| (0..320).map(move |b| relation(a, b))).collect();
+    document["product_tree"]["relationships"] = json!(relations);
+    let import = read(IntelligenceKind::Csaf, "a.json", &document.to_string()).unwrap();
+    assert!(import.rejected[0].reason.contains("more than 100000 products"), "{:?}", import.rejected);
+}
+
+/// The first flag and the first fix that concern a product are its own, by itself or by a group.
+#[test]
+fn flags_and_fixes_of_many_products() {
+    let statements: Vec<(String, String)> =
+        (0..4).map(|at| (format!("Cam {at}"), format!("P{at}"))).collect();
+    let branches: Vec<_> = statements
+        .iter()
+        .map(|(name, id)| json!({"category": "product_name", "name": name, "product": {"product_id": id, "name": name}}))
+        .collect();
+    let mut document: serde_json::Value =
+        serde_json::from_str(&advisory("Acme", "vendor", &[("known_not_affected", "product_version", "1")]))
+            .unwrap();
+    document["product_tree"] = json!({
+        "branches": [{"category": "vendor", "name": "Acme", "branches": branches}],
+        "product_groups": [{"group_id": "G", "product_ids": ["P1", "P2"]}]
+    });
+    let fix = |details: &str, products: &[&str], groups: &[&str]| json!({"category": "vendor_fix", "details": details, "product_ids": products, "group_ids": groups});
+    document["vulnerabilities"][0] = json!({
+        "cve": "CVE-2099-0001",
+        "product_status": {"known_not_affected": ["P0", "P1", "P2", "P3"]},
+        "flags": [{"label": "a", "group_ids": ["G"]}, {"label": "b", "product_ids": ["P0", "P1"]}],
+        "remediations": [
+            {"category": "workaround", "details": "none", "product_ids": ["P0"]},
+            fix("first", &["P2"], &[]), fix("second", &["P0"], &["G"]), fix("third", &["P0", "P1", "P2"], &[]),
+        ]
+    });
+    let import = import(IntelligenceKind::Csaf, &document.to_string());
+    let Records::Csaf(records) = &import.snapshot.records else { panic!("csaf") };
+    let said: Vec<_> = records[0]
+        .statements
+        .iter()
+        .map(|one| (one.justification.as_deref(), one.remedy.as_deref()))
+        .collect();
+    let expected =
+        [(Some("b"), Some("second")), (Some("a"), Some("second")), (Some("a"), Some("first")), (None, None)];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn csaf_of_vendors() {
     let Some(folder) = shared("vulnfeeds") else { return };
     let mut importer = Importer::new(IntelligenceKind::Csaf);

@@ -13,6 +13,8 @@ const DEPTH_MAX: usize = 30;
 const PRODUCTS_MAX: usize = 100_000;
 /// Longest name that is kept, in characters.
 const NAME_MAX: usize = 200;
+/// Longest CPE name or package URL that is kept, in bytes; cut ones would name something else.
+const HELPER_MAX: usize = 1_000;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -116,7 +118,7 @@ impl Tree {
             // A relation may be an end of another.
             named.entry(id.clone()).or_insert(Named { version: inner.version, ..outer });
             places.insert(id, found);
-            if places.len() > PRODUCTS_MAX {
+            if places.len() > PRODUCTS_MAX || contains.len() > PRODUCTS_MAX {
                 return Err(format!("the product tree names more than {PRODUCTS_MAX} products"));
             }
         }
@@ -132,6 +134,14 @@ impl Tree {
 
     pub(super) fn group(&self, id: &str) -> &[String] {
         self.groups.get(id).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl Helper {
+    /// The names of sensible length.
+    fn bounded(self) -> Self {
+        let short = |name: Option<String>| name.filter(|name| name.len() <= HELPER_MAX);
+        Self { cpe: short(self.cpe), purl: short(self.purl) }
     }
 }
 
@@ -171,7 +181,7 @@ fn walk(
         _ => {}
     }
     if let Some(product) = branch.product {
-        let Helper { cpe, purl } = product.product_identification_helper;
+        let Helper { cpe, purl } = product.product_identification_helper.bounded();
         let name = if path.product.is_empty() { path.family.clone() } else { path.product.clone() };
         let version = without_name(&path.version, &name).to_owned();
         let found = Named { vendor: path.vendor.clone(), product: name, version, cpe, purl };
@@ -185,7 +195,7 @@ fn walk(
 
 /// A product outside of the branches: what its helper says, else its name alone.
 fn alone(product: Product) -> (String, Named) {
-    let Helper { cpe, purl } = product.product_identification_helper;
+    let Helper { cpe, purl } = product.product_identification_helper.bounded();
     let name = cut(&product.name);
     let found = match cpe.as_deref().and_then(|cpe| cpe.parse::<Cpe>().ok()) {
         Some(parsed) => {
