@@ -33,7 +33,7 @@ use crate::decoy::of_devices;
 use crate::intelligence::Intelligence;
 
 pub use key::shared_keys;
-pub(crate) use known::{Conclusion, is_distribution};
+pub(crate) use known::{Conclusion, is_distribution, names_distribution};
 
 /// Longest value kept as evidence, in bytes.
 const VALUE_MAX: usize = 200;

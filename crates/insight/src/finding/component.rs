@@ -1,12 +1,14 @@
 //! Components that nobody maintains any more: a device that is built on one is not mended by an
 //! update of it, because there is none.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use kenshin_observation::{FindingKind, Identity, Remedy, Severity, TimeUs};
 
-use super::known::{self, Conclusion, Trace};
+use super::known::{self, Conclusion, Shown, Trace};
 use crate::component::{Carried, Certainty, Ground, Maintenance, Supported, carried};
+use crate::identity::Field;
 use crate::intelligence::{Day, Intelligence};
 
 /// Percent below which a component that is only known of is not told.
@@ -21,7 +23,10 @@ pub(super) fn conclusions(
     now: TimeUs,
 ) -> Vec<Conclusion> {
     let mut found: BTreeMap<String, Conclusion> = BTreeMap::new();
-    for carried in carried(identity, intelligence) {
+    let mut all = carried(identity, intelligence);
+    // Of several versions of one component the surest is told.
+    all.sort_by_key(|carried| Reverse((carried.certainty, carried.confidence)));
+    for carried in all {
         // What is inferred of a family is for people to look into, and no accusation.
         let told = match carried.certainty {
             Certainty::Visible => !distribution,
@@ -87,9 +92,10 @@ fn conclusion(identity: &Identity, carried: &Carried, maintenance: Maintenance) 
 }
 
 /// Where the host shows the component, and the text that does.
-fn shown(ground: &Ground) -> Option<(u16, Option<String>)> {
-    match ground {
-        Ground::Shown { port, text, .. } => Some((*port, text.clone())),
-        Ground::Stated { .. } => None,
-    }
+fn shown(ground: &Ground) -> Option<Shown> {
+    let Ground::Shown { reason, port, text } = ground else { return None };
+    let origin = reason.rsplit(' ').next().and_then(|origin| origin.rsplit_once(':'));
+    let mut fields = Field::ALL.iter().map(|field| field.as_str());
+    let field = origin.and_then(|(name, _)| fields.find(|field| *field == name));
+    Some(Shown { port: *port, field, text: text.clone() })
 }

@@ -49,8 +49,17 @@ pub(crate) struct Conclusion {
 pub(super) enum Trace {
     /// The version, else the name, else whatever it says, at this port.
     Product { version: Option<String>, label: String, port: Option<u16> },
-    /// A text at one of these ports: the one that begins so, where it was kept.
-    Texts(Vec<(u16, Option<String>)>),
+    /// A text at one of these ports: the one that begins so, where it was kept, else what was kept.
+    Texts(Vec<Shown>),
+}
+
+/// Where an identity says that a component shows.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) port: u16,
+    pub(super) field: Option<&'static str>,
+    /// The text as it was kept.
+    pub(super) text: Option<String>,
 }
 
 /// What follows from versions: of a host that names a distribution ([`is_distribution`]) the components
@@ -155,6 +164,11 @@ fn name_of(cpe: &Cpe) -> Option<(String, String)> {
 /// changing the number upstream gave them, and maintain them after upstream has stopped: what the
 /// number of a component would say is not known.
 pub(crate) fn is_distribution(observations: &[&Observation]) -> bool {
+    observations.iter().flat_map(|observation| texts(observation)).any(|(_, text)| names_distribution(text))
+}
+
+/// True when a text names a distribution, or a version as distributions number them.
+pub(crate) fn names_distribution(text: &str) -> bool {
     const DISTRIBUTIONS: &[&str] = &[
         "debian",
         "ubuntu",
@@ -168,14 +182,11 @@ pub(crate) fn is_distribution(observations: &[&Observation]) -> bool {
         "almalinux",
         "rocky linux",
     ];
-    let said =
-        observations.iter().flat_map(|observation| texts(observation)).map(|(_, text)| text.to_lowercase());
-    said.into_iter().any(|text| {
-        DISTRIBUTIONS.iter().any(|name| text.contains(name))
-            || text
-                .split_whitespace()
-                .any(|word| Version::parse(word).is_some_and(|version| version.distribution()))
-    })
+    let text = text.to_lowercase();
+    DISTRIBUTIONS.iter().any(|name| text.contains(name))
+        || text
+            .split_whitespace()
+            .any(|word| Version::parse(word).is_some_and(|version| version.distribution()))
 }
 
 /// Exploited vulnerabilities that the version is known to have.
@@ -329,7 +340,7 @@ type Said<'a> = (&'a Observation, &'static str, &'a str);
 
 impl Trace {
     /// The observation and text that showed it.
-    fn find<'a>(&self, observations: &[&'a Observation]) -> Option<Said<'a>> {
+    fn find<'a>(&'a self, observations: &[&'a Observation]) -> Option<Said<'a>> {
         match self {
             Self::Product { version, label, port } => {
                 let said: Vec<Said<'a>> = said(observations, *port).collect();
@@ -341,11 +352,21 @@ impl Trace {
                 };
                 version.as_deref().and_then(with).or_else(|| with(label)).or_else(|| said.first().copied())
             }
-            Self::Texts(texts) => texts.iter().find_map(|(port, wanted)| {
-                said(observations, Some(*port)).find(|(_, _, text)| {
-                    wanted.as_ref().is_none_or(|wanted| text.trim().starts_with(wanted.as_str()))
-                })
-            }),
+            Self::Texts(shown) => {
+                let found = shown.iter().find_map(|Shown { port, text: wanted, .. }| {
+                    said(observations, Some(*port)).find(|(_, _, text)| {
+                        wanted.as_ref().is_none_or(|wanted| text.trim().starts_with(wanted.as_str()))
+                    })
+                });
+                // Fingerprints look at more fields than are looked through here: cookies, issuers.
+                let kept = |Shown { port, field, text }: &'a Shown| {
+                    let spoke = |observation: &&&Observation| {
+                        observation.subject.port == *port && observation.protocol.is_some()
+                    };
+                    Some((*observations.iter().find(spoke)?, (*field)?, text.as_deref()?))
+                };
+                found.or_else(|| shown.iter().find_map(kept))
+            }
         }
     }
 }
@@ -382,7 +403,8 @@ fn texts(observation: &Observation) -> impl Iterator<Item = (&'static str, &str)
         ("wsd.hardware", records.wsd.as_ref().and_then(|wsd| wsd.hardware.as_deref())),
         ("dns.version_bind", records.dns.as_ref().and_then(|dns| dns.version_bind.as_deref())),
         ("ntp.control_version", records.ntp.as_ref().and_then(|ntp| ntp.control_version.as_deref())),
-        ("sip.user_agent", sip.and_then(|sip| sip.user_agent.as_deref().or(sip.server.as_deref()))),
+        ("sip.user_agent", sip.and_then(|sip| sip.user_agent.as_deref())),
+        ("sip.server", sip.and_then(|sip| sip.server.as_deref())),
         ("adb.model", records.adb.as_ref().and_then(|adb| adb.model.as_deref())),
         ("modbus.product_code", records.modbus.as_ref().and_then(|modbus| modbus.product_code.as_deref())),
         ("modbus.revision", records.modbus.as_ref().and_then(|modbus| modbus.revision.as_deref())),

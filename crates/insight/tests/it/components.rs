@@ -12,11 +12,13 @@ use kenshin_insight::identity::identify;
 use kenshin_insight::intelligence::{
     Import, ImportError, Importer, Intelligence, IntelligenceKind, Records, Snapshot,
 };
-use kenshin_observation::protocol::Http;
-use kenshin_observation::{AssetId, Component, Finding, FindingKind, Identity, Remedy, Severity};
+use kenshin_observation::protocol::{Http, Sip};
+use kenshin_observation::{
+    AssetId, Component, Finding, FindingKind, Identity, Observation, Remedy, Severity,
+};
 use proptest::prelude::*;
 
-use crate::world::{Seen, claim, component, device, seen, t0};
+use crate::world::{Seen, claim, component, device, seen, spoken, t0};
 
 const BILLS: [&str; 5] =
     ["camera.cdx.json", "camera.cdx.xml", "camera.spdx.json", "camera.spdx", "camera.spdx3.json"];
@@ -427,7 +429,10 @@ fn what_nobody_maintains_is_a_finding_where_it_is_sure() {
     assert_eq!(known[0].explanation.code, "finding.unmaintained-component.known.undated");
     assert_eq!(known[0].explanation.args["source"], "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79");
     assert!(known[0].snapshots.iter().any(|name| name.starts_with("sbom@")), "{:?}", known[0].snapshots);
-    assert_eq!(of(Some("Boa/0.94.14rc21"), camera).len(), 1, "seen and known is one weakness");
+    // Seen and known, in another version, is one weakness, and what is seen is told.
+    let both = of(Some("Boa/0.94.14rc21"), camera);
+    assert_eq!(both.len(), 1);
+    assert_eq!(both[0].explanation.code, "finding.unmaintained-component.undated");
     // Inferred is no accusation; other software is none; a distribution mends what upstream left.
     assert_eq!(of(None, device("Example Optics", "CAM-100", "6.0", "camera")), []);
     assert_eq!(of(Some("lighttpd/1.4.69"), Identity::default()), []);
@@ -447,6 +452,56 @@ fn what_nobody_maintains_is_replaced_and_not_updated() {
     let told: Vec<_> = found.iter().map(|finding| (finding.kind, finding.remedy)).collect();
     assert_eq!(told, [(FindingKind::UnmaintainedComponent, Remedy::Replace)]);
     assert_eq!(found[0].explanation.args["since"], "2020-01-01");
+}
+
+/// A component shows in fields that no other conclusion looks at; the finding says where.
+#[test]
+fn what_nobody_maintains_is_told_wherever_it_shows() {
+    let knowledge = Intelligence::new([list("[[unmaintained]]\ncomponent = \"boa:boa\"\nsource = \"x\"\n")]);
+    let of = |observation: &Observation, identity: &Identity| {
+        let found = findings(AssetId::from_bits(1), &[observation], identity, &knowledge, t0());
+        let told = found.iter().filter(|finding| finding.kind == FindingKind::UnmaintainedComponent);
+        let evidence: Vec<(String, String)> =
+            told.map(|one| (one.evidence[0].field.clone(), one.evidence[0].value.clone())).collect();
+        evidence
+    };
+    let cookie = seen(1, 80).http(Http {
+        status: 200,
+        title: Some("Login".into()),
+        cookie_names: vec!["BoaSession".into()],
+        ..Http::default()
+    });
+    let by_cookie = |title: Option<&str>| {
+        let mut observation = cookie.clone();
+        observation.records.http.as_mut().unwrap().title = title.map(str::to_owned);
+        let mut boa = component("Boa", "Boa", "0.94.13", 80);
+        boa.product.reason = "http_cookies.xml#3 http.cookie_names:80".into();
+        boa.shown = Some("BoaSession".into());
+        of(&observation, &Identity { components: vec![boa], ..Identity::default() })
+    };
+    let cookie = [("http.cookie_names".to_owned(), "BoaSession".to_owned())];
+    assert_eq!(by_cookie(None), cookie);
+    assert_eq!(by_cookie(Some("Login")), cookie, "the title does not show it");
+
+    let sip =
+        Sip { user_agent: Some("Phone 7".into()), server: Some("Boa/0.94.13".into()), ..Sip::default() };
+    let sip = spoken(seen(1, 5060), "sip", |records| records.sip = Some(sip.into()));
+    assert_eq!(
+        of(&sip, &identify(&[&sip], &Packs::own())),
+        [("sip.server".to_owned(), "Boa/0.94.13".to_owned())]
+    );
+}
+
+#[test]
+fn what_every_component_would_repeat_is_of_sensible_length() {
+    let long = "x".repeat(600);
+    for value in ["Example Optics Inc.", "CAM-100", "5.50", "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79"] {
+        let text = bill("camera.cdx.json").replacen(value, &long, 1);
+        let import = import(IntelligenceKind::Sbom, "camera.cdx.json", &text);
+        assert!(import.snapshot.records.is_empty(), "{value}");
+        let reason = &import.rejected.last().unwrap().reason;
+        assert!(reason.contains("a value of 600 bytes is longer than 512"), "{value}: {reason}");
+    }
 }
 
 proptest! {
