@@ -2,8 +2,8 @@
 //!
 //! A weakness of a component is a weakness of every product that contains it, and records of it name
 //! the component, not the products (CVE-2017-9765 names gSOAP and not one camera). Three kinds of
-//! evidence say that a device carries a component ([`Certainty`]): it shows it, a bill of materials of
-//! its product lists it, or its product family is said to contain it. [`Census`] answers *who carries
+//! evidence say that a device carries a component ([`Certainty`]): it shows it, a bill of materials or
+//! an advisory of its product names it, or its product family is said to contain it. [`Census`] answers *who carries
 //! it* for many assets, and says of how many nothing is known: what is not known never reads as
 //! healthy.
 //!
@@ -22,6 +22,7 @@ pub mod advisory;
 mod carried;
 mod catalogue;
 mod census;
+mod document;
 mod fact;
 mod knowledge;
 pub(crate) mod list;

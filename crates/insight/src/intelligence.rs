@@ -44,6 +44,7 @@ mod snapshot;
 mod ssvc;
 
 pub use addresses::{AddressTable, AddressTableBuilder, Entry};
+pub(crate) use csaf::phrase;
 pub use importer::{Import, ImportError, Importer, REJECTED_MAX, Rejected};
 pub(crate) use importer::{io, read_line};
 pub use index::{Cycle, Intelligence, Match, Said};

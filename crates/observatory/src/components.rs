@@ -8,7 +8,7 @@ use kenshin_casework::{Asset, PageRequest, Viewer, product_of};
 use kenshin_insight::component::advisory::{Advisory, Publisher};
 use kenshin_insight::component::{
     self, Carried, Carrier, Census, Certainty, Count, Exposure, Exposures, Fact, Family, Gaps, Inventory,
-    Maintenance, Query, Supported,
+    Maintenance, Part, Query, Supported,
 };
 use kenshin_insight::cpe::{Attribute, Cpe};
 use kenshin_insight::intelligence::{CveId, Importer, IntelligenceKind, Records, Snapshot};
@@ -20,8 +20,13 @@ use crate::error::ActError;
 use crate::intelligence::Imported;
 
 /// Kinds of intelligence that say what products contain, and whether somebody mends it.
-const CONTENTS: &[IntelligenceKind] =
-    &[IntelligenceKind::Sbom, IntelligenceKind::ComponentList, IntelligenceKind::EndOfLife];
+const CONTENTS: &[IntelligenceKind] = &[
+    IntelligenceKind::Sbom,
+    IntelligenceKind::ComponentList,
+    IntelligenceKind::Csaf,
+    IntelligenceKind::Osv,
+    IntelligenceKind::EndOfLife,
+];
 /// Products named of one component at most.
 const PRODUCTS_MAX: usize = 10_000;
 /// Versions told of one component at most.
@@ -142,7 +147,7 @@ impl Observatory {
         let mut by_certainty: BTreeMap<Certainty, u64> =
             Certainty::ALL.iter().map(|word| (*word, 0)).collect();
         let (mut products, mut versions_seen) = (BTreeSet::new(), BTreeSet::new());
-        let mut cpe = None;
+        let (mut cpe, mut purl) = (None, None);
         self.each_asset(viewer, |asset| {
             let Some(carrier) = census.ask(&asset.identity) else { return };
             let certainty = carrier.carried.certainty;
@@ -160,6 +165,7 @@ impl Observatory {
                 versions_seen.insert(version);
             }
             cpe = cpe.take().or_else(|| carrier.carried.cpe.clone());
+            purl = purl.take().or_else(|| carrier.carried.purl.clone());
             let rows = rows.entry(certainty).or_default();
             if rows.len() < limit {
                 rows.push(CarrierRow {
@@ -176,11 +182,12 @@ impl Observatory {
         let gaps = census.gaps;
         let items: Vec<CarrierRow> = rows.into_values().rev().flatten().take(limit).collect();
         let cpe = cpe.as_deref().and_then(every_version);
-        let (versions, today) = (query.versions.as_deref(), self.now().into());
+        let (name, version) = (query.name.clone(), query.versions.clone());
+        let part = Part { name, vendor: None, version, cpe: cpe.clone(), purl };
         Ok(Carriers {
             component: query.name.clone(),
             versions: query.versions.clone(),
-            maintenance: intelligence.maintenance(&query.name, cpe.as_deref(), versions, today),
+            maintenance: intelligence.maintenance(&part, self.now().into()),
             left_out: gaps.carriers.saturating_sub(items.len() as u64),
             items,
             by_certainty,
@@ -244,6 +251,7 @@ impl Observatory {
 
     /// Which assets that `viewer` may see have a vulnerability, at most `limit` of them listed.
     pub async fn exposed(&self, viewer: &Viewer, cve: CveId, limit: usize) -> Result<Exposed, ActError> {
+        // Advisories and packages, which speak of weaknesses too, are among the contents.
         let kinds = [CONTENTS, &[IntelligenceKind::Cve]].concat();
         let intelligence = self.intelligence_of(&kinds).await?;
         intelligence.cve(cve).ok_or_else(|| {

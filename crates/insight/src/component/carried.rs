@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kenshin_observation::{Identity, words};
 use serde::{Deserialize, Serialize};
 
-use super::{Basis, catalogue};
+use super::{Basis, Part, catalogue};
 use crate::cpe::Cpe;
 use crate::intelligence::{Intelligence, Status};
 
@@ -15,7 +15,7 @@ words!(
     Certainty, "certainty" {
         /// Its product family is said to contain it, or another version of its product does.
         Inferred = "inferred",
-        /// A bill of materials or a list says so of this product in this version.
+        /// A bill of materials, a list or an advisory says so of this product in this version.
         Known = "known",
         /// The device shows it.
         Visible = "visible",
@@ -44,6 +44,9 @@ pub struct Carried {
     pub version: Option<String>,
     /// CPE name, when known.
     pub cpe: Option<String>,
+    /// Package URL, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
     /// How it is known.
     pub certainty: Certainty,
     /// Percent, 0 to 100.
@@ -79,7 +82,7 @@ pub enum Ground {
 }
 
 /// A device's maker, product and version, as knowledge about products is looked up.
-type Device = (Vec<(String, String)>, Option<String>, u8);
+pub(super) type Device = (Vec<(String, String)>, Option<String>, u8);
 
 /// Tells what devices carry, and remembers what is known of each product.
 #[derive(Debug)]
@@ -94,6 +97,17 @@ pub fn carried(identity: &Identity, intelligence: &Intelligence) -> Vec<Carried>
 }
 
 impl Carried {
+    /// The component as it is asked about.
+    pub fn part(&self) -> Part {
+        Part {
+            name: self.name.clone(),
+            vendor: self.vendor.clone(),
+            version: self.version.clone(),
+            cpe: self.cpe.clone(),
+            purl: self.purl.clone(),
+        }
+    }
+
     /// Vendor and product under which vulnerabilities of it are recorded, in every way that is known.
     pub(super) fn recorded_as(&self) -> Vec<(String, String)> {
         let catalogued = catalogue::known(&self.name, self.cpe.as_deref());
@@ -130,6 +144,7 @@ impl<'a> Contents<'a> {
                 vendor: known.map(|known| known.maker.to_owned()).or_else(|| component.vendor.clone()),
                 version: component.version.clone(),
                 cpe: component.cpe.clone(),
+                purl: None,
                 certainty: Certainty::Visible,
                 confidence: component.product.confidence,
                 evidence: vec![Ground::Shown {
@@ -168,12 +183,14 @@ fn keep(all: &mut BTreeMap<(String, Option<String>), Carried>, carried: Carried)
             let (mut best, other) = if surer { (carried, held.clone()) } else { (held.clone(), carried) };
             let more = other.evidence.into_iter().filter(|ground| !best.evidence.contains(ground));
             best.evidence.extend(more.collect::<Vec<_>>());
+            best.purl = best.purl.or(other.purl);
             *held = best;
         }
     }
 }
 
-fn device(identity: &Identity) -> Option<Device> {
+/// A device as its identity states it: its names, its version, and how sure that is, in percent.
+pub(super) fn device(identity: &Identity) -> Option<Device> {
     let mut names = Vec::new();
     let mut confidence = 100;
     if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
@@ -197,6 +214,10 @@ fn stated((names, version, sure): &Device, intelligence: &Intelligence) -> Vec<C
     for (contains, snapshot) in intelligence.contents(names) {
         let (certainty, share) = match contains.family.includes(version.as_deref()) {
             Status::Affected if contains.family.is_wide() => (Certainty::Inferred, WIDE),
+            // Of a whole without versions an advisory means some build.
+            Status::Affected if contains.basis == Basis::Csaf && contains.family.versions.is_none() => {
+                (Certainty::Inferred, WIDE)
+            }
             Status::Affected => (Certainty::Known, 100),
             Status::Unknown => (Certainty::Inferred, VERSION_UNSEEN),
             // A list that names versions means these alone; a bill of materials is of one build, and
@@ -217,6 +238,7 @@ fn stated((names, version, sure): &Device, intelligence: &Intelligence) -> Vec<C
             // Another build of the product may contain another version of the component.
             version: contains.part.version.clone().filter(|_| certainty == Certainty::Known),
             cpe: contains.part.cpe.clone(),
+            purl: contains.part.purl.clone(),
             certainty,
             confidence: u8::try_from(confidence).unwrap_or(100),
             evidence: vec![Ground::Stated {

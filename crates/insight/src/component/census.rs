@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 
-use kenshin_observation::{Identity, TimeUs, words};
+use kenshin_observation::{Component, Identity, TimeUs, words};
 use serde::{Deserialize, Serialize};
 
-use super::carried::{Carried, Certainty, Contents, Ground};
+use super::carried::{Carried, Certainty, Contents, Ground, device};
 use super::fact::within;
-use super::{Basis, Maintenance, Role, Supported, catalogue};
-use crate::intelligence::{CveId, Day, Intelligence, Status};
+use super::{Basis, Maintenance, Part, Role, Supported, catalogue};
+use crate::finding::names_distribution;
+use crate::intelligence::{Affected, CveId, Day, Intelligence, Status};
 
 /// Most versions told of one component.
 const VERSIONS_MAX: usize = 20;
@@ -126,6 +127,12 @@ fn is_of_bill(carried: &Carried) -> bool {
         && carried.evidence.iter().any(|ground| matches!(ground, Ground::Stated { basis: Basis::Sbom, .. }))
 }
 
+/// True when nothing but advisories says so.
+fn is_of_advisory(carried: &Carried) -> bool {
+    let advised = |ground: &Ground| matches!(ground, Ground::Stated { basis: Basis::Csaf, .. });
+    carried.evidence.iter().all(advised)
+}
+
 words!(
     /// Whether a device has a vulnerability, by itself or by a component.
     Exposure, "exposure" {
@@ -133,9 +140,10 @@ words!(
         Affected = "affected",
         /// What is known of its product is affected.
         AffectedByKnowledge = "affected-by-knowledge",
-        /// It carries the component in a version that is not known, or its family is said to.
+        /// It carries the component in a version that is not known, or from a distribution that may
+        /// have mended it, or its family or an advisory alone says so.
         Possible = "possible",
-        /// It carries the component in a version that is not affected.
+        /// It carries the component in a version that is not affected, or its maker says that it is not.
         NotAffected = "not-affected",
         /// Nothing is known. That is not health.
         Unknown = "unknown",
@@ -173,7 +181,7 @@ pub struct Inventory<'a> {
     intelligence: &'a Intelligence,
     today: Day,
     contents: Contents<'a>,
-    upkeep: BTreeMap<(String, Option<String>), Maintenance>,
+    upkeep: BTreeMap<Part, Maintenance>,
     counts: BTreeMap<String, Count>,
     /// Devices counted.
     pub assets: u64,
@@ -241,12 +249,8 @@ impl<'a> Inventory<'a> {
     }
 
     fn maintenance(&mut self, carried: &Carried) -> Maintenance {
-        let key = (carried.key.clone(), carried.version.clone());
-        let judge = || {
-            let (cpe, version) = (carried.cpe.as_deref(), carried.version.as_deref());
-            self.intelligence.maintenance(&carried.name, cpe, version, self.today)
-        };
-        self.upkeep.entry(key).or_insert_with(judge).clone()
+        let judge = |part: &Part| self.intelligence.maintenance(part, self.today);
+        self.upkeep.entry(carried.part()).or_insert_with_key(judge).clone()
     }
 }
 
@@ -259,15 +263,18 @@ fn rank(maintenance: &Maintenance) -> u8 {
     }
 }
 
+/// Vendor, product and version.
+type Product = (String, String, Option<String>);
+
 /// Asks device after device whether it has a vulnerability.
 #[derive(Debug)]
 pub struct Exposures<'a> {
     cve: CveId,
     intelligence: &'a Intelligence,
     contents: Contents<'a>,
-    /// What the vulnerability's records say of a vendor, product and version; `None` when they do not
-    /// name the product.
-    said: HashMap<(String, String, Option<String>), Option<Status>>,
+    /// What the vulnerability's records say of a vendor, product and version, and whether it is the
+    /// maker's word; `None` when they do not name the product.
+    said: HashMap<Product, Option<(Status, bool)>>,
     /// How many of each answer.
     pub counts: BTreeMap<Exposure, u64>,
 }
@@ -283,52 +290,65 @@ impl<'a> Exposures<'a> {
     /// is by its own product.
     pub fn ask(&mut self, identity: &Identity) -> (Exposure, Option<Carried>) {
         let mut judged: Vec<(Exposure, Option<Carried>)> = Vec::new();
-        if let (Some(vendor), Some(product)) = (&identity.vendor, &identity.product) {
-            let name = (vendor.value.clone(), product.value.clone());
-            let version = identity.version.as_ref().map(|claim| claim.value.as_str());
-            match self.said(&[name], version) {
-                Some(Status::Affected) => judged.push((Exposure::Affected, None)),
-                Some(Status::Unaffected) => judged.push((Exposure::NotAffected, None)),
-                Some(Status::Unknown) => judged.push((Exposure::Possible, None)),
+        if let Some((names, version, _)) = device(identity) {
+            match self.said(&names, version.as_deref()) {
+                // The maker knows what its device does with what it contains.
+                Some((Status::Unaffected, true)) => return self.answer(Exposure::NotAffected, None),
+                Some((Status::Affected, _)) => judged.push((Exposure::Affected, None)),
+                Some((Status::Unaffected, false)) => judged.push((Exposure::NotAffected, None)),
+                Some((Status::Unknown, _)) => judged.push((Exposure::Possible, None)),
                 None => {}
             }
         }
+        // A distribution mends a component and leaves it the number it had.
+        let shown = |component: &Component| component.shown.as_deref().is_some_and(names_distribution);
+        let distribution = identity.components.iter().any(shown);
         for carried in self.contents.of(identity) {
-            let exposure =
-                match (self.said(&carried.recorded_as(), carried.version.as_deref()), carried.certainty) {
-                    (None, _) => continue,
-                    (Some(Status::Affected), Certainty::Visible) => Exposure::Affected,
-                    (Some(Status::Affected), Certainty::Known) => Exposure::AffectedByKnowledge,
-                    (Some(Status::Unaffected), Certainty::Visible | Certainty::Known) => {
-                        Exposure::NotAffected
-                    }
-                    (Some(_), _) => Exposure::Possible,
-                };
+            let Some((said, _)) = self.said(&carried.recorded_as(), carried.version.as_deref()) else {
+                continue;
+            };
+            let exposure = match (said, carried.certainty) {
+                (Status::Affected, Certainty::Visible) if !distribution => Exposure::Affected,
+                // An advisory that says what a product contains may say elsewhere that it does no harm.
+                (Status::Affected, Certainty::Known) if !is_of_advisory(&carried) => {
+                    Exposure::AffectedByKnowledge
+                }
+                (Status::Unaffected, Certainty::Visible | Certainty::Known) => Exposure::NotAffected,
+                _ => Exposure::Possible,
+            };
             judged.push((exposure, Some(carried)));
         }
         // The gravest counts: of two components of one name one may be mended.
-        let answer =
+        let (exposure, by) =
             judged.into_iter().min_by_key(|(exposure, _)| *exposure).unwrap_or((Exposure::Unknown, None));
-        *self.counts.entry(answer.0).or_default() += 1;
-        answer
+        self.answer(exposure, by)
     }
 
-    /// What the records say of a product by any of its names. Contradiction is not known.
-    fn said(&mut self, names: &[(String, String)], version: Option<&str>) -> Option<Status> {
+    fn answer(&mut self, exposure: Exposure, by: Option<Carried>) -> (Exposure, Option<Carried>) {
+        *self.counts.entry(exposure).or_default() += 1;
+        (exposure, by)
+    }
+
+    /// What the records say of a product by any of its names, and whether the maker says it.
+    /// Contradiction is not known.
+    fn said(&mut self, names: &[(String, String)], version: Option<&str>) -> Option<(Status, bool)> {
         let mut all = Vec::new();
         for (vendor, product) in names {
             let key = (vendor.clone(), product.clone(), version.map(str::to_owned));
             let said = self.said.entry(key).or_insert_with(|| {
                 let matches = self.intelligence.matches(vendor, product, version.unwrap_or_default());
-                matches.into_iter().find(|found| found.cve.id == self.cve).map(|found| found.status)
+                let found = matches.into_iter().find(|found| found.cve.id == self.cve)?;
+                Some((found.status, found.entry.is_some_and(Affected::of_vendor)))
             });
             all.extend(*said);
         }
-        match (all.contains(&Status::Affected), all.contains(&Status::Unaffected)) {
-            _ if all.is_empty() => None,
-            (true, false) => Some(Status::Affected),
-            (false, true) => Some(Status::Unaffected),
-            _ => Some(Status::Unknown),
-        }
+        let any = |status| all.iter().any(|(said, _)| *said == status);
+        let status = match (any(Status::Affected), any(Status::Unaffected)) {
+            _ if all.is_empty() => return None,
+            (true, false) => Status::Affected,
+            (false, true) => Status::Unaffected,
+            _ => Status::Unknown,
+        };
+        Some((status, all.contains(&(status, true))))
     }
 }

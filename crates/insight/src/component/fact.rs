@@ -17,7 +17,7 @@ words!(
         Sbom = "sbom",
         /// A list that somebody wrote by hand.
         List = "list",
-        /// An advisory of the maker.
+        /// An advisory.
         Csaf = "csaf",
     }
 );

@@ -6,7 +6,7 @@ use kenshin_observation::words;
 use serde::{Deserialize, Serialize};
 
 use super::fact::within;
-use super::{Contains, Fact, Upkeep, catalogue};
+use super::{Contains, Fact, Part, Upkeep, document};
 use crate::cpe::Cpe;
 use crate::intelligence::{Day, Ending, Intelligence, Names, Records, Snapshot, Status};
 
@@ -41,15 +41,25 @@ type Place = (usize, usize);
 /// Statements by the vendor of the product that contains something, and by the component.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
+    /// What advisories say, by their snapshot.
+    advised: BTreeMap<usize, Vec<Fact>>,
     contains: HashMap<String, Vec<Place>>,
     upkeep: HashMap<String, Vec<Place>>,
+    /// Packages that nobody maintains, by snapshot.
+    unmaintained: BTreeMap<usize, HashMap<String, Vec<(usize, usize)>>>,
 }
 
 impl Index {
     pub(crate) fn new(snapshots: &[Snapshot]) -> Self {
         let mut index = Self::default();
         for (number, snapshot) in snapshots.iter().enumerate() {
-            for (at, fact) in facts(snapshot).iter().enumerate() {
+            if let Records::Csaf(advisories) = &snapshot.records {
+                index.advised.insert(number, document::contents(advisories));
+            }
+            if let Records::Osv(records) = &snapshot.records {
+                index.unmaintained.insert(number, document::unmaintained(records));
+            }
+            for (at, fact) in facts(&index.advised, snapshots, number).iter().enumerate() {
                 match fact {
                     Fact::Contains(contains) => {
                         for vendor in Names::of(&contains.family.vendor, "").vendors {
@@ -66,10 +76,14 @@ impl Index {
     }
 }
 
-fn facts(snapshot: &Snapshot) -> &[Fact] {
-    match &snapshot.records {
-        Records::Sbom(facts) | Records::ComponentList(facts) => facts,
-        _ => &[],
+fn facts<'a>(
+    advised: &'a BTreeMap<usize, Vec<Fact>>,
+    snapshots: &'a [Snapshot],
+    number: usize,
+) -> &'a [Fact] {
+    match snapshots.get(number).map(|snapshot| &snapshot.records) {
+        Some(Records::Sbom(facts) | Records::ComponentList(facts)) => facts,
+        _ => advised.get(&number).map(Vec::as_slice).unwrap_or_default(),
     }
 }
 
@@ -89,10 +103,9 @@ impl Intelligence {
             .copied()
             .collect();
         let mut families: BTreeMap<&super::Family, bool> = BTreeMap::new();
-        let stated = places.into_iter().filter_map(|(snapshot, at)| {
-            let snapshot = &self.snapshots()[snapshot];
-            let Fact::Contains(contains) = facts(snapshot).get(at)? else { return None };
-            Some((contains, snapshot))
+        let stated = places.into_iter().filter_map(|place| match self.fact(place)? {
+            (Fact::Contains(contains), snapshot) => Some((contains, snapshot)),
+            _ => None,
         });
         stated
             .filter(|(contains, _)| {
@@ -104,25 +117,24 @@ impl Intelligence {
             .collect()
     }
 
+    fn fact(&self, (snapshot, at): Place) -> Option<(&Fact, &Snapshot)> {
+        let facts = facts(&self.components.advised, self.snapshots(), snapshot);
+        Some((facts.get(at)?, self.snapshots().get(snapshot)?))
+    }
+
     /// Whether a component is maintained on `today`. Lists written by hand come first, then bills of
-    /// materials, then release cycles: a product of which every cycle has ended has nobody left. What
-    /// contradicts itself is not known.
-    pub fn maintenance(
-        &self,
-        name: &str,
-        cpe: Option<&str>,
-        version: Option<&str>,
-        today: Day,
-    ) -> Maintenance {
+    /// materials, then package databases, which know it by its package URL alone, then release cycles:
+    /// a product of which every cycle has ended has nobody left. What contradicts itself is not known.
+    pub fn maintenance(&self, part: &Part, today: Day) -> Maintenance {
+        let version = part.version.as_deref();
         let stated: Vec<(&Upkeep, &Snapshot)> = self
             .components
             .upkeep
-            .get(&catalogue::key(name, cpe))
+            .get(&part.key())
             .into_iter()
             .flatten()
-            .filter_map(|(snapshot, at)| {
-                let snapshot = &self.snapshots()[*snapshot];
-                let Fact::Upkeep(upkeep) = facts(snapshot).get(*at)? else { return None };
+            .filter_map(|place| {
+                let (Fact::Upkeep(upkeep), snapshot) = self.fact(*place)? else { return None };
                 let meant = within(upkeep.part.version.as_deref(), version) == Status::Affected;
                 meant.then_some((upkeep, snapshot))
             })
@@ -134,7 +146,30 @@ impl Intelligence {
                 return answer;
             }
         }
-        self.by_cycles(name, cpe, today)
+        let of_package = part.purl.as_deref().and_then(|purl| self.by_package(purl, version));
+        of_package.unwrap_or_else(|| self.by_cycles(&part.name, part.cpe.as_deref(), today))
+    }
+
+    fn by_package(&self, purl: &str, version: Option<&str>) -> Option<Maintenance> {
+        let package = document::bare(purl);
+        self.components.unmaintained.iter().find_map(|(snapshot, packages)| {
+            let snapshot = self.snapshots().get(*snapshot)?;
+            let Records::Osv(records) = &snapshot.records else { return None };
+            let meant = |(at, number): &&(usize, usize)| {
+                let package = records.get(*at).and_then(|record| record.packages.get(*number));
+                package.is_some_and(|package| match version {
+                    Some(version) => package.affected.status(version) == Status::Affected,
+                    None => package.affected.names_all(),
+                })
+            };
+            let (at, _) = packages.get(&package)?.iter().find(meant)?;
+            Some(Maintenance {
+                supported: Supported::Unmaintained,
+                since: None,
+                source: Some(records.get(*at)?.id.clone()),
+                snapshot: Some(snapshot.name()),
+            })
+        })
     }
 
     fn by_cycles(&self, name: &str, cpe: Option<&str>, today: Day) -> Maintenance {

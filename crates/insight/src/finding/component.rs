@@ -36,8 +36,7 @@ pub(super) fn conclusions(
         if !told {
             continue;
         }
-        let (cpe, version) = (carried.cpe.as_deref(), carried.version.as_deref());
-        let maintenance = intelligence.maintenance(&carried.name, cpe, version, Day::of(now));
+        let maintenance = intelligence.maintenance(&carried.part(), Day::of(now));
         if maintenance.supported == Supported::Unmaintained
             && let Some(conclusion) = conclusion(identity, &carried, maintenance)
         {

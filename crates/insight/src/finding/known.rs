@@ -7,7 +7,7 @@ use kenshin_observation::{
 };
 
 use super::{Draft, evidence};
-use crate::component::Supported;
+use crate::component::{Part, Supported};
 use crate::cpe::Cpe;
 use crate::intelligence::{CveId, Cycle, Day, Ending, Intelligence, IntelligenceKind, Match, Names, Status};
 use crate::version::Version;
@@ -308,9 +308,13 @@ impl Subject {
 
     /// True of a component that nobody maintains in any version.
     fn is_abandoned(&self, intelligence: &Intelligence, today: Day) -> bool {
-        let maintenance =
-            || intelligence.maintenance(&self.label, self.cpe.as_deref(), self.version.as_deref(), today);
-        !self.is_device && maintenance().supported == Supported::Unmaintained
+        let part = || Part {
+            name: self.label.clone(),
+            version: self.version.clone(),
+            cpe: self.cpe.clone(),
+            ..Part::default()
+        };
+        !self.is_device && intelligence.maintenance(&part(), today).supported == Supported::Unmaintained
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Affected, Bound, Range, Status};
 use crate::version::{Version, compare};
 
 /// Texts that stand for "from the beginning" where a range begins.
-const OPEN_START: &[&str] = &["", "0", "*", "-", "0.0", "0.0.0", "n/a", "unspecified", "all"];
+const OPEN_START: &[&str] = &["", "0", "*", "-", "0.0", "0.0.0", "0.0.0-0", "n/a", "unspecified", "all"];
 /// Texts that stand for "without end" where a range ends.
 const OPEN_END: &[&str] = &["*", "unspecified"];
 /// Texts that name every version.
@@ -44,7 +44,7 @@ impl Affected {
     }
 
     /// True when the entry names every version there is.
-    pub(super) fn names_all(&self) -> bool {
+    pub(crate) fn names_all(&self) -> bool {
         self.ranges.iter().any(|range| match &range.to {
             Some(Bound::LessThan(end) | Bound::AtMost(end)) => {
                 is(OPEN_END, end) && is(OPEN_START, &range.from)

@@ -13,6 +13,7 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 
+pub(crate) use self::ranges::phrase;
 use self::tree::{Place, ProductTree, Tree};
 use super::importer::io;
 use super::objects::{Cut, Item, objects};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kenshin_insight::component::{
-    Basis, Carried, Census, Certainty, Contains, Exposure, Exposures, Fact, Ground, Inventory, Query,
+    Basis, Carried, Census, Certainty, Contains, Exposure, Exposures, Fact, Ground, Inventory, Part, Query,
     Supported, carried,
 };
 use kenshin_insight::finding::findings;
@@ -17,6 +17,7 @@ use kenshin_observation::{
     AssetId, Component, Finding, FindingKind, Identity, Observation, Remedy, Severity,
 };
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::world::{Seen, claim, component, device, seen, spoken, t0};
 
@@ -328,7 +329,10 @@ fn whether_anybody_mends_it() {
     );
     let knowledge = Intelligence::new([cycles, by_hand]);
     let today = "2026-04-01".parse().unwrap();
-    let of = |name: &str, version: Option<&str>| knowledge.maintenance(name, None, version, today);
+    let of = |name: &str, version: Option<&str>| {
+        let part = Part { name: name.into(), version: version.map(str::to_owned), ..Part::default() };
+        knowledge.maintenance(&part, today)
+    };
     let boa = of("Boa", Some("0.94.13"));
     assert_eq!(
         (boa.supported, boa.since.unwrap().to_string().as_str()),
@@ -490,6 +494,124 @@ fn what_nobody_maintains_is_told_wherever_it_shows() {
         of(&sip, &identify(&[&sip], &Packs::own())),
         [("sip.server".to_owned(), "Boa/0.94.13".to_owned())]
     );
+}
+
+/// An advisory of Acme about its Dome: `version` of it, what is said of it, and what it contains.
+fn advisory(version: Option<&str>, status: &str, relation: &str) -> Snapshot {
+    let product = |id: &str, name: &str| json!({"product_id": id, "name": name});
+    let dome = match version {
+        None => json!({"category": "product_name", "name": "Dome", "product": product("D", "Dome")}),
+        Some(version) => json!({"category": "product_name", "name": "Dome", "branches": [
+            {"category": "product_version_range", "name": version, "product": product("D", "Dome")}
+        ]}),
+    };
+    let document = json!({
+        "document": {
+            "category": "csaf_vex", "csaf_version": "2.0", "title": "The Dome",
+            "publisher": {"category": "vendor", "name": "Acme", "namespace": "https://psirt.acme.example"},
+            "tracking": {"id": "ACME-7", "status": "final", "current_release_date": "2026-02-03T00:00:00Z"}
+        },
+        "product_tree": {
+            "branches": [{"category": "vendor", "name": "Acme", "branches": [dome]}],
+            "full_product_names": [{"product_id": "G", "name": "gSOAP", "product_identification_helper":
+                {"cpe": "cpe:2.3:a:genivia:gsoap:2.8.10:*:*:*:*:*:*:*"}}],
+            "relationships": [{"category": relation, "product_reference": "G", "relates_to_product_reference": "D",
+                "full_product_name": {"product_id": "G-IN-D", "name": "gSOAP in Dome"}}]
+        },
+        "vulnerabilities": [{"cve": "CVE-2017-9765", "product_status": {status: ["D"]}}]
+    });
+    let import = import(IntelligenceKind::Csaf, "a.json", &document.to_string());
+    assert!(import.rejected.is_empty(), "{:?}", import.rejected);
+    import.snapshot
+}
+
+#[test]
+fn advisories_say_what_products_contain() {
+    let of = |knowledge: &Intelligence, version: &str| {
+        let all = carried(&device("Acme", "Dome", version, "camera"), knowledge);
+        all.into_iter().find(|one| one.key == "gsoap")
+    };
+    let below =
+        knowledge([advisory(Some("vers:generic/<2.0"), "under_investigation", "default_component_of")]);
+    let gsoap = of(&below, "1.0").unwrap();
+    assert_eq!((gsoap.certainty, gsoap.version.as_deref()), (Certainty::Known, Some("2.8.10")));
+    let Ground::Stated { basis, source, snapshot, .. } = &gsoap.evidence[0] else { panic!("{gsoap:?}") };
+    assert_eq!((*basis, source.as_str()), (Basis::Csaf, "ACME-7 (Acme)"));
+    assert!(snapshot.starts_with("csaf@2026-02-03#sha256:"), "{snapshot}");
+    assert_eq!(of(&below, "2.0"), None, "it speaks of the versions that it names");
+    assert_eq!(carried(&device("Other", "Dome", "1.0", "camera"), &below), []);
+    // A whole without a version is some build of it; what is optional may be absent.
+    let some = knowledge([advisory(None, "under_investigation", "default_component_of")]);
+    let some = of(&some, "1.0").unwrap();
+    assert_eq!((some.certainty, some.version), (Certainty::Inferred, None));
+    let optional = knowledge([advisory(Some("1.0"), "under_investigation", "optional_component_of")]);
+    assert!(of(&optional, "1.0").unwrap().confidence < gsoap.confidence);
+}
+
+#[test]
+fn a_weakness_by_names_distributions_and_the_makers_word() {
+    let of = |knowledge: &Intelligence, identity: &Identity| {
+        Exposures::new("CVE-2017-9765".parse().unwrap(), knowledge).ask(identity).0
+    };
+    let dome = device("Acme", "Dome", "1.0", "camera");
+    // By an advisory that says what it contains, and does not say whether that harms.
+    let contains = advisory(Some("1.0"), "under_investigation", "default_component_of");
+    assert_eq!(of(&knowledge([contains]), &dome), Exposure::Possible);
+    // Its maker says so of the device itself.
+    let affected = knowledge([advisory(Some("1.0"), "known_affected", "default_component_of")]);
+    assert_eq!(of(&affected, &dome), Exposure::Affected);
+    // Its maker says that it is not, whatever it contains or shows.
+    let healthy = knowledge([advisory(Some("1.0"), "known_not_affected", "default_component_of")]);
+    let showing = Identity { components: shows("gSOAP/2.7").components, ..dome.clone() };
+    assert_eq!(of(&knowledge([]), &showing), Exposure::Affected);
+    assert_eq!(of(&healthy, &showing), Exposure::NotAffected);
+    // Of what is known by its CPE name alone.
+    let gsoap = "cpe:2.3:a:genivia:gsoap:2.8.10:*:*:*:*:*:*:*";
+    let by_cpe = Identity { cpe: claim(gsoap), version: claim("2.8.10"), ..Identity::default() };
+    assert_eq!(of(&knowledge([]), &by_cpe), Exposure::Affected);
+    // A distribution mends it and leaves it the number.
+    assert_eq!(of(&knowledge([]), &shows("gSOAP/2.7 (Debian)")), Exposure::Possible);
+    assert_eq!(of(&knowledge([]), &shows("gSOAP/2.7")), Exposure::Affected);
+}
+
+#[test]
+fn packages_that_nobody_maintains_are_known_by_their_package_url() {
+    let osv = r#"{"id":"RUSTSEC-2099-0001","modified":"2026-01-05T00:00:00Z","affected":[{"package":{"ecosystem":"crates.io","name":"term-paint","purl":"pkg:cargo/term-paint"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0.0.0-0"}]}],"database_specific":{"informational":"unmaintained"}}]}
+{"id":"RUSTSEC-2099-0002","affected":[{"package":{"ecosystem":"crates.io","name":"mended","purl":"pkg:cargo/mended"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"}]}],"database_specific":{"informational":"unmaintained"}}]}
+{"id":"RUSTSEC-2099-0003","affected":[{"package":{"ecosystem":"crates.io","name":"weak","purl":"pkg:cargo/weak"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
+    let osv = import(IntelligenceKind::Osv, "a.jsonl", osv).snapshot;
+    let bill = r#"{"bomFormat":"CycloneDX","metadata":{"component":{"supplier":{"name":"Acme"},"name":"Dome","version":"1.0"}},
+        "components":[{"name":"term-paint","version":"0.1.0","purl":"pkg:cargo/term-paint@0.1.0"}]}"#;
+    let bill = import(IntelligenceKind::Sbom, "bill.json", bill).snapshot;
+    let knowledge = Intelligence::new([osv, bill]);
+    let of = |name: &str, purl: Option<&str>, version: Option<&str>| {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let part = Part { name: name.into(), purl: owned(purl), version: owned(version), ..Part::default() };
+        knowledge.maintenance(&part, "2026-04-01".parse().unwrap())
+    };
+    let ended = of("term-paint", Some("pkg:cargo/term-paint@0.1.0?x=y"), Some("0.1.0"));
+    assert_eq!(
+        (ended.supported, ended.source.as_deref()),
+        (Supported::Unmaintained, Some("RUSTSEC-2099-0001"))
+    );
+    assert!(ended.snapshot.unwrap().starts_with("osv@2026-01-05#sha256:"));
+    let supported = |name, purl, version| of(name, purl, version).supported;
+    assert_eq!(supported("term-paint", Some("pkg:cargo/term-paint"), None), Supported::Unmaintained);
+    assert_eq!(supported("term-paint", None, Some("0.1.0")), Supported::Unknown, "a name belongs to anybody");
+    assert_eq!(supported("term-paint", Some("pkg:npm/term-paint"), Some("0.1.0")), Supported::Unknown);
+    assert_eq!(supported("mended", Some("pkg:cargo/mended"), Some("1.9.0")), Supported::Unmaintained);
+    assert_eq!(supported("mended", Some("pkg:cargo/mended"), Some("2.0.0")), Supported::Unknown);
+    assert_eq!(supported("mended", Some("pkg:cargo/mended"), None), Supported::Unknown);
+    assert_eq!(
+        supported("weak", Some("pkg:cargo/weak"), Some("1.0.0")),
+        Supported::Unknown,
+        "weak is not left"
+    );
+
+    let found = found(None, device("Acme", "Dome", "1.0", "camera"), &knowledge);
+    let told: Vec<_> =
+        found.iter().map(|one| (one.kind, one.explanation.args["component"].as_str())).collect();
+    assert_eq!(told, [(FindingKind::UnmaintainedComponent, "term-paint 0.1.0")]);
 }
 
 #[test]

@@ -143,6 +143,44 @@ fn a_weakness_of_a_component_is_found_on_the_cameras_that_contain_it() {
 }
 
 #[test]
+fn advisories_and_packages_are_asked_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    seen(&home, &[camera("Acme", "Dome", "1.0"), server("lighttpd", "1.4.50")]);
+    let home = home.as_path();
+    let import = |kind: &str, text: &str| {
+        let path = folder.path().join("a.json");
+        std::fs::write(&path, text).unwrap();
+        expect(home, 0, &["intel", "import", kind, path.to_str().unwrap()]);
+    };
+    import(
+        "csaf",
+        r#"{"document":{"category":"csaf_vex","csaf_version":"2.0","title":"The Dome",
+        "publisher":{"category":"vendor","name":"Acme","namespace":"https://acme.example"},
+        "tracking":{"id":"ACME-1","status":"final","current_release_date":"2026-02-03T00:00:00Z"}},
+        "product_tree":{"branches":[{"category":"vendor","name":"Acme","branches":[{"category":"product_name","name":"Dome",
+        "branches":[{"category":"product_version","name":"1.0","product":{"product_id":"D","name":"Dome"}}]}]}],
+        "full_product_names":[{"product_id":"Z","name":"zlib","product_identification_helper":{"purl":"pkg:generic/zlib@1.2.8"}}],
+        "relationships":[{"category":"default_component_of","product_reference":"Z","relates_to_product_reference":"D",
+        "full_product_name":{"product_id":"ZD","name":"zlib in Dome"}}]},
+        "vulnerabilities":[{"cve":"CVE-2099-0001","product_status":{"known_affected":["D"]}}]}"#,
+    );
+    import(
+        "osv",
+        r#"{"id":"OSV-2099-1","aliases":["CVE-2099-0005"],"modified":"2026-01-05T00:00:00Z",
+        "affected":[{"package":{"ecosystem":"OSS-Fuzz","name":"lighttpd"},"versions":["lighttpd-1.4.50"]}]}"#,
+    );
+    let affected = |cve: &str| {
+        let found = json(home, 0, &["component", "affected", cve]);
+        (found["counts"]["affected"].clone(), found["items"][0]["addr"].clone())
+    };
+    assert_eq!(affected("CVE-2099-0001"), (1.into(), "198.18.0.0".into()));
+    assert_eq!(affected("CVE-2099-0005"), (1.into(), "198.18.0.1".into()));
+    let zlib = json(home, 0, &["component", "show", "zlib:1.2.8"]);
+    assert_eq!(zlib["items"][0]["evidence"][0]["basis"], "csaf", "{zlib}");
+}
+
+#[test]
 fn bills_add_up_and_each_replaces_what_it_said_before() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");

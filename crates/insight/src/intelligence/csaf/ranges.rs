@@ -1,7 +1,7 @@
 //! Versions and ranges of versions as product trees write them: one version, a `vers:` range
 //! specifier (<https://github.com/package-url/vers-spec>), or the same without its scheme.
 
-use crate::intelligence::{Bound, Range, Status};
+use crate::intelligence::{Bound, Named, Range, Status};
 
 /// What `version` of a product with `status` says of versions.
 pub(super) fn of(version: &str, product: &str, status: Status) -> Vec<Range> {
@@ -23,6 +23,16 @@ pub(super) fn of(version: &str, product: &str, status: Status) -> Vec<Range> {
         // What is not understood says nothing for sure.
         None => vec![range(version, None)],
     }
+}
+
+/// The versions of a product in words that versions are compared with; none for the product as a whole.
+/// What is more than one range stays as it is written, and is compared with nothing.
+pub(crate) fn phrase(named: &Named) -> Option<String> {
+    let written = Some(named.version.trim()).filter(|version| !version.is_empty())?;
+    Some(match of(written, &named.product, Status::Affected).as_slice() {
+        [range] => range.to_string(),
+        _ => written.to_owned(),
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,8 +109,12 @@ impl Tree {
                 }
                 // A part of a whole: what is said of the part there does not tell of the whole, whose
                 // builds carry other versions of the part.
-                _ => {
-                    contains.insert(Containment { product: outer.clone(), component: inner.clone() });
+                category => {
+                    contains.insert(Containment {
+                        product: outer.clone(),
+                        component: inner.clone(),
+                        optional: category != "default_component_of",
+                    });
                     Vec::new()
                 }
             };

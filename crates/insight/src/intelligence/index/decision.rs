@@ -1,7 +1,6 @@
 //! What those who speak about one product and one vulnerability say of one version, together.
 
 use crate::cpe::Cpe;
-use crate::intelligence::record::advisory::OF_VENDOR;
 use crate::intelligence::{Affected, IntelligenceKind, Status};
 
 /// A document other than the CVE record that speaks of a product.
@@ -34,7 +33,7 @@ pub(super) struct Voice<'a> {
 /// (VEX). Otherwise it is *affected* when one voice says so and none says *unaffected*; where they
 /// contradict each other it is *unknown*.
 pub(super) fn decide<'a>(voices: &[Voice<'a>], version: &str) -> (Status, Option<Voice<'a>>) {
-    let of_vendor = |voice: &&Voice<'a>| voice.entry.source == OF_VENDOR;
+    let of_vendor = |voice: &&Voice<'a>| voice.entry.of_vendor();
     if let (Status::Unaffected, voice) = agreed(voices.iter().filter(of_vendor), version) {
         return (Status::Unaffected, voice);
     }

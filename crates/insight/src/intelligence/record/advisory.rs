@@ -49,10 +49,10 @@ pub struct Statement {
     pub remedy: Option<String>,
 }
 
-impl Statement {
+impl Affected {
     /// True when the maker of the product speaks.
-    pub fn of_vendor(&self) -> bool {
-        self.affected.source == OF_VENDOR
+    pub(crate) fn of_vendor(&self) -> bool {
+        self.source == OF_VENDOR
     }
 }
 
@@ -63,6 +63,9 @@ pub struct Containment {
     pub product: Named,
     /// What is contained.
     pub component: Named,
+    /// It may be absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// A product as a product tree names it.
