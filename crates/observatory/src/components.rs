@@ -11,7 +11,7 @@ use kenshin_insight::component::{
     Maintenance, Part, Query, Supported,
 };
 use kenshin_insight::cpe::{Attribute, Cpe};
-use kenshin_insight::intelligence::{CveId, Importer, IntelligenceKind, Records, Snapshot};
+use kenshin_insight::intelligence::{CveId, Import, Importer, IntelligenceKind, Records, Snapshot};
 use kenshin_observation::{AssetId, Claim, Identity, TimeUs};
 use serde::Serialize;
 
@@ -291,14 +291,22 @@ impl Observatory {
         progress: impl FnMut(&Path),
     ) -> Result<Imported, ActError> {
         let importer = Importer::new(IntelligenceKind::Sbom).about(product);
-        let (mut import, files) = self.read_useful(importer, paths, progress)?;
-        let added = import.snapshot.records.len();
-        if let Some(before) = self.newest_snapshot(IntelligenceKind::Sbom).await? {
-            import.snapshot = beside(before, import.snapshot);
+        let (import, files) = self.read_useful(importer, paths, progress)?;
+        let records = import.snapshot.records.len();
+        let import = self.beside_known(import).await?;
+        let imported = self.keep_import(import, paths, files).await?;
+        Ok(Imported { records, ..imported })
+    }
+
+    /// An import of bills of materials with what is known already; of other kinds as it is.
+    pub(crate) async fn beside_known(&self, import: Import) -> Result<Import, ActError> {
+        if import.snapshot.kind() != IntelligenceKind::Sbom {
+            return Ok(import);
         }
-        let mut imported = self.keep_import(import, paths, files).await?;
-        imported.records = added;
-        Ok(imported)
+        Ok(match self.newest_snapshot(IntelligenceKind::Sbom).await? {
+            Some(before) => Import { snapshot: beside(before, import.snapshot), ..import },
+            None => import,
+        })
     }
 
     /// Every asset that continues under its own name, in pages.

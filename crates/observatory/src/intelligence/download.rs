@@ -315,9 +315,14 @@ impl Downloader {
         };
         match answer.status() {
             StatusCode::NOT_MODIFIED => Ok(Given::Unchanged),
-            StatusCode::OK => self.take(url, place, answer, 0, progress).await,
-            StatusCode::PARTIAL_CONTENT if first_byte(answer.headers()) == Some(held) => {
-                self.take(url, place, answer, held, progress).await
+            StatusCode::OK => {
+                let total = answer.content_length();
+                self.take(url, place, answer, 0, total, progress).await
+            }
+            StatusCode::PARTIAL_CONTENT
+                if let Some((first, total)) = range(answer.headers()).filter(|(first, _)| *first == held) =>
+            {
+                self.take(url, place, answer, first, Some(total), progress).await
             }
             status => {
                 // A part that does not fit any more is begun anew next time.
@@ -329,18 +334,18 @@ impl Downloader {
         }
     }
 
-    /// Writes what comes behind the first `held` bytes of the part.
+    /// Writes what comes behind the first `held` bytes of the part, of `total` where the server says it.
     async fn take(
         &self,
         url: &str,
         place: &Place,
         mut answer: Response,
         held: u64,
+        total: Option<u64>,
         progress: &mut impl FnMut(Transfer<'_>),
     ) -> Result<Given, DownloadError> {
         let failed = |source| DownloadError::Disk { action: "write", path: place.part.clone(), source };
         let large = || DownloadError::Large { url: url.to_owned(), max: self.limits.bytes };
-        let total = answer.content_length().map(|rest| held + rest);
         if total.is_some_and(|total| total > self.limits.bytes) {
             return Err(large());
         }
@@ -384,7 +389,11 @@ impl Downloader {
             file.write_all(&chunk).map_err(failed)?;
         }
         file.sync_all().map_err(failed)?;
-        Ok(Given::Whole(note))
+        // A server may give less than the rest that was asked for.
+        match total.filter(|total| *total != bytes) {
+            Some(total) => Err(broken(url, format!("it ends after {bytes} of {total} bytes"))),
+            None => Ok(Given::Whole(note)),
+        }
     }
 
     /// The SHA-256 that a checksum file states for `url`.
@@ -499,10 +508,12 @@ fn file_name(url: &str) -> String {
     format!("{}-{}", &digest[..8], last.trim_start_matches('.'))
 }
 
-/// First byte of a `Content-Range: bytes 100-199/200`.
-fn first_byte(headers: &HeaderMap) -> Option<u64> {
+/// First byte, and bytes of the whole, of a `Content-Range: bytes 100-199/200`. Of a whole whose length
+/// is not said (`*`) nobody could tell that it is there.
+fn range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+    let (range, total) = range.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split('-').next()?.trim().parse().ok()?, total.trim().parse().ok()?))
 }
 
 /// The SHA-256 that a checksum file states for a file: in the line that names it or one of the lines

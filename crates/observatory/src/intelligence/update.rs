@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kenshin_casework::Snapshot as Registered;
 use kenshin_insight::intelligence::{Importer, IntelligenceKind};
 use serde::Serialize;
 
@@ -131,6 +132,12 @@ impl Observatory {
             && files.iter().all(|file| file.unchanged && file.snapshot.as_ref() == Some(&held.digest))
         {
             let snapshot = format!("{kind}@{}#sha256:{}", held.as_of, held.digest);
+            // Confirmed today: what is known is as new as its publisher has it.
+            let confirmed = Registered { imported_at: self.now(), ..held.clone() };
+            self.casework()
+                .add_snapshot(self.org(), &confirmed)
+                .await
+                .map_err(|error| words(error.into()))?;
             return Ok(UpdateResult::Unchanged { snapshot });
         }
         let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
@@ -146,11 +153,13 @@ impl Observatory {
                 .map_or_else(String::new, |rejected| format!(", the first: {rejected}"));
             return Err(format!("{from} held nothing that could be used{first}"));
         }
+        let records = import.snapshot.records.len();
+        let import = self.beside_known(import).await.map_err(words)?;
         self.store_snapshot(&import.snapshot, &from).await.map_err(words)?;
         for path in &paths {
             downloader.imported(path, &import.snapshot.sha256).map_err(|error| error.to_string())?;
         }
-        Ok(UpdateResult::Imported(Imported::new(import, count)))
+        Ok(UpdateResult::Imported(Imported { records, ..Imported::new(import, count) }))
     }
 }
 

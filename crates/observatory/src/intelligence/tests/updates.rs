@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kenshin_insight::intelligence::IntelligenceKind;
+use kenshin_insight::component::Fact;
+use kenshin_insight::intelligence::{IntelligenceKind, Records};
 use kenshin_observation::TimeUs;
 use sha2::{Digest, Sha256};
 
@@ -149,6 +150,112 @@ async fn a_transfer_that_breaks_off_is_continued() {
     let file = downloads(&observatory).remove(0);
     let got = std::fs::read_to_string(observatory.home().intel().join("download/kev").join(file)).unwrap();
     assert_eq!(got, kev("2026.03.02"));
+}
+
+#[tokio::test]
+async fn less_than_the_rest_is_not_the_whole() {
+    let text = kev("2026.03.11");
+    // The server gives ten bytes a time, and says of how many; or does not say it.
+    for (total, whole) in [(text.len().to_string(), true), ("*".to_owned(), false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (text, length) = (text.clone(), text.len());
+        let server = Server::start(move |asked: &Asked| {
+            let Some(range) = asked.header("range") else {
+                return Some(Answer::new("200 OK", &text).header("etag", ETAG).cut(length - 25));
+            };
+            let from: usize = range[6..].trim_end_matches('-').parse().unwrap();
+            let to = (from + 10).min(length);
+            let range = format!("bytes {from}-{}/{total}", to - 1);
+            let answer = Answer::new("206 Partial Content", &text[from..to]);
+            Some(answer.header("etag", ETAG).header("content-range", range))
+        })
+        .await;
+        let observatory = observatory(&folder, &source(&server, "")).await;
+        let limits = Limits { attempts: 5, ..limits() };
+        let result = update(&observatory, &[IntelligenceKind::Kev], limits).await.remove(0).result;
+        if whole {
+            assert!(matches!(result, UpdateResult::Imported(_)), "{result:?}");
+            let ranges: Vec<String> =
+                server.asked().iter().filter_map(|asked| asked.header("range").map(str::to_owned)).collect();
+            assert_eq!(ranges, [25, 15, 5].map(|rest| format!("bytes={}-", length - rest)));
+        } else {
+            assert!(failed(result).contains("206 Partial Content"));
+            assert_eq!(in_use(&observatory).await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_its_publisher_confirms_is_not_stale() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|asked: &Asked| {
+        Some(match asked.header("if-none-match") {
+            Some(ETAG) => Answer::new("304 Not Modified", ""),
+            _ => Answer::new("200 OK", kev("2026.03.12")).header("etag", ETAG),
+        })
+    })
+    .await;
+    let first = observatory(&folder, &source(&server, "")).await;
+    assert!(matches!(update_kev(&first).await, UpdateResult::Imported(_)));
+    drop(first);
+    let later = NOW.plus_secs(5 * 86_400);
+    let observatory =
+        Observatory::open(&Home::at(folder.path()), &Edge::fixed(later, [7; 32])).await.unwrap();
+    let status = async || {
+        let all = observatory.intelligence_status().await.unwrap();
+        let kev = all.into_iter().find(|one| one.kind == IntelligenceKind::Kev).unwrap();
+        let held = kev.snapshot.unwrap();
+        (kev.stale, held.imported_at, held.version)
+    };
+    assert_eq!(status().await, (true, NOW, "2026.03.12".to_owned()));
+    assert!(matches!(update_kev(&observatory).await, UpdateResult::Unchanged { .. }));
+    assert_eq!(status().await, (false, later, "2026.03.12".to_owned()));
+}
+
+#[tokio::test]
+async fn bills_that_are_fetched_join_those_that_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let bill = |product: &str, part: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","metadata":{{"component":{{"supplier":{{"name":"Acme"}},"name":"{product}","version":"1.0"}}}},
+            "components":[{{"name":"{part}","version":"1"}}]}}"#
+        )
+    };
+    let (part, fetched) = (Arc::new(AtomicUsize::new(0)), bill);
+    let served = part.clone();
+    let server = Server::start(move |_: &Asked| {
+        let part = ["zlib", "expat"][served.load(Ordering::SeqCst)];
+        Some(Answer::new("200 OK", fetched("Router", part)))
+    })
+    .await;
+    let sources = format!("[[intel]]\nkind = \"sbom\"\nurl = \"{}/router.cdx.json\"\n", server.base);
+    let observatory = observatory(&folder, &sources).await;
+    let by_hand = folder.path().join("dome.json");
+    std::fs::write(&by_hand, bill("Dome", "libpng")).unwrap();
+    observatory.import_sbom(None, &[by_hand], |_| {}).await.unwrap();
+    // What was said of the same product is replaced, what was said of others stays.
+    let mut observatory = observatory;
+    for (number, parts) in [["libpng", "zlib"], ["libpng", "expat"]].into_iter().enumerate() {
+        part.store(number, Ordering::SeqCst);
+        let later = Edge::fixed(NOW.plus_secs(1 + number as i64), [7; 32]);
+        observatory = Observatory::open(&Home::at(folder.path()), &later).await.unwrap();
+        let result = update(&observatory, &[IntelligenceKind::Sbom], limits()).await.remove(0).result;
+        let UpdateResult::Imported(imported) = result else { panic!("{result:?}") };
+        assert_eq!(imported.records, 1, "what is new is counted");
+        let snapshot = observatory.newest_snapshot(IntelligenceKind::Sbom).await.unwrap().unwrap();
+        let Records::Sbom(facts) = snapshot.records else { panic!("bills of materials") };
+        let held: Vec<String> = facts.into_iter().filter_map(contained).collect();
+        assert_eq!(held, parts);
+    }
+    let again = update(&observatory, &[IntelligenceKind::Sbom], limits()).await.remove(0).result;
+    assert!(matches!(again, UpdateResult::Unchanged { .. }), "{again:?}");
+}
+
+fn contained(fact: Fact) -> Option<String> {
+    match fact {
+        Fact::Contains(contains) => Some(contains.part.name),
+        Fact::Upkeep(_) => None,
+    }
 }
 
 #[tokio::test]
