@@ -66,10 +66,21 @@ pub(super) fn unpacked(path: &Path) -> Result<Box<dyn BufRead + Send>, ActError>
     })
 }
 
-/// Hands out each file of an archive that `wanted` names, in the order packed.
+/// Hands out each file of an archive that `wanted` names, in the order packed. All together they have
+/// at most `FILE_BYTES_MAX` bytes.
 pub(super) fn members<E: From<ActError>>(
     path: &Path,
     packed: Packed,
+    wanted: impl Fn(&str) -> bool,
+    each: impl FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
+) -> Result<(), E> {
+    members_within(path, packed, FILE_BYTES_MAX, wanted, each)
+}
+
+pub(super) fn members_within<E: From<ActError>>(
+    path: &Path,
+    packed: Packed,
+    mut room: u64,
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -87,7 +98,7 @@ pub(super) fn members<E: From<ActError>>(
                     return Err(broken(format!("it holds more than {MEMBERS_MAX} files")));
                 }
                 if wanted(&name) {
-                    each(&name, &mut BufReader::new(&mut archive))?;
+                    each(&name, &mut BufReader::new(Metered { from: &mut archive, room: &mut room }))?;
                 }
             }
             Ok(())
@@ -100,12 +111,27 @@ pub(super) fn members<E: From<ActError>>(
                 let name = archive.members[at].name.clone();
                 if wanted(&name) {
                     let member = archive.read(at).map_err(|error| broken(format!("`{name}`: {error}")))?;
-                    each(&name, &mut BufReader::new(member))?;
+                    each(&name, &mut BufReader::new(Metered { from: member, room: &mut room }))?;
                 }
             }
             Ok(())
         }
         Packed::Alone => each(&path.display().to_string(), &mut *unpacked(path)?),
+    }
+}
+
+/// A file of an archive; `room` is what all of them may still have.
+struct Metered<'a, R> {
+    from: R,
+    room: &'a mut u64,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        let left = self.room.checked_sub(read as u64);
+        *self.room = left.ok_or_else(|| damaged("the archive unpacks to more than is read of one"))?;
+        Ok(read)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{NAME_MAX, damaged};
+use super::{FILE_BYTES_MAX, NAME_MAX, damaged};
 
 /// Everything in the format is a multiple of this many bytes.
 pub(super) const BLOCK: usize = 512;
@@ -44,6 +44,9 @@ impl<R: Read> Tar<R> {
                 return Err(damaged("a header has the wrong checksum"));
             }
             let size = octal(&header[124..136]).ok_or_else(|| damaged("a header states no size"))?;
+            if size > FILE_BYTES_MAX {
+                return Err(damaged("a file is too large"));
+            }
             self.left = size;
             self.filling = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
             match header[156] {

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::{FILE_BYTES_MAX, MEMBERS_MAX, NAME_MAX, damaged};
+use super::{MEMBERS_MAX, NAME_MAX, damaged};
 
 /// The directory of the largest published archives is below this.
 const DIRECTORY_MAX: u64 = 512 << 20;
@@ -73,7 +73,7 @@ impl<R: Read + Seek> Zip<R> {
         let content = self.from.by_ref().take(packed);
         match method {
             0 => Ok(Box::new(content)),
-            8 => Ok(Box::new(flate2::read::DeflateDecoder::new(content).take(FILE_BYTES_MAX))),
+            8 => Ok(Box::new(flate2::read::DeflateDecoder::new(content))),
             other => Err(damaged(&format!("method {other} is not known"))),
         }
     }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use kenshin_insight::intelligence::IntelligenceKind;
 use kenshin_observation::TimeUs;
+use proptest::prelude::*;
 
-use crate::intelligence::archive::{Packed, members, packed};
+use crate::intelligence::archive::{Packed, members_within, packed};
 use crate::{ActError, Edge, Home, Observatory};
 
 pub(super) fn shared(path: &str) -> Option<PathBuf> {
@@ -23,10 +24,15 @@ pub(super) fn shared(path: &str) -> Option<PathBuf> {
 
 /// Name and content of every file.
 fn content(path: &Path) -> Result<Vec<(String, Vec<u8>)>, ActError> {
+    content_within(path, 1 << 20)
+}
+
+fn content_within(path: &Path, room: u64) -> Result<Vec<(String, Vec<u8>)>, ActError> {
     let mut found = Vec::new();
-    members(
+    members_within(
         path,
         packed(path)?,
+        room,
         |_| true,
         |name, from| {
             let mut bytes = Vec::new();
@@ -170,6 +176,67 @@ fn damaged_archives_are_refused_and_never_break_the_reader() {
     assert!(error.to_string().contains("`a`: it is encrypted"), "{error}");
 }
 
+#[test]
+fn the_files_of_an_archive_share_what_may_be_read_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: [(&str, &[u8]); 3] = [("a", &[b'x'; 400]), ("b", &[b'y'; 400]), ("c", &[b'z'; 400])];
+    for (name, bytes) in [("a.tar", tar(&files)), ("a.zip", zip(&files))] {
+        let path = put(&folder, name, &bytes);
+        assert_eq!(content_within(&path, 1_200).unwrap().len(), 3, "{name}");
+        let error = content_within(&path, 1_199).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("unpacks to more than is read"), "{name}: {cause}");
+    }
+}
+
+#[test]
+fn a_size_that_no_file_has_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for size in [[0xff; 8], [0, 0, 0, 4, 0, 0, 0, 1]] {
+        let mut archive = tar(&[("a", b"one")]);
+        let header = &mut archive[..512];
+        header[124..136].fill(0);
+        header[124] = 0x80;
+        header[128..136].copy_from_slice(&size);
+        header[148..156].fill(b' ');
+        let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        let error = content(&put(&folder, "a.tar", &archive)).unwrap_err();
+        assert!(error.to_string().contains("damaged archive: a file is too large"), "{error}");
+    }
+}
+
+proptest! {
+    /// Whatever becomes of an archive on its way, it is read or refused, and nobody reads more of it
+    /// than was allowed.
+    #[test]
+    fn any_archive_is_survived(
+        files in proptest::collection::vec(("[a-z]{1,9}(/[a-z]{1,99})?", proptest::collection::vec(any::<u8>(), 0..600)), 0..5),
+        as_zip: bool,
+        damage in proptest::option::of((0usize..4_000, 0usize..40, proptest::collection::vec(any::<u8>(), 0..40))),
+    ) {
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+        let mut bytes = if as_zip { zip(&files) } else { tar(&files) };
+        let whole = damage.is_none() && !files.is_empty();
+        if let Some((at, cut, with)) = damage {
+            let at = at.min(bytes.len());
+            bytes.splice(at..(at + cut).min(bytes.len()), with);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = put(&folder, "any", &bytes);
+        let read = content_within(&path, 8 << 10);
+        if let Ok(read) = &read && packed(&path).unwrap() != Packed::Alone {
+            prop_assert!(read.iter().map(|(_, content)| content.len()).sum::<usize>() <= 8 << 10);
+        }
+        if whole {
+            let expected: Vec<(String, Vec<u8>)> =
+                files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
+            prop_assert_eq!(read.unwrap(), expected);
+        }
+    }
+}
+
 #[tokio::test]
 async fn archives_of_publishers_are_imported() {
     let Some(feeds) = shared("vulnfeeds") else { return };
@@ -193,7 +260,6 @@ async fn archives_of_publishers_are_imported() {
     }
     // A list of weaknesses as such is no list of vulnerabilities.
     let zip = feeds.join("mitre/cwe/testdata/fixtures/cwec_latest.xml.zip");
-    let imported = observatory.import_intelligence(IntelligenceKind::Jvn, &[zip], |_| {}).await.unwrap();
-    assert_eq!(imported.records, 0);
-    assert!(imported.rejected[0].contains("cwec_latest.xml.zip/"), "{:?}", imported.rejected);
+    let refused = observatory.import_intelligence(IntelligenceKind::Jvn, &[zip], |_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("cwec_latest.xml.zip/"), "{refused}");
 }
