@@ -1,6 +1,9 @@
 //! Yesterday's observations by today's knowledge, without a new survey.
 
-use kenshin_casework::{Experiment, PageRequest, Retrospect, RetrospectSummary, Survey};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use kenshin_casework::{Experiment, PageRequest, Retrospect, RetrospectSummary};
 use kenshin_insight::intelligence::Snapshot;
 use kenshin_lake::Selection;
 use kenshin_mandate::AddressSet;
@@ -46,17 +49,19 @@ impl Observatory {
         }
         let intelligence = self.intelligence().await?;
         let snapshots: Vec<String> = intelligence.snapshots().iter().map(Snapshot::name).collect();
-        let mut done = Vec::new();
+        let mut wanted = Vec::new();
         for survey_id in seen_last {
-            let wanted = request.surveys.is_empty() || request.surveys.contains(&survey_id);
+            let named = request.surveys.is_empty() || request.surveys.contains(&survey_id);
             let survey = self.casework().survey(self.org(), survey_id).await?;
-            if !wanted || request.since.is_some_and(|since| survey.created_at < since) {
-                continue;
+            if named && request.since.is_none_or(|since| survey.created_at >= since) {
+                wanted.push(survey_id);
             }
+        }
+        let mut done = Vec::new();
+        for (survey_id, missed) in self.looked_at_since(&wanted).await? {
             let selection = Selection { survey: Some(survey_id), ..Selection::default() };
             let observations = self.lake().await?.observations(&selection).await?;
             let concluded = self.conclude(survey_id, &observations, &intelligence).await?;
-            let missed = self.looked_at_since(&survey).await?;
             let retrospect = Retrospect {
                 survey_id,
                 assets: concluded.assets.into_iter().filter(|asset| !missed.contains(asset.addr)).collect(),
@@ -72,21 +77,35 @@ impl Observatory {
         Ok(done)
     }
 
-    /// Addresses that assessed surveys have looked at since. A device seen last before is not there any
-    /// more, and that it is not is the last that is known of it.
-    async fn looked_at_since(&self, survey: &Survey) -> Result<AddressSet, ActError> {
-        let mut looked_at = AddressSet::new();
+    /// To each of these surveys, addresses that assessed surveys have looked at since. A device seen last
+    /// before is not there any more, and that it is not is the last that is known of it.
+    async fn looked_at_since(
+        &self,
+        surveys: &[SurveyId],
+    ) -> Result<BTreeMap<SurveyId, AddressSet>, ActError> {
+        let Some(first) = surveys.iter().min() else { return Ok(BTreeMap::new()) };
+        let mut later = Vec::new();
         let mut page = Some(PageRequest::first());
         while let Some(request) = page {
+            // Newest first.
             let found = self.casework().surveys(self.org(), None, &request).await?;
-            page = PageRequest::following(&found);
-            let later = |other: &&Survey| other.survey_id > survey.survey_id && other.assessed_at.is_some();
-            for other in found.items.iter().filter(later) {
-                let (_, plan) = self.stored_plan(other.survey_id).await?;
-                let coverage = self.lake().await?.coverage(other.survey_id).await?;
+            let reached = found.items.last().is_some_and(|survey| survey.survey_id <= *first);
+            page = PageRequest::following(&found).filter(|_| !reached);
+            let assessed = found.items.iter().filter(|survey| survey.assessed_at.is_some());
+            later.extend(assessed.map(|survey| survey.survey_id).filter(|survey| survey > first));
+        }
+        let mut later = later.into_iter().peekable();
+        let mut looked_at = AddressSet::new();
+        let mut since = BTreeMap::new();
+        let newest_first: BTreeSet<Reverse<SurveyId>> = surveys.iter().copied().map(Reverse).collect();
+        for Reverse(survey) in newest_first {
+            while let Some(other) = later.next_if(|other| *other > survey) {
+                let (_, plan) = self.stored_plan(other).await?;
+                let coverage = self.lake().await?.coverage(other).await?;
                 looked_at = looked_at.union(&covered(&plan, &coverage)?);
             }
+            since.insert(survey, looked_at.clone());
         }
-        Ok(looked_at)
+        Ok(since)
     }
 }
