@@ -199,7 +199,7 @@ fn bills_add_up_and_each_replaces_what_it_said_before() {
     let carriers = |component: &str, code: i32| {
         json(home, code, &["component", "show", component])["gaps"]["carriers"].clone()
     };
-    expect(home, 1, &["intel", "import", "sbom", &bill("zlib")]);
+    assert!(expect_error(home, 2, &["intel", "import", "sbom", &bill("zlib")]).contains("--product"));
     learn("zlib", "acme:dome:1.0");
     learn("expat", "acme:router");
     assert_eq!(

@@ -168,14 +168,17 @@ async fn answers_about_registrations_are_of_no_kind() {
 async fn an_import_of_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let observatory = observatory(&folder).await;
-    let file = folder.path().join("countries.csv");
-    let import = async |text: &str| {
-        std::fs::write(&file, text).unwrap();
-        observatory.import_intelligence(Kind::Country, std::slice::from_ref(&file), |_| {}).await
+    let file = folder.path().join("kev.json");
+    let import = async |cve: &str| {
+        let entry = format!(
+            r#"{{"cveID":"{cve}","vendorProject":"Acme","product":"R1","vulnerabilityName":"x","dateAdded":"2026-02-01"}}"#
+        );
+        std::fs::write(&file, format!(r#"{{"catalogVersion":"1","vulnerabilities":[{entry}]}}"#)).unwrap();
+        observatory.import_intelligence(Kind::Kev, std::slice::from_ref(&file), |_| {}).await
     };
-    assert_eq!(import("192.0.2.0,192.0.2.255,JP\n").await.unwrap().records, 1);
-    let refused = import("192.0.2.0,here,JP\n").await.unwrap_err().to_string();
+    assert_eq!(import("CVE-2099-0001").await.unwrap().records, 1);
+    let refused = import("none").await.unwrap_err().to_string();
     assert!(refused.contains("nothing in the files could be used") && refused.contains(":1: "), "{refused}");
-    let country = observatory.addresses().await.unwrap();
-    assert_eq!(country.country("192.0.2.9".parse().unwrap()), Some("JP"));
+    let intelligence = observatory.intelligence().await.unwrap();
+    assert!(intelligence.kev("CVE-2099-0001".parse().unwrap()).is_some());
 }
