@@ -23,6 +23,7 @@
 //! assert!(baselines.altered(asset, &Identity::default(), &[]).is_empty());
 //! ```
 
+mod again;
 pub(crate) mod known_good;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -38,6 +38,9 @@ impl Observatory {
             SurveyKind::Recheck => {
                 let facts = RoundFacts {
                     survey: &survey,
+                    observations: &observations,
+                    intelligence: &intelligence,
+                    assets: &concluded.assets,
                     hosts: &concluded.hosts,
                     links: &concluded.links,
                     resolution: &concluded.resolution,

@@ -1,11 +1,14 @@
 //! What a re-check saw of each case.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use kenshin_casework::{CaseState, Judgement, Survey};
-use kenshin_insight::asset::{AssetLinks, Host, Resolution, hosts};
+use kenshin_casework::{AssetSeen, CaseState, Judgement, Survey};
+use kenshin_insight::asset::{self, AssetLinks, Host, Resolution};
+use kenshin_insight::drift::Learner;
 use kenshin_insight::identity::identify;
+use kenshin_insight::intelligence::Intelligence;
 use kenshin_insight::judge::{Question, RoundView, judge};
 use kenshin_lake::Selection;
 use kenshin_mandate::AddressSet;
@@ -19,11 +22,52 @@ use crate::error::ActError;
 /// What a round has concluded before its cases are judged.
 pub(crate) struct RoundFacts<'a> {
     pub(crate) survey: &'a Survey,
+    pub(crate) observations: &'a [Observation],
+    pub(crate) intelligence: &'a Intelligence,
+    pub(crate) assets: &'a [AssetSeen],
     pub(crate) hosts: &'a BTreeMap<IpAddr, Host>,
     pub(crate) links: &'a AssetLinks,
     pub(crate) resolution: &'a Resolution,
     pub(crate) findings: &'a [Finding],
     pub(crate) covered: &'a AddressSet,
+}
+
+/// What an earlier round saw, and what it took each address for.
+struct Earlier {
+    observations: Vec<Observation>,
+    identities: BTreeMap<IpAddr, Identity>,
+}
+
+impl RoundFacts<'_> {
+    /// Looks again at the pages of cases by what the round that opened them learned of all devices: what
+    /// is still altered; where it is not, `hosts` are told so.
+    fn pages_again(
+        &self,
+        cases: &[&CaseState],
+        earlier: &Earlier,
+        hosts: &mut BTreeMap<IpAddr, Host>,
+    ) -> Vec<Finding> {
+        let mut by_addr: BTreeMap<IpAddr, Vec<&Observation>> = BTreeMap::new();
+        for observation in &earlier.observations {
+            by_addr.entry(observation.subject.addr).or_default().push(observation);
+        }
+        let mut learner = Learner::default();
+        for (addr, identity) in &earlier.identities {
+            learner.add(identity, by_addr.get(addr).map_or(&[], Vec::as_slice));
+        }
+        let baselines = learner.finish(self.intelligence);
+        let mut altered = Vec::new();
+        for endpoint in cases.iter().map(|case| case.subject.endpoint) {
+            let owner = self.resolution.endpoints.get(&endpoint);
+            let asset = self.assets.iter().find(|asset| Some(&asset.asset_id) == owner);
+            if let (Some(asset), Some(host)) = (asset, hosts.get_mut(&endpoint.addr)) {
+                let seen: Vec<&Observation> =
+                    self.observations.iter().filter(|o| o.subject.addr == endpoint.addr).collect();
+                altered.extend(baselines.again(asset.asset_id, &asset.identity, &seen, host));
+            }
+        }
+        altered
+    }
 }
 
 impl Observatory {
@@ -38,10 +82,6 @@ impl Observatory {
             .into_iter()
             .filter(|case| facts.covered.contains(case.endpoint.addr))
             .collect();
-        let mut before = BTreeMap::new();
-        for survey in cases.iter().map(|case| case.opened_survey).collect::<BTreeSet<_>>() {
-            before.insert(survey, self.hosts_of(survey).await?);
-        }
         let mut pools: BTreeMap<ProviderId, bool> = BTreeMap::new();
         for provider in cases.iter().filter_map(|case| case.provider).collect::<BTreeSet<_>>() {
             let declared: AddressSet =
@@ -56,13 +96,28 @@ impl Observatory {
             }
             kinds.insert(case.case_id, of_case.into_iter().collect());
         }
+        let (mut hosts, mut altered) = (Cow::Borrowed(facts.hosts), Vec::new());
+        let mut before = BTreeMap::new();
+        for survey in cases.iter().map(|case| case.opened_survey).collect::<BTreeSet<_>>() {
+            let earlier = self.earlier(survey).await?;
+            let of_pages = cases.iter().filter(|case| {
+                case.opened_survey == survey && kinds[&case.case_id].contains(&FindingKind::AlteredContent)
+            });
+            let of_pages: Vec<&CaseState> = of_pages.collect();
+            if !of_pages.is_empty() {
+                altered.extend(facts.pages_again(&of_pages, &earlier, hosts.to_mut()));
+            }
+            let Earlier { observations, identities } = earlier;
+            before.insert(survey, asset::hosts(&observations, |addr| identities.get(&addr)));
+        }
         let covers = |addr: IpAddr| facts.covered.contains(addr);
         // Merges that this round decided count already.
         let mut links = facts.links.clone();
         links.append(facts.resolution.links.iter().cloned());
         let current = |asset| links.current(asset);
         let shared: BTreeSet<DeviceKey> = facts.resolution.shared.clone();
-        let view = RoundView::new(facts.hosts, facts.findings, shared, &covers, &current);
+        let findings = facts.findings.iter().chain(&altered);
+        let view = RoundView::new(&hosts, findings, shared, &covers, &current);
         let judged = cases.iter().map(|case| {
             let question = Question {
                 subject: &case.subject,
@@ -90,12 +145,12 @@ impl Observatory {
         Ok(judged.collect())
     }
 
-    /// The hosts of an earlier round, from its observations in the lake.
-    async fn hosts_of(&self, survey: SurveyId) -> Result<BTreeMap<IpAddr, Host>, ActError> {
+    /// What an earlier round saw, from its observations in the lake.
+    async fn earlier(&self, survey: SurveyId) -> Result<Earlier, ActError> {
         let selection = Selection { survey: Some(survey), ..Selection::default() };
         let observations = self.lake().await?.observations(&selection).await?;
         let identities = self.identities(&observations).await?;
-        Ok(hosts(&observations, |addr| identities.get(&addr)))
+        Ok(Earlier { observations, identities })
     }
 
     /// What each address that spoke is.

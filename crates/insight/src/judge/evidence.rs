@@ -89,8 +89,6 @@ pub(super) fn asked(
         FindingKind::KnownExploited | FindingKind::EndOfLife | FindingKind::UnmaintainedComponent => {
             (false, "judge.not-asked.version")
         }
-        // That one page agrees again is not seen without all the others.
-        FindingKind::AlteredContent => (false, "judge.not-asked.exposure"),
         _ => (
             service.told.get(&kind) == Some(&false) || speaks_something_else(kind, protocol),
             "judge.not-asked.exposure",

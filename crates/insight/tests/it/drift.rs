@@ -1,9 +1,15 @@
 //! Pages that somebody altered are seen, and pages that only look different are not.
 
+use std::collections::BTreeSet;
+
+use kenshin_insight::asset::hosts;
 use kenshin_insight::drift::{Learner, SAMPLE_MIN};
-use kenshin_insight::intelligence::{Importer, Intelligence, IntelligenceKind, Records, Snapshot};
+use kenshin_insight::intelligence::{Import, Importer, Intelligence, IntelligenceKind, Records, Snapshot};
+use kenshin_insight::judge::{Question, RoundView, judge};
 use kenshin_observation::protocol::Http;
-use kenshin_observation::{AssetId, Endpoint, Finding, FindingKind, Identity, Observation, Outcome, Remedy};
+use kenshin_observation::{
+    AssetId, CaseSubject, Condition, Endpoint, Finding, FindingKind, Identity, Observation, Outcome, Remedy,
+};
 use proptest::prelude::*;
 
 use crate::world::{Seen, device, seen, t0};
@@ -165,11 +171,19 @@ product = "acme:R1:1.3"
 source = "y"
 "#;
 
-#[test]
-fn what_the_operator_states_needs_no_sample() {
+fn read_stated() -> Import {
     let mut importer = Importer::new(IntelligenceKind::KnownGood);
     importer.read("good.toml", STATED.as_bytes()).unwrap();
-    let import = importer.finish("2026-04-01".parse().unwrap());
+    importer.finish("2026-04-01".parse().unwrap())
+}
+
+fn stated() -> Intelligence {
+    Intelligence::new([read_stated().snapshot])
+}
+
+#[test]
+fn what_the_operator_states_needs_no_sample() {
+    let import = read_stated();
     let lines: Vec<u64> = import.rejected.iter().map(|one| one.line).collect();
     assert_eq!(lines, [8, 13, 18], "{:?}", import.rejected);
     assert!(matches!(&import.snapshot.records, Records::KnownGood(records) if records.len() == 1));
@@ -194,6 +208,76 @@ fn what_the_operator_states_needs_no_sample() {
         &intelligence,
     );
     assert_eq!(other, [], "nothing is stated of that version");
+}
+
+/// What a re-check of one device says of its case, after a round in which it alone was altered, or in
+/// which the operator stated what is good.
+fn rechecked(
+    fleet: &Fleet,
+    intelligence: &Intelligence,
+    identity: &Identity,
+    page: &Page,
+    alter: fn(&mut Http),
+) -> Condition {
+    let mut learner = Learner::default();
+    for (identity, observations) in fleet {
+        learner.add(identity, &observations.iter().collect::<Vec<_>>());
+    }
+    let baselines = learner.finish(intelligence);
+    let before = hosts(&fleet[7].1, |_| Some(&fleet[7].0));
+    let mut again = shows(7, page).later(3_600);
+    alter(again.records.http.as_mut().unwrap());
+    let mut now = hosts([&again], |_| Some(identity));
+    let endpoint = again.subject;
+    let asset = AssetId::new(t0(), 7);
+    let host = now.get_mut(&endpoint.addr).unwrap();
+    let findings = baselines.again(asset, identity, &[&again], host);
+    let subject = CaseSubject {
+        asset_id: asset,
+        endpoint,
+        keys: Vec::new(),
+        product: before[&endpoint.addr].product.clone(),
+        time: t0(),
+    };
+    let question = Question {
+        subject: &subject,
+        remedy: Remedy::Clean,
+        kinds: &[FindingKind::AlteredContent],
+        before: before.get(&endpoint.addr),
+        pool_covered: true,
+    };
+    let view = RoundView::new(&now, &findings, BTreeSet::new(), &|_| true, &|asset| asset);
+    judge(&question, &view).condition
+}
+
+#[test]
+fn a_page_that_is_as_others_again_closes_its_case() {
+    let mut pages = vec![good(); 40];
+    pages[7].body = "evil".into();
+    let all = fleet(&router(), &pages);
+    let newer = device("Acme", "R1", "1.3", "router");
+    let nothing = Intelligence::default();
+    let of = |identity: &Identity, page: Page, alter| rechecked(&all, &nothing, identity, &page, alter);
+    let same: fn(&mut Http) = |_| {};
+    assert_eq!(of(&router(), good(), same), Condition::Clean);
+    assert_eq!(of(&router(), Page { body: "evil".into(), ..good() }, same), Condition::Affected);
+    // What cannot be compared, or was not seen, is not healthy.
+    let other = Page { body: "other".into(), ..good() };
+    assert_eq!(of(&router(), other, same), Condition::Unobservable, "it may be another build");
+    assert_eq!(of(&newer, good(), same), Condition::Unobservable, "nothing is known of that version");
+    assert_eq!(of(&router(), good(), |http| http.favicon_sha256 = None), Condition::Unobservable);
+    assert_eq!(of(&router(), good(), |http| http.content_type = None), Condition::Unobservable);
+    assert_eq!(of(&router(), good(), |http| http.redirected_to = Some("/b".into())), Condition::Unobservable);
+    assert_eq!(of(&Identity::default(), good(), same), Condition::Unobservable);
+
+    // What the operator states needs no others.
+    let few = fleet(&router(), &pages[..8]);
+    assert_eq!(rechecked(&few, &nothing, &router(), &good(), same), Condition::Unobservable);
+    let stated = stated();
+    assert_eq!(rechecked(&few, &stated, &router(), &good(), same), Condition::Clean);
+    assert_eq!(rechecked(&few, &stated, &router(), &pages[7], same), Condition::Affected);
+    let untitled = |http: &mut Http| http.title = None;
+    assert_eq!(rechecked(&few, &stated, &router(), &good(), untitled), Condition::Unobservable);
 }
 
 /// A page of a healthy fleet: parts are the same on all, one of several variants that at least three
