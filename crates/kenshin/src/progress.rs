@@ -65,15 +65,10 @@ impl Bytes {
         Self { bar }
     }
 
-    /// Shows how far a transfer is.
+    /// Shows how far a transfer is, or a file is read.
     pub(crate) fn show(&self, what: &str, bytes: u64, total: Option<u64>) {
         let of = total.map_or_else(String::new, |total| format!(" of {} KiB", thousands(total >> 10)));
         self.bar.set_message(format!("{} KiB{of}  {what}", thousands(bytes >> 10)));
-    }
-
-    /// Shows what is being done.
-    pub(crate) fn say(&self, what: &str) {
-        self.bar.set_message(what.to_owned());
     }
 
     /// Removes the line.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kenshin_casework::{Asset, PageRequest, Viewer, product_of};
 use kenshin_insight::component::advisory::{Advisory, Publisher};
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::Observatory;
 use crate::error::ActError;
-use crate::intelligence::Imported;
+use crate::intelligence::{Imported, Reading};
 
 /// Kinds of intelligence that say what products contain, and whether somebody mends it.
 const CONTENTS: &[IntelligenceKind] = &[
@@ -288,7 +288,7 @@ impl Observatory {
         &self,
         product: Option<Family>,
         paths: &[PathBuf],
-        progress: impl FnMut(&Path),
+        progress: impl FnMut(Reading<'_>),
     ) -> Result<Imported, ActError> {
         let importer = Importer::new(IntelligenceKind::Sbom).about(product);
         let (import, files) = self.read_useful(importer, paths, progress)?;

@@ -50,6 +50,17 @@ pub struct Imported {
     pub files: usize,
 }
 
+/// Where an import is: told when a file is begun, and with every MiB of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Bytes read of it so far, as it is packed.
+    pub bytes: u64,
+    /// Of how many.
+    pub total: u64,
+}
+
 /// What is known of one kind, and since when.
 #[derive(Debug, Clone, Serialize)]
 pub struct IntelligenceStatus {
@@ -119,13 +130,12 @@ impl Imported {
 
 impl Observatory {
     /// Imports files (or folders of files, also gzip, tar and zip) of one kind as the snapshot in use
-    /// from now on. All or nothing: on an error the snapshot before stays. `progress` is told each
-    /// file.
+    /// from now on. All or nothing: on an error the snapshot before stays.
     pub async fn import_intelligence(
         &self,
         kind: IntelligenceKind,
         paths: &[PathBuf],
-        progress: impl FnMut(&Path),
+        progress: impl FnMut(Reading<'_>),
     ) -> Result<Imported, ActError> {
         let (import, files) = self.read_useful(Importer::new(kind), paths, progress)?;
         self.keep_import(import, paths, files).await
@@ -137,7 +147,7 @@ impl Observatory {
         &self,
         importer: Importer,
         paths: &[PathBuf],
-        progress: impl FnMut(&Path),
+        progress: impl FnMut(Reading<'_>),
     ) -> Result<(Import, usize), ActError> {
         let (import, files) = self.read_intelligence(importer, paths, progress)?;
         if import.snapshot.records.is_empty() {
@@ -153,7 +163,7 @@ impl Observatory {
         &self,
         mut importer: Importer,
         paths: &[PathBuf],
-        mut progress: impl FnMut(&Path),
+        mut progress: impl FnMut(Reading<'_>),
     ) -> Result<(Import, usize), ActError> {
         let files = files_of(paths)?;
         if files.is_empty() {
@@ -162,20 +172,24 @@ impl Observatory {
         }
         let (kind, mut count) = (importer.kind(), 0);
         for path in &files {
-            progress(path);
+            let total = std::fs::metadata(path).map_or(0, |held| held.len());
+            // The directory of an archive is read beside its files.
+            let mut tell = |bytes: u64| progress(Reading { path, bytes: bytes.min(total), total });
+            tell(0);
             let read = |error| match error {
                 ImportError::Io { source, .. } => ActError::io("read", path, source),
                 other => ActError::input(other.to_string()),
             };
             match packed(path)? {
                 Packed::Alone => {
-                    importer.read(&path.display().to_string(), unpacked(path)?).map_err(read)?;
+                    let from = unpacked(path, &mut tell)?;
+                    importer.read(&path.display().to_string(), from).map_err(read)?;
                     count += 1;
                 }
                 archive => {
                     let before = count;
                     let wanted = |name: &str| is_of(kind, name);
-                    members(path, archive, wanted, |name, from| {
+                    members(path, archive, &mut tell, wanted, |name, from| {
                         count += 1;
                         match importer.read(&format!("{}/{name}", path.display()), from) {
                             // One of many files in an archive that is another kind of file is no reason to

@@ -70,8 +70,8 @@ pub use error::{ActError, Blame};
 pub use exchange::{ImportRequest, ImportedFile};
 pub use home::Home;
 pub use intelligence::{
-    Imported, IntelSource, IntelligenceStatus, Known, SnapshotStatus, Transfer, UpdateEvent, UpdateResult,
-    Updated,
+    Imported, IntelSource, IntelligenceStatus, Known, Reading, SnapshotStatus, Transfer, UpdateEvent,
+    UpdateResult, Updated,
 };
 pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};

@@ -1,11 +1,11 @@
 //! `intel`: import, update, status, match.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kenshin_insight::component::Family;
 use kenshin_insight::intelligence::IntelligenceKind;
 use kenshin_observatory::{
-    ActError, Imported, IntelligenceStatus, Known, Observatory, UpdateEvent, UpdateResult, Updated,
+    ActError, Imported, IntelligenceStatus, Known, Observatory, Reading, UpdateEvent, UpdateResult, Updated,
 };
 
 use super::Context;
@@ -67,10 +67,7 @@ async fn import(
         return Err(refusal.with_hint("use it with `kenshin intel import sbom`").into());
     }
     let line = Bytes::new(context.cli.quiet);
-    let progress = |path: &Path| {
-        tracing::info!(file = %path.display(), "reading");
-        line.say(&format!("reading {}", path.display()));
-    };
+    let progress = |reading: Reading<'_>| told(&line, kind, reading);
     let imported = match kind {
         IntelligenceKind::Sbom => observatory.import_sbom(product, files, progress).await,
         kind => observatory.import_intelligence(kind, files, progress).await,
@@ -90,6 +87,14 @@ async fn import(
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// Shows how far a file is read; that it is begun is logged.
+fn told(line: &Bytes, kind: IntelligenceKind, Reading { path, bytes, total }: Reading<'_>) {
+    if bytes == 0 {
+        tracing::info!(kind = name(kind), file = %path.display(), "reading");
+    }
+    line.show(&format!("{} reading {}", name(kind), path.display()), bytes, Some(total));
 }
 
 fn tell_rejected(imported: &Imported) {
@@ -113,10 +118,7 @@ async fn update(
             line.show(&format!("{} {}", name(kind), transfer.url), transfer.bytes, transfer.total);
         }
         UpdateEvent::NotModified(kind, url) => tracing::info!(kind = name(kind), url, "not modified"),
-        UpdateEvent::Reading(kind, path) => {
-            tracing::info!(kind = name(kind), file = %path.display(), "reading");
-            line.say(&format!("{} reading {}", name(kind), path.display()));
-        }
+        UpdateEvent::Reading(kind, reading) => told(&line, kind, reading),
     });
     let updated = updated.await;
     line.done();

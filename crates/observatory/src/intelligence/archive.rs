@@ -5,7 +5,7 @@ mod tar;
 mod zip;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::ActError;
@@ -16,6 +16,9 @@ const FILE_BYTES_MAX: u64 = 16 << 30;
 const MEMBERS_MAX: usize = 2_000_000;
 /// Longest name of a file in an archive, in bytes.
 const NAME_MAX: usize = 4 << 10;
+
+/// Bytes of a file after which it is told again how far it was read.
+const STEP: u64 = 1 << 20;
 
 /// Opens a file, unpacked when its name ends in `.gz`, cut off at a stated size.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, ActError> {
@@ -47,14 +50,18 @@ pub(super) fn packed(path: &Path) -> Result<Packed, ActError> {
         return Ok(Packed::Zip);
     }
     let mut block = Vec::new();
-    unpacked(path)?.take(tar::BLOCK as u64).read_to_end(&mut block).map_err(failed)?;
+    unpacked(path, &mut |_| {})?.take(tar::BLOCK as u64).read_to_end(&mut block).map_err(failed)?;
     Ok(if tar::is_header(&block) { Packed::Tar } else { Packed::Alone })
 }
 
-/// Opens a file, unpacked when it begins as gzip does, whatever its name.
-pub(super) fn unpacked(path: &Path) -> Result<Box<dyn BufRead + Send>, ActError> {
+/// Opens a file, unpacked when it begins as gzip does, whatever its name. `tell` hears how many bytes
+/// of it, as it is packed, were read.
+pub(super) fn unpacked<'a>(
+    path: &Path,
+    tell: &'a mut dyn FnMut(u64),
+) -> Result<Box<dyn BufRead + 'a>, ActError> {
     let failed = |source| ActError::io("read", path, source);
-    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let mut file = BufReader::new(Told::open(path, tell)?);
     let gzip = file.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
     Ok(if gzip {
         Box::new(BufReader::with_capacity(
@@ -67,20 +74,22 @@ pub(super) fn unpacked(path: &Path) -> Result<Box<dyn BufRead + Send>, ActError>
 }
 
 /// Hands out each file of an archive that `wanted` names, in the order packed. All together they have
-/// at most `FILE_BYTES_MAX` bytes.
+/// at most `FILE_BYTES_MAX` bytes. `tell` is that of [`unpacked`].
 pub(super) fn members<E: From<ActError>>(
     path: &Path,
     packed: Packed,
+    tell: &mut dyn FnMut(u64),
     wanted: impl Fn(&str) -> bool,
     each: impl FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
-    members_within(path, packed, FILE_BYTES_MAX, wanted, each)
+    members_within(path, packed, FILE_BYTES_MAX, tell, wanted, each)
 }
 
 pub(super) fn members_within<E: From<ActError>>(
     path: &Path,
     packed: Packed,
     mut room: u64,
+    tell: &mut dyn FnMut(u64),
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -89,7 +98,7 @@ pub(super) fn members_within<E: From<ActError>>(
     };
     match packed {
         Packed::Tar => {
-            let mut archive = tar::Tar::new(unpacked(path)?);
+            let mut archive = tar::Tar::new(unpacked(path, tell)?);
             for count in 0.. {
                 let Some(name) = archive.next().map_err(|error| broken(error.to_string()))? else {
                     return Ok(());
@@ -104,7 +113,7 @@ pub(super) fn members_within<E: From<ActError>>(
             Ok(())
         }
         Packed::Zip => {
-            let file = File::open(path).map_err(|source| ActError::io("read", path, source))?;
+            let file = Told::open(path, tell)?;
             let mut archive =
                 zip::Zip::open(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
             for at in 0..archive.members.len() {
@@ -116,7 +125,40 @@ pub(super) fn members_within<E: From<ActError>>(
             }
             Ok(())
         }
-        Packed::Alone => each(&path.display().to_string(), &mut *unpacked(path)?),
+        Packed::Alone => each(&path.display().to_string(), &mut *unpacked(path, tell)?),
+    }
+}
+
+/// A file that tells how far it was read.
+struct Told<'a> {
+    file: File,
+    bytes: u64,
+    next: u64,
+    tell: &'a mut dyn FnMut(u64),
+}
+
+impl<'a> Told<'a> {
+    fn open(path: &Path, tell: &'a mut dyn FnMut(u64)) -> Result<Self, ActError> {
+        let file = File::open(path).map_err(|source| ActError::io("read", path, source))?;
+        Ok(Self { file, bytes: 0, next: STEP, tell })
+    }
+}
+
+impl Read for Told<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.bytes += read as u64;
+        if self.bytes >= self.next {
+            self.next = self.bytes + STEP;
+            (self.tell)(self.bytes);
+        }
+        Ok(read)
+    }
+}
+
+impl Seek for Told<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
     }
 }
 

@@ -6,9 +6,9 @@ use kenshin_casework::Snapshot as Registered;
 use kenshin_insight::intelligence::{Importer, IntelligenceKind};
 use serde::Serialize;
 
-use super::Imported;
 use super::download::{DownloadError, Downloader, Fetched, Limits, Transfer};
 use super::source::{IntelSource, sources};
+use super::{Imported, Reading};
 use crate::Observatory;
 use crate::error::ActError;
 
@@ -50,7 +50,7 @@ pub enum UpdateEvent<'a> {
     /// A file has not changed since it was fetched last.
     NotModified(IntelligenceKind, &'a str),
     /// A file is being read.
-    Reading(IntelligenceKind, &'a std::path::Path),
+    Reading(IntelligenceKind, Reading<'a>),
 }
 
 impl Observatory {
@@ -142,8 +142,8 @@ impl Observatory {
         }
         let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
         let from = from.iter().map(|source| source.url.as_str()).collect::<Vec<_>>().join(", ");
-        let import = self.read_intelligence(Importer::new(kind), &paths, |path| {
-            progress(UpdateEvent::Reading(kind, path))
+        let import = self.read_intelligence(Importer::new(kind), &paths, |reading| {
+            progress(UpdateEvent::Reading(kind, reading))
         });
         let (import, count) = import.map_err(words)?;
         if import.snapshot.records.is_empty() {

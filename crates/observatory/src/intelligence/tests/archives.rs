@@ -33,6 +33,7 @@ fn content_within(path: &Path, room: u64) -> Result<Vec<(String, Vec<u8>)>, ActE
         path,
         packed(path)?,
         room,
+        &mut |_| {},
         |_| true,
         |name, from| {
             let mut bytes = Vec::new();
@@ -234,6 +235,44 @@ proptest! {
                 files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
             prop_assert_eq!(read.unwrap(), expected);
         }
+    }
+}
+
+/// Packed or not, one hears how far a file is read, and never of more than it has.
+#[tokio::test]
+async fn how_far_a_long_file_is_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let edge = Edge::fixed(TimeUs::from_secs(1_790_000_000), [7; 32]);
+    let home = Home::at(folder.path().join("home"));
+    Observatory::init(&home, "Example CSIRT", "admin", "en", &edge).await.unwrap();
+    let observatory = Observatory::open(&home, &edge).await.unwrap();
+    let mut text = String::from("cve,epss,percentile\n");
+    let mut drawn = 1u32;
+    for number in 0..120_000 {
+        // Numbers that do not pack well.
+        drawn = drawn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text.push_str(&format!("CVE-2099-{number:07},0.{drawn:010},0.{:010}\n", drawn.rotate_left(13)));
+    }
+    let name = "epss_scores-2026-03-31.csv";
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    for (file, bytes) in [
+        (name.to_owned(), text.clone().into_bytes()),
+        (format!("{name}.gz"), gzip.finish().unwrap()),
+        ("a.tar".to_owned(), tar(&[(name, text.as_bytes())])),
+        ("a.zip".to_owned(), zip(&[(name, text.as_bytes())])),
+    ] {
+        let path = put(&folder, &file, &bytes);
+        let mut heard = Vec::new();
+        let imported =
+            observatory.import_intelligence(IntelligenceKind::Epss, std::slice::from_ref(&path), |reading| {
+                assert_eq!((reading.path, reading.total), (path.as_path(), bytes.len() as u64));
+                heard.push(reading.bytes);
+            });
+        assert_eq!(imported.await.unwrap().records, 120_000, "{file}");
+        assert_eq!(heard[0], 0, "{file}: when it is begun");
+        assert!(heard.len() > bytes.len() >> 20, "{file}: {heard:?}");
+        assert!(heard.is_sorted() && heard.last().is_some_and(|last| *last <= bytes.len() as u64), "{file}");
     }
 }
 
