@@ -28,8 +28,8 @@ use crate::search::{Field, Query};
 use matching::Matcher;
 use segment::Loaded;
 
-pub(crate) use file::StoredFile;
 pub use facet::{Counted, Facet, FacetValue, ParseCountedError, is_countable};
+pub(crate) use file::StoredFile;
 pub use order::{Mark, ParseMarkError, Sort};
 pub(crate) use segment::Segment;
 
