@@ -11,6 +11,7 @@ import { useFilter } from "../parts/Filters";
 import { Facts, PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
+import { number } from "../parts/text";
 import { SurveyLink } from "../parts/SurveyLink";
 import { Bytes, Said, Time } from "../parts/values";
 import { FindingState, Plain, Severity } from "../parts/words";
@@ -42,12 +43,18 @@ export function HostPage() {
                   ) : (
                     <ServiceTable caption={t("hosts.now")} services={host.now} host />
                   )}
+                  {host.now_more ? (
+                    <p className="pad quiet small">{t("hosts.further", { n: number(host.now_more) })}</p>
+                  ) : null}
                 </div>
                 <Raw services={host.now} />
               </Section>
               <Section title={t("hosts.before")} aside={t("hosts.beforeAside")}>
                 <div className="sheet">
                   {host.before.length === 0 ? <p className="pad quiet">{t("hosts.beforeNone")}</p> : <Before services={host.before} />}
+                  {host.before_more ? (
+                    <p className="pad quiet small">{t("hosts.earlier", { n: number(host.before_more) })}</p>
+                  ) : null}
                 </div>
               </Section>
               <Differences addr={addr} at={at} host={host} />
