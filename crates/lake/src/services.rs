@@ -1,21 +1,22 @@
-//! The table of the current view on disk: runs are appended, and merged into one.
+//! The table of the current view on disk: runs are appended, and merged when they are many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::buffered::BufWriter;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::kernel::{Action, Add, Remove, Transaction};
 use deltalake::parquet::arrow::AsyncArrowWriter;
 use deltalake::parquet::basic::{Compression, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use deltalake::parquet::schema::types::ColumnPath;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, ObjectStore, Path};
-use kenshin_observation::SensorId;
+use deltalake::{DeltaTable, ObjectStore, ObjectStoreError, Path};
+use futures::StreamExt;
 use kenshin_observation::schema::{BatchRow, SchemaError, ServiceRow, Table};
+use kenshin_observation::{SensorId, TimeUs};
 
 use crate::store::{Lake, LakeError};
 use crate::view::{Segment, View};
@@ -26,8 +27,17 @@ const PAGE_ROWS: usize = 2_048;
 const GROUP_ROWS: usize = 1 << 20;
 /// Rows written at once.
 const PIECE_ROWS: usize = 1 << 16;
-/// Runs above which they are merged.
+/// Runs above which some are merged.
 const RUNS_MAX: usize = 24;
+/// A run is merged with the smaller ones when together they have this part of its rows, so that the
+/// great ones are written seldom.
+const PART: usize = 8;
+/// For how long a run that was replaced stays, because somebody may be reading it, µs.
+const GRACE_US: i64 = 3_600_000_000;
+/// After which time a file that is not in the table never will be, µs.
+const FORGOTTEN_US: i64 = 24 * GRACE_US;
+/// What Delta is told that merging aims at; nothing depends on it.
+const TARGET_BYTES: i64 = 1 << 30;
 
 /// Up to which of its batches each sensor's observations are in the view.
 pub type Progress = BTreeMap<SensorId, i64>;
@@ -56,7 +66,7 @@ impl Lake {
             segments.push(segment);
         }
         drop(table);
-        let view = Arc::new(View::of_segments(version, segments).await?);
+        let view = Arc::new(View::of_segments(version, segments, held.as_deref()).await?);
         *held = Some(view.clone());
         Ok(view)
     }
@@ -82,33 +92,41 @@ impl Lake {
         let mut table = self.tables[ServiceRow::NAME].write().await;
         table.update_state().await.map_err(reading)?;
         let mut actions = Vec::new();
-        if !rows.is_empty() {
-            let mut writer = RunWriter::begin(&table, progress)?;
+        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+            let told = (progress, rows.len(), first.key(), last.key(), last.known_us);
+            let mut writer = RunWriter::begin(&table, &format!("{told:?}"))?;
             writer.write(rows).await?;
-            actions.push(Action::Add(writer.finish().await?));
+            actions.push(Action::Add(writer.finish(true).await?));
         }
-        commit(&mut table, actions, progress, SaveMode::Append).await
+        commit(&mut table, actions, progress, writing(SaveMode::Append)).await
     }
 
     /// Begins to make the view anew. What is in the table stays there until [`Lake::finish_view`].
-    pub async fn new_view(&self) -> Result<NewView, LakeError> {
+    pub async fn new_view(&self, now: TimeUs) -> Result<NewView, LakeError> {
         let mut table = self.tables[ServiceRow::NAME].write().await;
         table.update_state().await.map_err(reading)?;
-        Ok(NewView { writer: RunWriter::begin(&table, &Progress::new())?, replaces: removals(&table)? })
+        Ok(NewView { writer: RunWriter::begin(&table, &format!("anew {now}"))? })
     }
 
-    /// Puts a new view in the place of the runs that there were when it was begun; gives its number
-    /// of rows.
-    pub async fn finish_view(&self, new: NewView, progress: &Progress) -> Result<u64, LakeError> {
+    /// Puts a new view, which has come as far as `progress`, in the place of all that there is; gives
+    /// its number of rows. What was added while it was made is gone too: its progress is that of the
+    /// new view, so that it can be seen to lag, and whoever finishes a view folds in what it lacks.
+    pub async fn finish_view(
+        &self,
+        new: NewView,
+        progress: &Progress,
+        now: TimeUs,
+    ) -> Result<u64, LakeError> {
         let rows = new.writer.rows;
-        let mut actions = new.replaces;
-        let added = new.writer.finish().await?;
+        let added = new.writer.finish(true).await?;
+        let mut table = self.tables[ServiceRow::NAME].write().await;
+        table.update_state().await.map_err(reading)?;
+        let mut actions = removals(&table, |_| true, true, now)?;
         if rows > 0 {
             actions.push(Action::Add(added));
         }
-        let mut table = self.tables[ServiceRow::NAME].write().await;
-        table.update_state().await.map_err(reading)?;
-        commit(&mut table, actions, progress, SaveMode::Overwrite).await?;
+        commit(&mut table, actions, progress, writing(SaveMode::Overwrite)).await?;
+        sweep(&table, now).await?;
         Ok(rows)
     }
 
@@ -126,34 +144,87 @@ impl Lake {
         rows.iter().map(one).collect()
     }
 
-    /// Merges the runs of the view into one when there are more than a search likes; true when it
-    /// did.
-    pub async fn merge_services(&self, runs_max: Option<usize>) -> Result<bool, LakeError> {
+    /// Merges runs of the view when there are more than a search likes, the small ones among
+    /// themselves; true when it did.
+    pub async fn merge_services(&self, now: TimeUs) -> Result<bool, LakeError> {
         let view = self.view().await?;
-        if view.runs() <= runs_max.unwrap_or(RUNS_MAX) {
+        let sizes: Vec<usize> = view.segments().iter().map(|run| run.rows()).collect();
+        self.merge(&view, &due(&sizes), now).await
+    }
+
+    /// Merges all runs of the view into one, and deletes what was replaced long enough ago; true when
+    /// there was more than one.
+    pub async fn compact_services(&self, now: TimeUs) -> Result<bool, LakeError> {
+        let view = self.view().await?;
+        let all: Vec<usize> = (0..view.runs()).collect();
+        let merged = self.merge(&view, &all, now).await?;
+        if !merged {
+            sweep(&*self.tables[ServiceRow::NAME].read().await, now).await?;
+        }
+        Ok(merged)
+    }
+
+    /// Merges some runs of a view. The table can be read and added to meanwhile.
+    async fn merge(&self, view: &View, runs: &[usize], now: TimeUs) -> Result<bool, LakeError> {
+        if runs.len() < 2 {
             return Ok(false);
         }
-        let mut table = self.tables[ServiceRow::NAME].write().await;
-        table.update_state().await.map_err(reading)?;
-        if table.version() != view.version() {
-            // Somebody wrote in between: whoever writes next merges.
-            return Ok(false);
-        }
-        let mut writer = RunWriter::begin(&table, &Progress::new())?;
-        for piece in view.places().await?.chunks(PIECE_ROWS) {
+        // One merge is enough: whoever comes while it goes on leaves it at that.
+        let Ok(_merging) = self.merging.try_lock() else { return Ok(false) };
+        let paths: HashSet<Path> =
+            runs.iter().filter_map(|number| view.segments()[*number].path().cloned()).collect();
+        let told: Vec<&str> = runs
+            .iter()
+            .filter_map(|number| view.segments()[*number].path().map(|path| path.as_ref()))
+            .collect();
+        let mut writer = {
+            let table = self.tables[ServiceRow::NAME].read().await;
+            RunWriter::begin(&table, &told.join(" "))?
+        };
+        for piece in view.places(runs).await?.chunks(PIECE_ROWS) {
             writer.write(view.rows(piece).await?).await?;
         }
-        let mut actions = removals(&table)?;
-        actions.push(Action::Add(writer.finish().await?));
-        commit(&mut table, actions, &Progress::new(), SaveMode::Overwrite).await?;
+        let rows = writer.rows;
+        let added = writer.finish(false).await?;
+        let mut table = self.tables[ServiceRow::NAME].write().await;
+        table.update_state().await.map_err(reading)?;
+        let mut actions = removals(&table, |path| paths.contains(path), false, now)?;
+        if actions.len() < paths.len() {
+            // Somebody made the view anew, or merged, in between: what was written here is swept away.
+            return Ok(false);
+        }
+        if rows > 0 {
+            actions.push(Action::Add(added));
+        }
+        let optimize = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES };
+        commit(&mut table, actions, &Progress::new(), optimize).await?;
+        sweep(&table, now).await?;
         Ok(true)
     }
+}
+
+/// Which of runs of these sizes are to be merged: none while they are few, else the smaller ones, up
+/// to the greatest of which they make a good part.
+fn due(sizes: &[usize]) -> Vec<usize> {
+    if sizes.len() <= RUNS_MAX {
+        return Vec::new();
+    }
+    let mut ascending: Vec<usize> = (0..sizes.len()).collect();
+    ascending.sort_by_key(|number| sizes[*number]);
+    let (mut count, mut smaller) = (2, 0_usize);
+    for (position, number) in ascending.iter().enumerate() {
+        if sizes[*number] <= smaller.saturating_mul(PART) {
+            count = count.max(position + 1);
+        }
+        smaller += sizes[*number];
+    }
+    ascending.truncate(count);
+    ascending
 }
 
 /// A view that is being made: one run, written in pieces.
 pub struct NewView {
     writer: RunWriter,
-    replaces: Vec<Action>,
 }
 
 impl NewView {
@@ -167,21 +238,65 @@ fn app(sensor: SensorId) -> String {
     format!("sensor:{sensor}")
 }
 
-/// Takes every run out of the table.
-fn removals(table: &DeltaTable) -> Result<Vec<Action>, LakeError> {
+/// Takes runs out of the table; `data_change` when their rows go with them.
+fn removals(
+    table: &DeltaTable,
+    which: impl Fn(&Path) -> bool,
+    data_change: bool,
+    now: TimeUs,
+) -> Result<Vec<Action>, LakeError> {
+    let deletion_timestamp = Some(now.micros() / 1_000);
     let files = table.snapshot().map_err(reading)?.log_data();
-    Ok(files.into_iter().map(|file| Action::Remove(file.remove_action(true))).collect())
+    let removed = files.into_iter().filter(|file| which(&file.object_store_path()));
+    let remove = |file: deltalake::kernel::LogicalFileView| {
+        Action::Remove(Remove { deletion_timestamp, ..file.remove_action(data_change) })
+    };
+    Ok(removed.map(remove).collect())
+}
+
+/// Deletes runs that were replaced some time ago, and files that whoever wrote them never put into
+/// the table.
+async fn sweep(table: &DeltaTable, now: TimeUs) -> Result<(), LakeError> {
+    let log_store = table.log_store();
+    let store = log_store.object_store(None);
+    let snapshot = table.snapshot().map_err(reading)?;
+    let held: HashSet<Path> = snapshot.log_data().into_iter().map(|file| file.object_store_path()).collect();
+    let mut replaced: HashMap<Path, i64> = HashMap::new();
+    let mut tombstones = snapshot.all_tombstones(log_store.as_ref());
+    while let Some(tombstone) = tombstones.next().await {
+        let tombstone = tombstone.map_err(reading)?;
+        let millis = tombstone.deletion_timestamp().unwrap_or_default();
+        replaced.insert(Path::from(tombstone.path().as_ref()), millis.saturating_mul(1_000));
+    }
+    let listed = store.list_with_delimiter(None).await.map_err(reading)?;
+    let runs = listed.objects.into_iter().filter(|file| file.location.extension() == Some("parquet"));
+    for file in runs.filter(|file| !held.contains(&file.location)) {
+        let until = match replaced.get(&file.location) {
+            Some(since) => since.saturating_add(GRACE_US),
+            None => file.last_modified.timestamp_micros().saturating_add(FORGOTTEN_US),
+        };
+        if until < now.micros() {
+            match store.delete(&file.location).await {
+                Ok(()) | Err(ObjectStoreError::NotFound { .. }) => {}
+                Err(error) => return Err(reading(error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn writing(mode: SaveMode) -> DeltaOperation {
+    DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }
 
 async fn commit(
     table: &mut DeltaTable,
     actions: Vec<Action>,
     progress: &Progress,
-    mode: SaveMode,
+    operation: DeltaOperation,
 ) -> Result<(), LakeError> {
     let transactions = progress.iter().map(|(sensor, sequence)| Transaction::new(app(*sensor), *sequence));
     let properties = CommitProperties::default().with_application_transactions(transactions.collect());
-    let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
     let log_store = table.log_store();
     CommitBuilder::from(properties)
         .with_actions(actions)
@@ -205,12 +320,12 @@ struct RunWriter {
 }
 
 impl RunWriter {
-    /// A run with a name of its own: by table version, time and content of what is known so far.
-    fn begin(table: &DeltaTable, progress: &Progress) -> Result<Self, LakeError> {
+    /// A run with a name of its own: by table version, and by what is in it, which `told` tells from
+    /// other runs that begin at this version.
+    fn begin(table: &DeltaTable, told: &str) -> Result<Self, LakeError> {
         let store = table.log_store().object_store(None);
-        let marks: Vec<String> = progress.iter().map(|(sensor, to)| format!("{sensor}-{to}")).collect();
         let version = table.version().unwrap_or_default();
-        let name = format!("run-{version:012}-{}-{:016x}.parquet", digest(&marks.join(",")), distinction());
+        let name = format!("run-{version:012}-{}.parquet", digest(told));
         let path = Path::from(name);
         let text = |name: &str| ColumnPath::from(name);
         let properties = WriterProperties::builder()
@@ -242,26 +357,19 @@ impl RunWriter {
         Ok(())
     }
 
-    async fn finish(self) -> Result<Add, LakeError> {
+    /// `data_change` when its rows were not in the table.
+    async fn finish(self, data_change: bool) -> Result<Add, LakeError> {
         self.writer.close().await.map_err(reading)?;
         let written = self.store.head(&self.path).await.map_err(reading)?;
         Ok(Add {
             path: self.path.to_string(),
             size: i64::try_from(written.size).unwrap_or(i64::MAX),
             modification_time: written.last_modified.timestamp_millis(),
-            data_change: true,
+            data_change,
             stats: Some(format!("{{\"numRecords\":{}}}", self.rows)),
             ..Add::default()
         })
     }
-}
-
-/// Tells apart two runs of one process that begin at the same version, and runs of two processes:
-/// a file is never written twice.
-fn distinction() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    u64::from(std::process::id()) << 32 | NEXT.fetch_add(1, Ordering::Relaxed) & 0xffff_ffff
 }
 
 /// 64 bits of a text, hexadecimal (FNV-1a): names of files only.
@@ -274,4 +382,29 @@ fn digest(text: &str) -> String {
 
 fn reading(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LakeError {
     LakeError::Read { table: ServiceRow::NAME, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As batches come, each a run: the runs stay few, and no row is written often.
+    #[test]
+    fn small_runs_are_merged_among_themselves() {
+        let (mut sizes, mut written, mut base_written) = (vec![100_000_usize], 0, 0);
+        for _ in 0..2_000 {
+            sizes.push(100);
+            let merged = due(&sizes);
+            let size = |number: &usize| sizes[*number];
+            let rows: usize = merged.iter().map(size).sum();
+            base_written += u32::from(merged.iter().any(|number| size(number) >= 100_000));
+            written += rows;
+            let kept = (0..sizes.len()).filter(|number| !merged.contains(number)).map(|n| sizes[n]);
+            sizes = kept.chain((rows > 0).then_some(rows)).collect();
+            assert!(sizes.len() <= RUNS_MAX, "{sizes:?}");
+        }
+        assert_eq!(sizes.iter().sum::<usize>(), 300_000);
+        assert!(base_written < 15, "the great run was written {base_written} times");
+        assert!(written < 300_000 * 20, "{written} rows were written");
+    }
 }

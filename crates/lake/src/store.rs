@@ -208,6 +208,8 @@ pub struct Lake {
     location: String,
     pub(crate) tables: BTreeMap<&'static str, RwLock<DeltaTable>>,
     pub(crate) view: Mutex<Option<Arc<View>>>,
+    /// Held while runs of the view are merged.
+    pub(crate) merging: Mutex<()>,
 }
 
 impl Lake {
@@ -224,7 +226,7 @@ impl Lake {
         tables.insert(BatchRow::NAME, open_table::<BatchRow>(location).await?);
         // What is computed from the others comes last.
         tables.insert(ServiceRow::NAME, open_table::<ServiceRow>(location).await?);
-        Ok(Self { location: location.to_owned(), tables, view: Mutex::default() })
+        Ok(Self { location: location.to_owned(), tables, view: Mutex::default(), merging: Mutex::default() })
     }
 
     /// Where the lake is.

@@ -8,23 +8,24 @@
 mod column;
 mod facet;
 mod file;
+mod keys;
 mod matching;
 mod order;
 mod segment;
 mod things;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
-use kenshin_observation::{Endpoint, TimeUs, addr_from_hi_lo, addr_to_hi_lo};
+use kenshin_observation::{Endpoint, TimeUs, addr_to_hi_lo};
 use serde::Serialize;
 
 use crate::LakeError;
 use crate::search::{Field, Query};
+use keys::{KEYS, Keys};
 use matching::Matcher;
 use segment::Loaded;
 
@@ -39,9 +40,6 @@ pub const PAGE_MAX: usize = 500;
 pub const FACET_MAX: usize = 1_000;
 /// Values of a facet when nobody says how many.
 pub const FACET_VALUES: usize = 10;
-
-/// Columns that tell rows apart and which of them holds.
-const KEYS: [&str; 7] = ["addr_hi", "addr_lo", "port", "transport", "protocol", "asked_us", "known_us"];
 
 /// Which services somebody may see: a predicate at the base of every search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,21 +94,6 @@ pub struct Page {
     pub next: Option<Mark>,
 }
 
-/// What the view knows of a service that is asked again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// What tells it apart.
-    pub key: ServiceKey,
-    /// How it was when it was last asked.
-    pub state: String,
-    /// When it was first seen, µs.
-    pub first_us: i64,
-    /// When it was last asked, µs.
-    pub asked_us: i64,
-    segment: usize,
-    row: usize,
-}
-
 impl View {
     /// A view of rows that are not in the table: of the past, or of one host.
     pub fn of(rows: Vec<ServiceRow>) -> Result<Self, LakeError> {
@@ -119,12 +102,14 @@ impl View {
         Ok(Self { version: None, segments: vec![segment], live })
     }
 
-    /// A view of runs; which of their rows hold is found out here.
+    /// A view of runs; which of their rows hold is found out here, as far as the view `before` does
+    /// not know it.
     pub(crate) async fn of_segments(
         version: Option<u64>,
         segments: Vec<Arc<Segment>>,
+        before: Option<&View>,
     ) -> Result<Self, LakeError> {
-        let live = live(&segments).await?;
+        let live = keys::live(&segments, before).await?;
         Ok(Self { version, segments, live })
     }
 
@@ -137,9 +122,30 @@ impl View {
         self.segments.iter().find(|segment| segment.path() == Some(path)).cloned()
     }
 
+    /// Which rows of a segment hold, if it is one of the view.
+    fn live_of(&self, segment: &Arc<Segment>) -> Option<BooleanBuffer> {
+        let number = self.segments.iter().position(|held| Arc::ptr_eq(held, segment))?;
+        Some(self.live[number].clone())
+    }
+
+    /// The runs it is made of.
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
     /// Number of runs it is made of.
     pub fn runs(&self) -> usize {
         self.segments.len()
+    }
+
+    /// True when all its rows are of the version that is written today; others are to be made anew.
+    pub async fn is_current(&self) -> Result<bool, LakeError> {
+        for segment in &self.segments {
+            if !segment.is_current().await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Number of services it knows, in whatever state.
@@ -178,52 +184,41 @@ impl View {
         Ok(Found { view: self, rows })
     }
 
-    /// What the view knows at an endpoint, whatever was spoken there.
-    pub async fn known(&self, endpoints: &[Endpoint]) -> Result<Vec<Known>, LakeError> {
+    /// The rows at endpoints, whatever was spoken there.
+    pub async fn known(&self, endpoints: &[Endpoint]) -> Result<Vec<ServiceRow>, LakeError> {
+        let place = |at: &Endpoint| (addr_to_hi_lo(at.addr), i32::from(at.port));
+        let mut wanted: Vec<_> = endpoints.iter().map(|at| (place(at), at.transport.as_str())).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
         let mut known = Vec::new();
         for (number, (segment, live)) in self.segments.iter().zip(&self.live).enumerate() {
-            let loaded = segment.load(&[&KEYS[..], &["state", "first_us"]].concat()).await?;
-            for endpoint in endpoints {
-                let (addr, port) = (addr_to_hi_lo(endpoint.addr), i32::from(endpoint.port));
-                let mut row = position(&loaded, (addr, port));
-                while row < loaded.rows
-                    && (loaded.addr(row), loaded.column("port").ints()[row]) == (addr, port)
-                {
-                    let text = |name| text_at(&loaded, name, row);
-                    if live.value(row) && text("transport") == Some(endpoint.transport.as_str()) {
-                        known.push(Known {
-                            key: key_at(&loaded, row),
-                            state: text("state").unwrap_or_default().to_owned(),
-                            first_us: loaded.column("first_us").longs()[row],
-                            asked_us: loaded.column("asked_us").longs()[row],
-                            segment: number,
-                            row,
-                        });
-                    }
-                    row += 1;
-                }
+            let loaded = segment.load(&KEYS).await?;
+            let keys = Keys::of(&loaded);
+            let mut begins = 0;
+            for (place, transport) in &wanted {
+                begins = keys.position(begins, |row| keys.place(row) < *place);
+                let there = (begins..keys.rows).take_while(|row| keys.place(*row) == *place);
+                let holds = |row: &usize| live.value(*row) && keys.transport(*row) == Some(*transport);
+                known.extend(there.filter(holds).map(|row| (number, row)));
             }
         }
-        Ok(known)
+        self.rows(&known).await
     }
 
-    /// The whole rows of what is known, in the same order.
-    pub async fn rows_of(&self, known: &[Known]) -> Result<Vec<ServiceRow>, LakeError> {
-        self.rows(&known.iter().map(|known| (known.segment, known.row)).collect::<Vec<_>>()).await
-    }
-
-    /// Where the rows that hold lie, by segment and row, in the order of their keys.
-    pub(crate) async fn places(&self) -> Result<Vec<(usize, usize)>, LakeError> {
+    /// Where the rows that hold lie in some of the segments, by segment and row, in the order of
+    /// their keys.
+    pub(crate) async fn places(&self, of: &[usize]) -> Result<Vec<(usize, usize)>, LakeError> {
         let mut loaded = Vec::new();
-        for segment in &self.segments {
-            loaded.push(segment.load(&KEYS).await?);
+        for number in of {
+            loaded.push(self.segments[*number].load(&KEYS).await?);
         }
-        let of = |(number, live): (usize, &BooleanBuffer)| -> Vec<(usize, usize)> {
-            live.set_indices().map(|row| (number, row)).collect()
-        };
-        let mut places: Vec<(usize, usize)> = self.live.iter().enumerate().flat_map(of).collect();
-        places.sort_by(|(a, i), (b, j)| order::compare_keys(&loaded[*a], *i, &loaded[*b], *j));
-        Ok(places)
+        let keys: Vec<Keys<'_>> = loaded.iter().map(Keys::of).collect();
+        let mut places: Vec<(usize, usize)> = Vec::new();
+        for (nth, number) in of.iter().enumerate() {
+            places.extend(self.live[*number].set_indices().map(|row| (nth, row)));
+        }
+        in_place(|| places.sort_by(|(a, i), (b, j)| keys[*a].compare(*i, &keys[*b], *j)));
+        Ok(places.into_iter().map(|(nth, row)| (of[nth], row)).collect())
     }
 
     /// Whole rows by (segment, row), in the order given.
@@ -253,6 +248,14 @@ fn answered() -> Query {
 }
 
 impl Found<'_> {
+    /// All of it: for what is known to be little.
+    pub async fn services(&self) -> Result<Vec<ServiceRow>, LakeError> {
+        let places = self.rows.iter().enumerate();
+        let all: Vec<(usize, usize)> =
+            places.flat_map(|(number, rows)| rows.set_indices().map(move |row| (number, row))).collect();
+        self.view.rows(&all).await
+    }
+
     /// How much it is.
     pub async fn total(&self) -> Result<Total, LakeError> {
         let services = self.rows.iter().map(|rows| rows.count_set_bits() as u64).sum();
@@ -324,23 +327,8 @@ fn in_place<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// The first row whose (address, port) is not before `key`.
-fn position(loaded: &Loaded<'_>, key: ((i64, i64), i32)) -> usize {
-    let ports = loaded.column("port").ints();
-    let (mut low, mut high) = (0, loaded.rows);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if (loaded.addr(middle), ports[middle]) < key { low = middle + 1 } else { high = middle }
-    }
-    low
-}
-
 fn text_at<'a>(loaded: &'a Loaded<'_>, name: &'static str, row: usize) -> Option<&'a str> {
-    let texts = loaded.column(name).texts();
-    match texts.codes[row] {
-        0 => None,
-        code => Some(texts.dictionary.text(code as usize)),
-    }
+    loaded.column(name).texts().at(row)
 }
 
 fn key_at(loaded: &Loaded<'_>, row: usize) -> ServiceKey {
@@ -350,71 +338,4 @@ fn key_at(loaded: &Loaded<'_>, row: usize) -> ServiceKey {
         transport: text_at(loaded, "transport", row).unwrap_or_default().to_owned(),
         protocol: text_at(loaded, "protocol", row).map(str::to_owned),
     }
-}
-
-/// Which rows hold: of those with one key the one that was asked last; when they were asked at once,
-/// the one that was known last.
-async fn live(segments: &[Arc<Segment>]) -> Result<Vec<BooleanBuffer>, LakeError> {
-    let all = |segments: &[Arc<Segment>]| -> Vec<BooleanBuffer> {
-        segments.iter().map(|segment| BooleanBuffer::new_set(segment.rows())).collect()
-    };
-    if segments.len() < 2 {
-        return Ok(all(segments));
-    }
-    let mut loaded = Vec::new();
-    for segment in segments {
-        loaded.push(segment.load(&KEYS).await?);
-    }
-    let rank = |segment: usize, row: usize| {
-        let long = |name| loaded[segment].column(name).longs()[row];
-        (long("asked_us"), long("known_us"), segment)
-    };
-    let Some(largest) = (0..segments.len()).max_by_key(|number| segments[*number].rows()) else {
-        return Ok(Vec::new());
-    };
-    let mut superseded: Vec<Vec<usize>> = vec![Vec::new(); segments.len()];
-    let mut newest: HashMap<ServiceKey, (usize, usize)> = HashMap::new();
-    for number in (0..segments.len()).filter(|number| *number != largest) {
-        for row in 0..loaded[number].rows {
-            match newest.entry(key_at(&loaded[number], row)) {
-                Entry::Vacant(vacant) => {
-                    vacant.insert((number, row));
-                }
-                Entry::Occupied(mut held) => {
-                    let (a, b) = *held.get();
-                    if rank(a, b) < rank(number, row) {
-                        superseded[a].push(b);
-                        held.insert((number, row));
-                    } else {
-                        superseded[number].push(row);
-                    }
-                }
-            }
-        }
-    }
-    let base = &loaded[largest];
-    for (key, (number, row)) in newest {
-        let mut at = position(base, (key.addr, key.port));
-        while at < base.rows && (base.addr(at), base.column("port").ints()[at]) == (key.addr, key.port) {
-            if key_at(base, at) == key {
-                if rank(largest, at) < rank(number, row) {
-                    superseded[largest].push(at);
-                } else {
-                    superseded[number].push(row);
-                }
-            }
-            at += 1;
-        }
-    }
-    let without = |(live, gone): (BooleanBuffer, Vec<usize>)| {
-        let mut bits = live.iter().collect::<Vec<bool>>();
-        gone.into_iter().for_each(|row| bits[row] = false);
-        BooleanBuffer::from(bits)
-    };
-    Ok(all(segments).into_iter().zip(superseded).map(without).collect())
-}
-
-/// The address of a key.
-pub fn addr_of(key: &ServiceKey) -> IpAddr {
-    addr_from_hi_lo(key.addr.0, key.addr.1)
 }

@@ -51,6 +51,7 @@ mod view;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use kenshin_casework::{Actor, Casework, MandateSignature, NewMandate, NewUser, Org, Role, Viewer};
 use kenshin_insight::fingerprint::{Pack, Packs};
@@ -82,7 +83,7 @@ pub use sensors::TOKEN_S;
 pub use settings::{HubAddress, Mail, Sensors, Settings, Web};
 pub use shards::SHARDS_MAX;
 pub use targets::TargetList;
-pub use view::HostView;
+pub use view::{FOUND_MAX, HostView};
 pub use worker::{SurveyEnd, Worker};
 
 /// A home, opened. Cheap to clone.
@@ -102,6 +103,8 @@ struct Inner {
     packs: OnceCell<Packs>,
     /// Tables of addresses that were read last.
     tables: tokio::sync::Mutex<Option<Arc<Tables>>>,
+    /// The current view lacks something that the lake has.
+    view_lags: AtomicBool,
 }
 
 /// What `init` made.
@@ -178,6 +181,7 @@ impl Observatory {
                 lake: OnceCell::new(),
                 packs: OnceCell::new(),
                 tables: tokio::sync::Mutex::default(),
+                view_lags: AtomicBool::new(false),
             }),
         })
     }

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use kenshin_casework::{BatchState, ErrorKind, Receipt};
 use kenshin_exchange::Origin;
@@ -80,8 +81,11 @@ impl Observatory {
         });
         let batches =
             checking.await.map_err(|error| ActError::outside("failed to check batches", error))??;
-        let _turn = self.receiving().await?;
+        let turn = self.receiving().await?;
         self.complete_taken().await?;
+        if self.inner.view_lags.swap(false, Ordering::Relaxed) {
+            self.lagging(sensor, self.catch_up_all().await);
+        }
         let packing = tokio::task::spawn_blocking({
             let inbox = self.home().inbox();
             move || keep(&inbox, &batches).map(|path| (batches, path))
@@ -93,6 +97,9 @@ impl Observatory {
         if taken.as_ref().err().is_none_or(is_conflict) {
             remove(&path)?;
         }
+        // Merging may take long: the next batch does not wait for it.
+        drop(turn);
+        self.merge_view().await;
         taken
     }
 
@@ -107,10 +114,14 @@ impl Observatory {
         Err(ActError::no(format!("mandate `{}` does not name sensor {sensor}", plan.mandate_id)))
     }
 
-    /// Completes what was taken and is not in the lake, as after a crash.
+    /// Completes what was taken and is not in the lake, or not in its view, as after a crash.
     pub async fn complete_received(&self) -> Result<(), ActError> {
-        let _turn = self.receiving().await?;
-        self.complete_taken().await
+        let turn = self.receiving().await?;
+        self.complete_taken().await?;
+        self.catch_up_all().await?;
+        drop(turn);
+        self.merge_view().await;
+        Ok(())
     }
 
     /// One at a time, whichever process of this home it is: what lies in the inbox is nobody's work
@@ -161,18 +172,38 @@ impl Observatory {
                 ),
             }
         }
-        let Some(last) = new.last().map(|batch| batch.header.sequence) else { return Ok(()) };
+        let Some(last) = new.last().map(|batch| batch.header.sequence) else {
+            self.lagging(sensor, self.catch_up(sensor).await);
+            return Ok(());
+        };
         let lake = self.lake().await?;
-        let before = lake.view_progress(sensor).await?;
+        let (known, held) = lake.view_progress(sensor).await?;
         let now = self.now();
         lake.commit(&new, now).await?;
         casework.batches_committed(sensor, last).await?;
-        // The view is computed from what is safe now: when it cannot be, it lags, and is made up for
-        // with the next batch or by `kenshin lake rebuild`.
-        if let Err(error) = self.fold_in(sensor, before, &new, now).await {
-            tracing::warn!(%error, %sensor, "the current view lags behind the lake");
+        let folded = match known < held {
+            true => self.catch_up(sensor).await,
+            false => self.fold_in(sensor, &new, now).await,
+        };
+        self.lagging(sensor, folded);
+        Ok(())
+    }
+
+    /// Makes up for what the view missed of any sensor, as after a crash between lake and view.
+    async fn catch_up_all(&self) -> Result<(), ActError> {
+        for sensor in self.lake().await?.progress().await?.into_keys() {
+            self.lagging(sensor, self.catch_up(sensor).await);
         }
         Ok(())
+    }
+
+    /// The view is computed from what is safe: when it cannot be, it lags, and is made up for with the
+    /// next shipment, at the next start, or by `kenshin lake rebuild`.
+    fn lagging(&self, sensor: SensorId, folded: Result<(), ActError>) {
+        if let Err(error) = folded {
+            self.inner.view_lags.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, %sensor, "the current view lags behind the lake");
+        }
     }
 }
 

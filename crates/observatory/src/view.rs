@@ -12,18 +12,21 @@ use std::sync::Arc;
 
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
-use kenshin_lake::view::{Sight, View};
-use kenshin_lake::{Answer, HostObservation, Limits, Places, Question, Told};
-use kenshin_observation::schema::ServiceRow;
-use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, TimeUs};
+use kenshin_lake::view::{Search, Sight, View};
+use kenshin_lake::{Answer, HostObservation, Limits, Places, Progress, Question, Told};
+use kenshin_observation::schema::{ServiceKey, ServiceRow};
+use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, SurveyId, TimeUs};
 
 use crate::Observatory;
 use crate::error::ActError;
 use crate::intelligence::Tables;
-use fold::Fold;
+use fold::{Fold, Services};
 
-/// Rows handed to the lake at once while a view is made anew.
+/// Rows handed to the lake at once while a view is made anew, and observations folded at once while
+/// it catches up.
 const PIECE_ROWS: usize = 1 << 15;
+/// Most services that are found in the past: they lie in memory, about one kilobyte each.
+pub const FOUND_MAX: usize = 500_000;
 /// Most pages of the provider directory.
 const DIRECTORY_PAGES_MAX: usize = 4_096;
 
@@ -46,93 +49,163 @@ pub struct HostView {
 }
 
 impl Observatory {
-    /// Folds batches that the lake took at `taken_at` into the current view. `before` is how far
-    /// view and lake had come before them. What was missed before is made up for.
+    /// Folds batches that the lake took at `taken_at` into a view that knows all before them.
     pub(crate) async fn fold_in(
         &self,
         sensor: SensorId,
-        before: (i64, i64),
         batches: &[Batch],
         taken_at: TimeUs,
     ) -> Result<(), ActError> {
         let Some(last) = batches.last().map(|batch| batch.header.sequence) else { return Ok(()) };
-        let lake = self.lake().await?;
-        let view = lake.view().await?;
-        let providers = self.provider_names().await?;
-        let mut rows = Vec::new();
-        if before.0 < before.1 {
-            let told = Told { since: Some((sensor, before.0)), ..Told::default() };
-            let mut hosts = lake.hosts(&told).await?;
-            while let Some(seen) = hosts.next().await? {
-                rows.extend(self.changed(&view, seen, &providers).await?);
-            }
-        } else {
-            let mut by_addr: BTreeMap<IpAddr, Vec<HostObservation>> = BTreeMap::new();
-            for observation in batches.iter().flat_map(|batch| &batch.observations) {
-                let one = HostObservation { observation: observation.clone(), known_at: taken_at };
-                by_addr.entry(observation.subject.addr).or_default().push(one);
-            }
-            for seen in by_addr.into_values() {
-                rows.extend(self.changed(&view, seen, &providers).await?);
-            }
+        let mut by_addr: BTreeMap<IpAddr, Vec<HostObservation>> = BTreeMap::new();
+        for observation in batches.iter().flat_map(|batch| &batch.observations) {
+            let one = HostObservation { observation: observation.clone(), known_at: taken_at };
+            by_addr.entry(observation.subject.addr).or_default().push(one);
         }
-        lake.add_services(rows, &[(sensor, last)].into()).await?;
-        lake.merge_services(None).await?;
-        Ok(())
+        let providers = self.provider_names().await?;
+        let rows = self.changed(by_addr.into_values().collect(), &providers).await?;
+        Ok(self.lake().await?.add_services(rows, &[(sensor, last)].into()).await?)
     }
 
-    /// The rows of a host that are other than the view knows them, after what was seen.
+    /// Folds in what the lake has of a sensor and the view has not, piece by piece.
+    pub(crate) async fn catch_up(&self, sensor: SensorId) -> Result<(), ActError> {
+        let lake = self.lake().await?;
+        let (known, last) = lake.view_progress(sensor).await?;
+        if known >= last {
+            return Ok(());
+        }
+        let providers = self.provider_names().await?;
+        let told = Told { since: Some((sensor, known)), ..Told::default() };
+        let mut hosts = lake.hosts(&told).await?;
+        let (mut piece, mut size) = (Vec::new(), 0);
+        while let Some(seen) = hosts.next().await? {
+            size += seen.len();
+            piece.push(seen);
+            if size >= PIECE_ROWS {
+                let rows = self.changed(std::mem::take(&mut piece), &providers).await?;
+                // Without progress: it is told with the last piece, and a piece may be folded again.
+                lake.add_services(rows, &Progress::new()).await?;
+                self.merge_view().await;
+                size = 0;
+            }
+        }
+        let rows = self.changed(piece, &providers).await?;
+        Ok(lake.add_services(rows, &[(sensor, last)].into()).await?)
+    }
+
+    /// Merges runs of the view when they are many. Nothing depends on it but how fast a search is.
+    pub(crate) async fn merge_view(&self) {
+        let merged = async { Ok::<_, ActError>(self.lake().await?.merge_services(self.now()).await?) };
+        if let Err(error) = merged.await {
+            tracing::warn!(%error, "the runs of the current view were not merged");
+        }
+    }
+
+    /// The rows of hosts that are other than the view knows them, after what was seen.
     async fn changed(
         &self,
-        view: &View,
-        seen: Vec<HostObservation>,
+        hosts: Vec<Vec<HostObservation>>,
         providers: &Providers,
     ) -> Result<Vec<ServiceRow>, ActError> {
-        let mut endpoints: Vec<Endpoint> = seen.iter().map(|one| one.observation.subject).collect();
+        let mut endpoints: Vec<Endpoint> =
+            hosts.iter().flatten().map(|one| one.observation.subject).collect();
         endpoints.sort_unstable();
         endpoints.dedup();
-        let known = view.known(&endpoints).await?;
-        let unchanged = view.rows_of(&known).await?;
-        let mut host = unchanged.clone();
-        self.fold_host(&mut host, seen, providers, None).await?;
-        host.retain(|row| !unchanged.contains(row));
-        Ok(host)
+        let mut known: HashMap<IpAddr, Vec<ServiceRow>> = HashMap::new();
+        for row in self.lake().await?.view().await?.known(&endpoints).await? {
+            known.entry(row.addr()).or_default().push(row);
+        }
+        let mut changed = Vec::new();
+        for seen in hosts {
+            let addr = seen.first().map(|one| one.observation.subject.addr);
+            let held = addr.and_then(|addr| known.remove(&addr)).unwrap_or_default();
+            let unchanged: HashMap<ServiceKey, ServiceRow> =
+                held.iter().map(|row| (row.key(), row.clone())).collect();
+            let host = self.fold_host(held, seen, providers, None).await?;
+            changed.extend(host.into_iter().filter(|row| unchanged.get(&row.key()) != Some(row)));
+        }
+        Ok(changed)
     }
 
     /// Makes the current view anew from all observations; gives the number of services.
+    ///
+    /// Batches are received meanwhile, and searches answered. What came in between is folded in when
+    /// the new view takes the place of the old one.
     pub async fn rebuild_view(&self) -> Result<u64, ActError> {
         let lake = self.lake().await?;
-        let progress = lake.progress().await?;
-        let mut new = lake.new_view().await?;
+        let mut progress = lake.progress().await?;
+        let mut new = lake.new_view(self.now()).await?;
         let providers = self.provider_names().await?;
         let mut rows: Vec<ServiceRow> = Vec::new();
         let mut hosts = lake.hosts(&Told::default()).await?;
         while let Some(seen) = hosts.next().await? {
-            let mut host = Vec::new();
-            self.fold_host(&mut host, seen, &providers, None).await?;
-            rows.extend(host);
+            rows.extend(self.fold_host(Vec::new(), seen, &providers, None).await?);
             if rows.len() >= PIECE_ROWS {
                 new.write(std::mem::take(&mut rows)).await?;
             }
         }
         new.write(rows).await?;
-        Ok(lake.finish_view(new, &progress).await?)
+        // Nobody folds anything into a view that is being replaced.
+        let _turn = self.receiving().await?;
+        let sensors: Vec<SensorId> = lake.progress().await?.into_keys().collect();
+        for sensor in &sensors {
+            progress.entry(*sensor).or_insert(0);
+        }
+        lake.finish_view(new, &progress, self.now()).await?;
+        for sensor in sensors {
+            self.catch_up(sensor).await?;
+        }
+        Ok(lake.view().await?.services())
     }
 
-    /// The view of the past: of what the lake knew at `known_by`, and with `history` also every row
-    /// as it was before something changed. It is made from observations each time.
-    pub async fn view_of_past(&self, known_by: Option<TimeUs>, history: bool) -> Result<View, ActError> {
+    /// Makes the current view anew when another version of this program made it.
+    pub async fn renew_view(&self) -> Result<(), ActError> {
+        if !self.lake().await?.view().await?.is_current().await? {
+            let services = self.rebuild_view().await?;
+            tracing::info!(services, "the current view was of another version, and was made anew");
+        }
+        Ok(())
+    }
+
+    /// Merges the current view into one run; true when it was more.
+    pub async fn compact_view(&self) -> Result<bool, ActError> {
+        Ok(self.lake().await?.compact_services(self.now()).await?)
+    }
+
+    /// What `search` finds in the view of the past: of what the lake knew at `known_by`, and with
+    /// `history` also in every row as it was before something changed. It is made from observations
+    /// each time, and what is found lies in memory: more than [`FOUND_MAX`] services are refused.
+    pub async fn search_past(
+        &self,
+        search: &Search,
+        known_by: Option<TimeUs>,
+        history: bool,
+    ) -> Result<View, ActError> {
         let told = Told { known_by, ..Told::default() };
         let providers = self.provider_names().await?;
-        let (mut rows, mut before) = (Vec::new(), Vec::new());
+        let (mut found, mut piece) = (Vec::new(), Vec::new());
         let mut hosts = self.lake().await?.hosts(&told).await?;
-        while let Some(seen) = hosts.next().await? {
-            let mut host = Vec::new();
-            self.fold_host(&mut host, seen, &providers, history.then_some(&mut before)).await?;
-            rows.extend(host);
+        loop {
+            let seen = hosts.next().await?;
+            let more = seen.is_some();
+            if let Some(seen) = seen {
+                let mut before = Vec::new();
+                let host = self.fold_host(Vec::new(), seen, &providers, history.then_some(&mut before));
+                piece.extend(host.await?);
+                piece.extend(before);
+            }
+            if piece.len() >= PIECE_ROWS || !more {
+                let view = View::of(std::mem::take(&mut piece))?;
+                found.extend(view.find(search).await?.services().await?);
+                if found.len() > FOUND_MAX {
+                    let message = format!("more than {FOUND_MAX} services are found in the past");
+                    return Err(ActError::input(message).with_hint("narrow the query"));
+                }
+            }
+            if !more {
+                return Ok(View::of(found)?);
+            }
         }
-        rows.extend(before);
-        Ok(View::of(rows)?)
     }
 
     /// One host through time; nothing when `viewer` may not see it, or when nothing was seen there.
@@ -152,9 +225,8 @@ impl Observatory {
         let newest: Vec<&Observation> =
             seen.iter().map(|one| &one.observation).filter(|o| Some(o.survey_id) == last).collect();
         let identity = identify(&newest, self.packs().await?);
-        let (mut now, mut before) = (Vec::new(), Vec::new());
-        self.fold_host(&mut now, seen, &providers, Some(&mut before)).await?;
-        now.sort_by(ServiceRow::compare_keys);
+        let mut before = Vec::new();
+        let now = self.fold_host(Vec::new(), seen, &providers, Some(&mut before)).await?;
         Ok(Some(HostView { now, before, identity }).filter(|host| !host.now.is_empty()))
     }
 
@@ -178,15 +250,16 @@ impl Observatory {
         Ok(self.lake().await?.ask(&question).await?)
     }
 
-    /// Folds what was seen at one host, survey by survey.
+    /// The rows of one host, after those that `held` are, by what was seen, survey by survey.
     async fn fold_host(
         &self,
-        host: &mut Vec<ServiceRow>,
+        held: Vec<ServiceRow>,
         seen: Vec<HostObservation>,
         providers: &Providers,
         mut before: Option<&mut Vec<ServiceRow>>,
-    ) -> Result<(), ActError> {
+    ) -> Result<Vec<ServiceRow>, ActError> {
         let packs = self.packs().await?;
+        let mut services = Services::of(held);
         for mut survey in by_survey(seen) {
             // In one order, however they came.
             survey.sort_by_key(|one| (one.observation.subject, one.observation.check, one.observation.time));
@@ -196,15 +269,11 @@ impl Observatory {
             let identity = if speaks { identify(&observations, packs) } else { Identity::default() };
             let provider = providers.map.find(first.subject.addr).and_then(|id| providers.names.get(&id));
             let known_at = survey.iter().map(|one| one.known_at).max().unwrap_or(first.time);
-            let fold = Fold {
-                identity: &identity,
-                provider: provider.map(String::as_str),
-                tables: providers.tables.as_deref(),
-                known_at,
-            };
-            fold.host(host, &observations, before.as_deref_mut());
+            let tables = providers.tables.as_deref();
+            let fold = Fold::new(&identity, provider.map(String::as_str), tables, known_at);
+            fold.host(&mut services, &observations, before.as_deref_mut());
         }
-        Ok(())
+        Ok(services.into_rows())
     }
 
     async fn provider_names(&self) -> Result<Providers, ActError> {
@@ -224,10 +293,11 @@ impl Observatory {
 /// The observations of one host in the order of its surveys, by when each began.
 fn by_survey(seen: Vec<HostObservation>) -> Vec<Vec<HostObservation>> {
     let mut surveys: Vec<Vec<HostObservation>> = Vec::new();
+    let mut positions: HashMap<SurveyId, usize> = HashMap::new();
     for one in seen {
-        let of = |held: &Vec<HostObservation>| held[0].observation.survey_id == one.observation.survey_id;
-        match surveys.iter().position(of) {
-            Some(position) => surveys[position].push(one),
+        let position = *positions.entry(one.observation.survey_id).or_insert(surveys.len());
+        match surveys.get_mut(position) {
+            Some(survey) => survey.push(one),
             None => surveys.push(vec![one]),
         }
     }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kenshin_lake::search::{FIELDS, Field, FieldInfo, Query};
-use kenshin_lake::view::{Facet, Found, PAGE_MAX, Search as Asked, Sight, View, is_countable};
+use kenshin_lake::search::{FIELDS, FieldInfo, Query};
+use kenshin_lake::view::{Counted, Facet, Found, PAGE_MAX, ParseCountedError, Search as Asked, Sight, Total};
 use kenshin_lake::{Answer, Format as Rendered};
 use kenshin_observation::TimeUs;
 use kenshin_observation::schema::{ServiceRow, Table};
@@ -16,43 +16,40 @@ use crate::cli::{Format, Lake, Search};
 use crate::exit::Exit;
 use crate::output::{Rows, print_json, print_text, thousands, visible};
 
-/// Values of a facet when nobody says how many.
-const FACET_VALUES: usize = 10;
-
 pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Result<Exit> {
     if options.fields {
         return fields(context);
     }
     let text = options.query.join(" ");
     let query = understand(&text)?;
-    let facets = options.facet.iter().map(|text| wanted(text)).collect::<Result<Vec<_>, _>>()?;
+    let facets = options.facet.iter().map(|text| counted(text)).collect::<Result<Vec<_>, _>>()?;
     let known_by = options.at.as_deref().map(instant).transpose()?;
+    let counts = options.count || !facets.is_empty();
+    if counts && context.format() == Format::Parquet {
+        return Err(ActError::input("counts are not written as Parquet")
+            .with_hint("take --format json, jsonl or csv")
+            .into());
+    }
     let observatory = context.open().await?;
     if let Some(addr) = options.probed {
         return probed(context, &observatory, addr).await;
     }
+    let now = known_by.unwrap_or_else(|| observatory.now());
+    let asked = Asked { query, sight: Sight::All, now };
     let view = match known_by.is_some() || options.history {
-        true => Arc::new(observatory.view_of_past(known_by, options.history).await?),
+        true => Arc::new(observatory.search_past(&asked, known_by, options.history).await?),
         false => observatory.lake().await?.view().await.map_err(ActError::from)?,
     };
-    let now = known_by.unwrap_or_else(|| observatory.now());
-    let found = view.find(&Asked { query, sight: Sight::All, now }).await.map_err(ActError::from)?;
+    let found = view.find(&asked).await.map_err(ActError::from)?;
     let total = found.total().await.map_err(ActError::from)?;
     let exit = if total.services == 0 { Exit::No } else { Exit::Done };
     if options.count {
-        match context.format() {
-            Format::Table => print_text(&format!(
-                "{} services on {} hosts\n",
-                thousands(total.services),
-                thousands(total.hosts)
-            ))?,
-            _ => print_json(&total)?,
-        }
+        print_total(context, total)?;
         return Ok(exit);
     }
     if !facets.is_empty() {
         let mut counted = Vec::new();
-        for (field, top) in facets {
+        for Counted { field, top } in facets {
             counted.push(found.facet(field, top).await.map_err(ActError::from)?);
         }
         print_facets(context, &counted)?;
@@ -66,14 +63,12 @@ pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Resu
         next.map_or(String::new(), |next| format!("; go on with --after '{next}'"))
     ));
     print_services(context, rows)?;
-    if total.services == 0 && view_is_empty(&view) {
+    if total.services == 0 && view.services() == 0 {
         context.say("hint: the current view is empty; `kenshin lake rebuild` makes it from the observations");
+    } else if !view.is_current().await.map_err(ActError::from)? {
+        context.say("hint: the current view is of another version; `kenshin lake rebuild` makes it anew");
     }
     Ok(exit)
-}
-
-fn view_is_empty(view: &View) -> bool {
-    view.services() == 0
 }
 
 /// A query from text; when it cannot be understood, the error points at where.
@@ -96,17 +91,16 @@ fn instant(text: &str) -> Result<TimeUs, ActError> {
     })
 }
 
-/// A facet as it is asked for: `port` or `port:20`.
-fn wanted(text: &str) -> Result<(Field, usize), ActError> {
-    let (name, top) = text.split_once(':').map_or((text, None), |(name, top)| (name, Some(top)));
-    let field = Field::named(name).filter(|field| is_countable(*field)).ok_or_else(|| {
-        ActError::input(format!("services cannot be counted by `{name}`"))
-            .with_hint("`kenshin search --fields` lists the fields; all but addresses can be counted by")
-    })?;
-    match top.map_or(Ok(FACET_VALUES), str::parse) {
-        Ok(top) => Ok((field, top)),
-        Err(_) => Err(ActError::input(format!("`{text}` is no facet")).with_hint("for example port:20")),
-    }
+fn counted(text: &str) -> Result<Counted, ActError> {
+    text.parse().map_err(|error: ParseCountedError| {
+        let hint = match error {
+            ParseCountedError::Field(_) => {
+                "`kenshin search --fields` lists the fields; all but addresses can be counted by"
+            }
+            ParseCountedError::Top => "for example port:20",
+        };
+        ActError::input(error.to_string()).with_hint(hint)
+    })
 }
 
 fn fields(context: &Context<'_>) -> anyhow::Result<Exit> {
@@ -164,6 +158,24 @@ async fn rows(found: &Found<'_>, options: &Search) -> Result<(Vec<ServiceRow>, O
         }
     }
     Ok((rows, after.map(|mark| mark.to_string())))
+}
+
+fn print_total(context: &Context<'_>, total: Total) -> anyhow::Result<()> {
+    match context.format() {
+        Format::Json => print_json(&total),
+        Format::Table => print_text(&format!(
+            "{} services on {} hosts\n",
+            thousands(total.services),
+            thousands(total.hosts)
+        )),
+        format => Rows {
+            columns: &["SERVICES", "HOSTS"],
+            right: &[],
+            items: vec![total],
+            cells: |total: &Total| vec![total.services.to_string(), total.hosts.to_string()],
+        }
+        .print(format),
+    }
 }
 
 fn print_facets(context: &Context<'_>, facets: &[Facet]) -> anyhow::Result<()> {
@@ -302,8 +314,7 @@ pub(crate) async fn lake(context: &Context<'_>, command: &Lake) -> anyhow::Resul
             context.say(&format!("the current view was made anew: {} services", thousands(services)));
         }
         Lake::Compact => {
-            let observatory = context.open().await?;
-            let merged = observatory.lake().await?.merge_services(Some(1)).await.map_err(ActError::from)?;
+            let merged = context.open().await?.compact_view().await?;
             context.say(if merged {
                 "the current view is one run now"
             } else {

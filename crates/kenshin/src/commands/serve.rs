@@ -137,6 +137,9 @@ async fn assess(observatory: Observatory, stop: CancellationToken) -> anyhow::Re
     if let Err(error) = observatory.complete_received().await {
         tracing::error!(error = &error as &dyn std::error::Error, "what was taken is not in the lake yet");
     }
+    if let Err(error) = observatory.renew_view().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the current view is of another version");
+    }
     while !stop.is_cancelled() {
         if let Err(error) = observatory.assess_finished().await {
             tracing::error!(error = &error as &dyn std::error::Error, "an assessment failed");

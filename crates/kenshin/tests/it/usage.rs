@@ -35,6 +35,14 @@ fn errors_say_whose_turn_it_is() {
         error.contains("port:23 contry:JP\n        ^^^^^^") && error.contains("did you mean `country`?"),
         "{error}"
     );
+    let counts = expect(&home, 1, &["search", "--count", "--format", "csv"]);
+    assert_eq!(counts, "SERVICES,HOSTS\n0,0\n");
+    let counts = expect(&home, 1, &["search", "--facet", "port", "--format", "csv"]);
+    assert_eq!(counts, "FIELD,VALUE,SERVICES\n");
+    for count in ["--count", "--facet=port"] {
+        let error = expect_error(&home, 2, &["search", count, "--format", "parquet"]);
+        assert!(error.contains("counts are not written as Parquet") && error.contains("csv"), "{error}");
+    }
     assert!(expect_error(&home, 2, &["provider", "import", "nowhere.csv"]).contains("nowhere.csv"));
 
     let settings = home.join("kenshin.toml");

@@ -26,6 +26,16 @@ pub(super) struct Texts {
     pub(super) dictionary: Dictionary,
 }
 
+impl Texts {
+    /// The text of a row, if it has one.
+    pub(super) fn at(&self, row: usize) -> Option<&str> {
+        match self.codes[row] {
+            0 => None,
+            code => Some(self.dictionary.text(code as usize)),
+        }
+    }
+}
+
 /// Distinct texts, one behind the other.
 pub(super) struct Dictionary {
     bytes: String,

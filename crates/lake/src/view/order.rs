@@ -235,13 +235,3 @@ fn value_at(loaded: &Loaded<'_>, field: Field, row: usize) -> Option<Value> {
         }
     }
 }
-
-/// The order of two rows by their keys.
-pub(super) fn compare_keys(a: &Loaded<'_>, i: usize, b: &Loaded<'_>, j: usize) -> Ordering {
-    let numbers = |loaded: &Loaded<'_>, row: usize| (loaded.addr(row), loaded.column("port").ints()[row]);
-    let texts = |loaded, row| -> (Option<String>, Option<String>) {
-        let text = |name| super::text_at(loaded, name, row).map(str::to_owned);
-        (text("transport"), text("protocol"))
-    };
-    numbers(a, i).cmp(&numbers(b, j)).then_with(|| texts(a, i).cmp(&texts(b, j)))
-}

@@ -10,9 +10,11 @@ use deltalake::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
 };
 use deltalake::parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use deltalake::parquet::file::metadata::RowGroupMetaData;
+use deltalake::parquet::file::statistics::Statistics;
 use deltalake::{ObjectStore, Path};
 use futures::TryStreamExt;
-use kenshin_observation::schema::{ServiceRow, Table};
+use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow, Table};
 use tokio::sync::OnceCell;
 
 use super::column::{Column, dictionary_of_texts};
@@ -73,6 +75,22 @@ impl Segment {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// True when all its rows are of the version that is written today.
+    pub(crate) async fn is_current(&self) -> Result<bool, LakeError> {
+        let Source::File { file, metadata } = &self.source else { return Ok(true) };
+        let metadata = metadata.get_or_try_init(|| metadata_of(file)).await?;
+        let current = |group: &RowGroupMetaData| {
+            let versions = group.columns().iter().find(|column| column.column_path().string() == "schema");
+            match versions.and_then(|column| column.statistics()) {
+                Some(Statistics::Int32(versions)) => [versions.min_opt(), versions.max_opt()]
+                    .iter()
+                    .all(|version| *version == Some(&SERVICE_VERSION)),
+                _ => false,
+            }
+        };
+        Ok(metadata.metadata().row_groups().iter().all(current))
     }
 
     /// Loads columns by name, together, and hands them out.
@@ -202,4 +220,87 @@ impl Loaded<'_> {
 
 pub(super) fn reading(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LakeError {
     LakeError::Read { table: ServiceRow::NAME, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use datafusion::object_store::local::LocalFileSystem;
+
+    use super::*;
+    use crate::Lake;
+
+    /// A row as a version wrote it, every column of its filled.
+    fn sample(version: i32) -> ServiceRow {
+        let text = format!(
+            r#"{{"schema":{version},"addr_hi":-9223372036854775808,"addr_lo":-9223090564025483775,"port":443,
+            "transport":"tcp","protocol":"https","state":"answered","first_us":1,"seen_us":2,"asked_us":3,
+            "known_us":4,"org_id":"org","mandate_id":"mandate","survey_id":"survey","sensor_id":"sensor",
+            "tlp":"TLP:AMBER","vendor":"Example","product":"Camera","version":"1.9","device_type":"camera",
+            "cpe":"cpe:2.3:h:example:camera:*:*:*:*:*:*:*:*","software":"[{{\"product\":\"nginx\"}}]",
+            "banner":"検診","title":"Login","server":"nginx","status":401,"tls":"1.2","cert_sha256":"00",
+            "cert_subject":"CN=a","cert_names":"a b","cert_issuer":"CN=ca","cert_expires_us":5,
+            "key_sha256":"11","hassh":"22","ja3s":"33","favicon":-6,"labels":"tarpit",
+            "enriched_by":"asn@2026-11-01","asn":64500,"as_name":"Nishi Net","country":"JP",
+            "region":"JP-13","provider":"Nishi"}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Runs that every version wrote are read. `KENSHIN_WRITE_SAMPLES=1` writes that of today when it
+    /// is missing, never over an old one.
+    #[tokio::test]
+    async fn runs_of_every_version_are_read() {
+        let samples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/schema");
+        for version in 1..=SERVICE_VERSION {
+            let name = format!("services-v{version}.parquet");
+            let path = samples.join(&name);
+            if !path.exists()
+                && version == SERVICE_VERSION
+                && std::env::var_os("KENSHIN_WRITE_SAMPLES").is_some()
+            {
+                let folder = tempfile::tempdir().unwrap();
+                let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+                lake.add_services(vec![sample(version)], &Default::default()).await.unwrap();
+                let written = lake.view().await.unwrap().segments()[0].path().unwrap().to_string();
+                std::fs::copy(folder.path().join("services").join(written), &path).unwrap();
+            }
+            let store = Arc::new(LocalFileSystem::new_with_prefix(&samples).unwrap());
+            let segment = Segment::file(store, Path::from(name), 1);
+            assert_eq!(segment.is_current().await.unwrap(), version == SERVICE_VERSION);
+            assert_eq!(segment.rows_at(&[0]).await.unwrap(), [sample(version)]);
+            let loaded = segment.load(&["addr_hi", "port", "banner", "schema"]).await.unwrap();
+            assert_eq!(loaded.column("banner").texts().at(0), Some("検診"));
+        }
+    }
+
+    /// The columns of today are those of its sample, no more and no less.
+    #[test]
+    fn a_changed_row_is_of_a_new_version() {
+        let row = serde_json::to_value(sample(SERVICE_VERSION)).unwrap();
+        let lacks: Vec<&String> = row
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, value)| value.is_null())
+            .map(|(name, _)| name)
+            .collect();
+        assert!(lacks.is_empty(), "the sample lacks {lacks:?}");
+        let path = format!(
+            "{}/../../testdata/schema/services-v{SERVICE_VERSION}.parquet",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let metadata =
+            ArrowReaderMetadata::load(&std::fs::File::open(path).unwrap(), Default::default()).unwrap();
+        let schema = ServiceRow::schema();
+        let columns = |schema: &Schema| -> Vec<(String, DataType)> {
+            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+        };
+        assert_eq!(
+            columns(metadata.schema()),
+            columns(&schema),
+            "raise SERVICE_VERSION, keep the old sample"
+        );
+    }
 }

@@ -290,19 +290,104 @@ async fn the_view_is_kept_in_runs() {
         assert_eq!(crate::csv(lake, sql).await, "n,v\n1,1.99\n");
     };
     check(&lake, 3).await;
-    assert!(!lake.merge_services(None).await.unwrap(), "three runs are not too many");
-    assert!(lake.merge_services(Some(1)).await.unwrap());
+    assert!(!lake.merge_services(NOW).await.unwrap(), "three runs are not too many");
+    assert!(lake.compact_services(NOW).await.unwrap());
     check(&lake, 1).await;
     let reopened = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
     check(&reopened, 1).await;
     assert_eq!(reopened.view_progress(sensor).await.unwrap(), (3, 0));
 
-    let mut new = lake.new_view().await.unwrap();
+    let mut new = lake.new_view(NOW).await.unwrap();
     new.write(town()).await.unwrap();
     assert_eq!(lake.view().await.unwrap().services(), 9, "until it is finished nothing changes");
-    assert_eq!(lake.finish_view(new, &[(sensor, 7)].into()).await.unwrap(), 8);
+    assert_eq!(lake.finish_view(new, &[(sensor, 7)].into(), NOW).await.unwrap(), 8);
     assert_eq!(reopened.view().await.unwrap().services(), 8, "made anew from nothing");
     assert_eq!(reopened.view_progress(sensor).await.unwrap(), (7, 0));
+}
+
+/// What is added and merged while a view is made anew goes with the old view, and its progress too,
+/// so that whoever made it knows what to fold in.
+#[tokio::test]
+async fn a_new_view_replaces_what_came_meanwhile() {
+    let (folder, lake) = lake().await;
+    let sensor = SensorId::new(NOW, 3);
+    lake.add_services(town(), &[(sensor, 1)].into()).await.unwrap();
+    let mut new = lake.new_view(NOW).await.unwrap();
+    new.write(town().split_off(3)).await.unwrap();
+    let other = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    let late = vec![service("192.0.2.9 23 telnet")];
+    other.add_services(late.clone(), &[(sensor, 2)].into()).await.unwrap();
+    assert!(other.compact_services(NOW).await.unwrap());
+    other.add_services(late, &[(sensor, 3)].into()).await.unwrap();
+    assert_eq!(lake.finish_view(new, &[(sensor, 1)].into(), NOW).await.unwrap(), 5);
+    for lake in [&lake, &other] {
+        let view = lake.view().await.unwrap();
+        assert_eq!((view.runs(), view.services()), (1, 5));
+        assert_eq!(lake.view_progress(sensor).await.unwrap(), (1, 0), "what came meanwhile is missing");
+    }
+}
+
+/// Runs come and are merged; what a view keeps in mind of the runs before is what it finds anew.
+#[tokio::test]
+async fn many_runs_are_merged_and_swept_away() {
+    let (folder, lake) = lake().await;
+    let sensor = SensorId::new(NOW, 3);
+    let now: TimeUs = "2100-01-01T00:00:00Z".parse().unwrap();
+    let files = || {
+        let entries = std::fs::read_dir(folder.path().join("services")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some()).count()
+    };
+    let host = |n: i64| format!("192.0.2.{} 23 telnet version=1.{n} asked={}", n % 17, 200 - n * 7 % 90);
+    let base = (0..2_000).map(|n| service(&format!("198.51.{}.{} 80 http", n / 250, n % 250)));
+    lake.add_services(base.collect(), &[(sensor, 1)].into()).await.unwrap();
+    let mut merges = 0;
+    for n in 0..60 {
+        let rows = (n..n + 3).map(|n| service(&host(n))).collect();
+        lake.add_services(rows, &[(sensor, n + 2)].into()).await.unwrap();
+        let held = lake.view().await.unwrap();
+        let merged = lake.merge_services(now).await.unwrap();
+        merges += u32::from(merged);
+        if !merged && n % 20 != 0 {
+            continue;
+        }
+        let after = lake.view().await.unwrap();
+        let anew = Lake::open(folder.path().to_str().unwrap()).await.unwrap().view().await.unwrap();
+        let all = search("ip:192.0.2.0/24");
+        let mut texts = Vec::new();
+        for view in [&held, &after, &anew] {
+            let found = view.find(&all).await.unwrap();
+            let page = found.page(None, None, 100).await.unwrap();
+            let texts_of = page.services.iter().map(|row| format!("{} {:?}", row.addr(), row.version));
+            texts.push(texts_of.collect::<Vec<_>>());
+        }
+        assert_eq!(texts[0].len(), 17.min(n as usize + 3));
+        assert!(texts[1] == texts[0] && texts[2] == texts[0], "{n}: {texts:?}");
+        assert!(after.runs() <= 24);
+    }
+    assert_eq!(merges, 2);
+    let runs = lake.view().await.unwrap().runs();
+    assert!(files() > 60, "somebody may be reading what was replaced");
+    assert!(lake.compact_services(now.plus_secs(3_500)).await.unwrap());
+    assert!(files() > runs);
+    assert!(!lake.compact_services(now.plus_secs(7_200)).await.unwrap());
+    assert_eq!((files(), lake.view().await.unwrap().services()), (1, 2_017));
+}
+
+/// Rows that another version wrote are noticed.
+#[tokio::test]
+async fn a_view_of_another_version_is_noticed() {
+    let (_folder, lake) = lake().await;
+    let sensor = SensorId::new(NOW, 3);
+    lake.add_services(town(), &[(sensor, 1)].into()).await.unwrap();
+    assert!(lake.view().await.unwrap().is_current().await.unwrap());
+    let old = ServiceRow { schema: SERVICE_VERSION - 1, ..service("192.0.2.9 23 telnet") };
+    lake.add_services(vec![old], &[(sensor, 2)].into()).await.unwrap();
+    assert!(lake.compact_services(NOW).await.unwrap());
+    assert!(!lake.view().await.unwrap().is_current().await.unwrap());
+    let mut new = lake.new_view(NOW).await.unwrap();
+    new.write(town()).await.unwrap();
+    lake.finish_view(new, &[(sensor, 2)].into(), NOW).await.unwrap();
+    assert!(lake.view().await.unwrap().is_current().await.unwrap());
 }
 
 /// Whatever somebody may not see changes nothing of what they see.
@@ -348,8 +433,7 @@ async fn what_is_known_at_an_endpoint() {
     let known =
         view.known(&[at("198.51.100.9", 2323), at("192.0.2.1", 22), at("192.0.2.9", 1)]).await.unwrap();
     assert_eq!(known.len(), 2);
-    assert_eq!((known[0].state.as_str(), known[1].key.protocol.as_deref()), ("refused", Some("ssh")));
-    let rows = view.rows_of(&known).await.unwrap();
-    assert_eq!(rows[1].software().unwrap()[0].product, "dropbear");
-    assert!(TimeUs::from_micros(known[1].first_us) < NOW);
+    assert_eq!((known[1].state.as_str(), known[0].protocol.as_deref()), ("refused", Some("ssh")));
+    assert_eq!(known[0].software().unwrap()[0].product, "dropbear");
+    assert!(TimeUs::from_micros(known[0].first_us) < NOW);
 }

@@ -1,9 +1,11 @@
 //! Batches arrive: once, in their chain, of a slice the first; and whatever a crash leaves is completed.
 
 use kenshin_casework::{NewMandate, NewSensor, NewSurvey, SurveyKind};
-use kenshin_lake::Selection;
+use kenshin_lake::view::{Search, Sight};
+use kenshin_lake::{Progress, Selection};
 use kenshin_mandate::{TemplateOptions, TemplateSensor, template};
 use kenshin_observation::batch::{GENESIS, Seal};
+use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
 use kenshin_observation::{BatchId, Check, Coverage, Endpoint, TimeUs, Tlp};
 use kenshin_survey::permutation::PermutationKey;
 use kenshin_survey::plan::{Manner, Silence, VERSION};
@@ -240,6 +242,98 @@ async fn a_hub_that_died_completes_what_it_took() {
     world.receive(&east, &[east.seal(&world.plan, 2, |_| {})]).await.unwrap();
     assert_eq!((world.done().await, world.lying()), (vec![0, 1, 2], 0));
     assert!(world.observatory.home().inbox().join("x.refused").exists());
+}
+
+/// Killed between the lake and its view: whoever starts again, or hears the sensor again, makes up
+/// for it.
+#[tokio::test]
+async fn a_view_that_lags_catches_up() {
+    let (east, west) = (Sensor::new(1), Sensor::new(2));
+    let world = World::new(&[&east, &west]).await;
+    let lake = world.observatory.lake().await.unwrap();
+    let commit = async |batch: &Batch| {
+        let (casework, org) = (world.observatory.casework(), world.observatory.org());
+        casework.receive_batch(org, &receipt(batch).unwrap(), NOW).await.unwrap();
+        lake.commit(std::slice::from_ref(batch), NOW).await.unwrap();
+        casework.batches_committed(east.identity().id, batch.header.sequence).await.unwrap();
+    };
+    let open = |draft: &mut Draft| {
+        for row in &mut draft.observations {
+            row.outcome = kenshin_observation::Outcome::Answered;
+        }
+    };
+    let services = async || lake.view().await.unwrap().services();
+    let [one, two, three] = [0, 1, 2].map(|slice| east.seal(&world.plan, slice, open));
+    commit(&one).await;
+    assert_eq!(services().await, 0);
+    world.observatory.complete_received().await.unwrap();
+    assert_eq!(services().await, 8);
+    commit(&two).await;
+    world.receive(&east, &[two]).await.unwrap();
+    assert_eq!(services().await, 16, "the batch is not new, and its rows are");
+    assert_eq!(lake.view_progress(east.identity().id).await.unwrap(), (2, 2));
+    // What could not be folded in comes with whatever is received next.
+    commit(&three).await;
+    world.observatory.lagging(east.identity().id, Err(ActError::no("the disk was full")));
+    world.receive(&west, &[west.seal(&world.plan, 3, |_| {})]).await.unwrap();
+    assert_eq!(services().await, 24);
+}
+
+/// A view that is made anew lacks nothing of what is received meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_loses_nothing() {
+    let (east, west) = (Sensor::new(1), Sensor::new(2));
+    let world = World::new(&[&east, &west]).await;
+    let open = |draft: &mut Draft| {
+        for row in &mut draft.observations {
+            row.outcome = kenshin_observation::Outcome::Answered;
+        }
+    };
+    let lake = world.observatory.lake().await.unwrap();
+    let [one, two] = [0, 1].map(|slice| east.seal(&world.plan, slice, open));
+    let three = west.seal(&world.plan, 2, open);
+    world.receive(&east, &[one]).await.unwrap();
+    let receiving = async {
+        world.receive(&west, &[three]).await.unwrap();
+        world.receive(&east, &[two]).await.unwrap();
+    };
+    let (rebuilt, ()) = tokio::join!(world.observatory.rebuild_view(), receiving);
+    assert!(rebuilt.unwrap() >= 8);
+    assert_eq!(lake.view().await.unwrap().services(), 24);
+    assert_eq!(lake.view_progress(east.identity().id).await.unwrap(), (2, 2));
+    assert_eq!(lake.view_progress(west.identity().id).await.unwrap(), (1, 1));
+    assert_eq!(world.observatory.rebuild_view().await.unwrap(), 24);
+    assert!(!world.observatory.compact_view().await.unwrap(), "it is one run");
+
+    let old = ServiceRow { schema: SERVICE_VERSION - 1, transport: "tcp".into(), ..ServiceRow::default() };
+    lake.add_services(vec![old], &Progress::new()).await.unwrap();
+    assert_eq!(lake.view().await.unwrap().services(), 25);
+    world.observatory.renew_view().await.unwrap();
+    assert_eq!(lake.view().await.unwrap().services(), 24, "rows of another version are made anew");
+}
+
+/// The past is searched by when the lake knew.
+#[tokio::test]
+async fn the_past_is_searched() {
+    let east = Sensor::new(1);
+    let world = World::new(&[&east]).await;
+    let open = |draft: &mut Draft| {
+        for row in &mut draft.observations {
+            row.outcome = kenshin_observation::Outcome::Answered;
+        }
+    };
+    let batch = east.seal(&world.plan, 0, open);
+    let addr = batch.observations[0].subject.addr;
+    world.receive(&east, &[batch]).await.unwrap();
+    let found = async |query: &str, known_by: TimeUs| {
+        let search = Search { query: query.parse().unwrap(), sight: Sight::All, now: NOW };
+        world.observatory.search_past(&search, Some(known_by), true).await.unwrap().services()
+    };
+    assert_eq!(found("", NOW).await, 8);
+    let here = found(&addr.to_string(), NOW).await;
+    assert!((1..8).contains(&here), "{here}");
+    assert_eq!(found("state:dark", NOW).await, 0);
+    assert_eq!(found("", NOW.plus_secs(-1)).await, 0);
 }
 
 /// Why a change is refused, and the change.
