@@ -48,7 +48,7 @@ export function SqlPage() {
           rows={Math.min(16, Math.max(4, text.split("\n").length + 1))}
           value={text}
           spellCheck={false}
-          maxLength={65_536}
+          maxLength={32_768}
           onChange={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

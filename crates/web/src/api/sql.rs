@@ -14,7 +14,7 @@ use crate::guard::Caller;
 use crate::{Problem, Web};
 
 /// Longest query, bytes.
-const SQL_BYTES_MAX: usize = 64 << 10;
+const SQL_BYTES_MAX: usize = 32 << 10;
 /// Most rows of an answer.
 const ROWS_MAX: u32 = 100_000;
 /// Rows of an answer when nobody says how many.
@@ -28,7 +28,7 @@ const TIME: Duration = Duration::from_secs(30);
 pub(crate) struct SqlQuestion {
     /// One `SELECT`, over the tables that docs/sql.md lists.
     #[schema(
-        max_length = 65536,
+        max_length = 32768,
         example = "SELECT protocol, count(*) AS n FROM services GROUP BY 1 ORDER BY 2 DESC"
     )]
     sql: String,

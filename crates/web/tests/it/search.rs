@@ -166,7 +166,8 @@ async fn sql_is_answered_as_far_as_one_may_see() {
         ("analyst", json!({ "sql": rows, "rows": 1 }), StatusCode::BAD_REQUEST),
         ("analyst", json!({ "sql": rows, "rows": 0 }), StatusCode::BAD_REQUEST),
         ("analyst", json!({ "sql": rows, "format": "xls" }), StatusCode::UNPROCESSABLE_ENTITY),
-        ("analyst", json!({ "sql": "x".repeat(70_000) }), StatusCode::BAD_REQUEST),
+        ("analyst", json!({ "sql": "x".repeat(40_000) }), StatusCode::BAD_REQUEST),
+        ("analyst", json!({ "sql": "x".repeat(70_000) }), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let said = ask(login, body.clone()).await;
         assert_eq!(said.0, status, "{login} {body}: {said:?}");
