@@ -41,7 +41,8 @@ enum Source {
 /// The columns of a segment that were loaded for a purpose.
 pub(super) struct Loaded<'a> {
     pub(super) rows: usize,
-    columns: HashMap<&'static str, Arc<Column>>,
+    /// Few, and looked for row by row: going through them is faster than hashing a name.
+    columns: Vec<(&'static str, Arc<Column>)>,
     segment: &'a Segment,
 }
 
@@ -204,7 +205,8 @@ fn as_stored(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
 impl Loaded<'_> {
     /// A column that was asked for when this was loaded.
     pub(super) fn column(&self, name: &'static str) -> &Column {
-        self.columns.get(name).expect("whoever evaluates a query loads what it names")
+        let found = self.columns.iter().find(|(held, _)| *held == name);
+        &found.expect("whoever evaluates a query loads what it names").1
     }
 
     /// Devices and software; their columns were asked for.
