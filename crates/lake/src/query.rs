@@ -19,6 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::DeltaTable;
 use futures::{Stream, StreamExt, TryStreamExt};
 use kenshin_observation::addr_to_hi_lo;
+use kenshin_observation::schema::{ServiceRow, Table};
 
 use crate::functions::{self, Places};
 use crate::store::{Lake, LakeError};
@@ -64,6 +65,10 @@ const VIEWS: &[(&str, &str)] = &[
          FROM stored.services) WHERE newest = 1",
     ),
 ];
+
+/// The current view while it is one run, in which each service is once: nothing is to be chosen, and
+/// what is known of files counts.
+const SERVICES_OF_ONE_RUN: &str = "SELECT *, ip_text(addr_hi, addr_lo) AS addr FROM stored.services";
 
 /// A query, who asks it, and what it may take.
 #[derive(Debug, Clone)]
@@ -214,9 +219,11 @@ impl Lake {
     /// tells of files that hold the rows of others too.
     pub async fn ask(&self, question: &Question) -> Result<Answer, LakeError> {
         let limits = question.limits;
-        let context = self.context(limits, &question.sight).await?;
+        let (context, runs) = self.context(limits, &question.sight).await?;
         functions::register_places(&context, question.places.as_ref());
         for (name, select) in VIEWS {
+            let is_one_run = *name == ServiceRow::NAME && runs < 2;
+            let select = if is_one_run { SERVICES_OF_ONE_RUN } else { select };
             if context.table_exist(format!("stored.{name}")).map_err(planning)? {
                 context.sql(&format!("CREATE VIEW {name} AS {select}")).await.map_err(planning)?;
             }
@@ -253,15 +260,16 @@ impl Lake {
         table: &'static str,
         sql: &str,
     ) -> Result<impl Stream<Item = Result<RecordBatch, LakeError>> + Unpin + use<>, LakeError> {
-        let context = self.context(Limits::default(), &Sight::All).await?;
+        let (context, _) = self.context(Limits::default(), &Sight::All).await?;
         let read = move |source: DataFusionError| LakeError::Read { table, source: source.into() };
         let sql = sql.replace(&format!(" FROM {table} "), &format!(" FROM stored.{table} "));
         let rows = context.sql(&sql).await.map_err(read)?.execute_stream().await.map_err(read)?;
         Ok(rows.map_err(read))
     }
 
-    /// A session in which the tables that `sight` has are known as `stored.…`.
-    async fn context(&self, limits: Limits, sight: &Sight) -> Result<SessionContext, LakeError> {
+    /// A session in which the tables that `sight` has are known as `stored.…`, and of how many runs its
+    /// `services` are.
+    async fn context(&self, limits: Limits, sight: &Sight) -> Result<(SessionContext, usize), LakeError> {
         let pool = TrackConsumersPool::new(
             GreedyMemoryPool::new(limits.memory_bytes),
             NonZeroUsize::new(5).expect("five is not zero"),
@@ -277,7 +285,14 @@ impl Lake {
             .expect("a session has its default catalogue")
             .register_schema("stored", stored)
             .map_err(planning)?;
+        let mut runs = 0;
         for (name, table) in self.snapshots().await? {
+            if name == ServiceRow::NAME {
+                let snapshot = table.snapshot();
+                let snapshot =
+                    snapshot.map_err(|source| LakeError::Read { table: name, source: source.into() })?;
+                runs = snapshot.log_data().num_files();
+            }
             let provider = DeltaTable::table_provider(&table)
                 .await
                 .map_err(|source| LakeError::Read { table: name, source: source.into() })?;
@@ -286,7 +301,7 @@ impl Lake {
             };
             context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
         }
-        Ok(context)
+        Ok((context, runs))
     }
 }
 
