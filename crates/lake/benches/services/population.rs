@@ -263,7 +263,7 @@ impl<'a> Device<'a> {
             protocol: Some(template.protocol.to_owned()),
             state: if !gone {
                 "answered"
-            } else if unique % 3 == 0 {
+            } else if unique.is_multiple_of(3) {
                 "refused"
             } else {
                 "dark"
@@ -280,15 +280,17 @@ impl<'a> Device<'a> {
             tlp: "amber".to_owned(),
             vendor: Some(vendor.clone()),
             product: Some(product.clone()),
-            version: (unique % 3 == 0).then(|| self.version.to_owned()),
+            version: (unique.is_multiple_of(3)).then(|| self.version.to_owned()),
             device_type: Some((*device_type).to_owned()),
             cpe: Some(format!("cpe:2.3:h:{vendor}:{product}:-:*:*:*:*:*:*:*")),
             software: Some(serde_json::to_string(&[software]).expect("software is JSON")),
             banner: (!web).then(|| template.greeting.replace("{}", version)),
             title: web.then_some(title),
             server: web.then(|| format!("{}/{version}", template.software)),
-            status: web.then_some(if unique % 4 == 0 { 401 } else { 200 }),
-            tls: encrypted(TLS[self.kind.versions.len() % 2 + 2 * usize::from(unique % 8 == 0)].to_owned()),
+            status: web.then_some(if unique.is_multiple_of(4) { 401 } else { 200 }),
+            tls: encrypted(
+                TLS[self.kind.versions.len() % 2 + 2 * usize::from(unique.is_multiple_of(8))].to_owned(),
+            ),
             cert_sha256: encrypted(own(random, &template.marks[0])),
             cert_subject: encrypted(match unique % 2 {
                 0 => format!("CN={product}-{unique:012x},O={vendor}"),
@@ -303,7 +305,7 @@ impl<'a> Device<'a> {
             hassh: is("ssh").then(|| template.marks[2][..32].to_owned()),
             ja3s: encrypted(template.marks[3][..32].to_owned()),
             favicon: web.then_some(template.favicon),
-            labels: (unique % 200 == 0).then(|| "middlebox".to_owned()),
+            labels: (unique.is_multiple_of(200)).then(|| "middlebox".to_owned()),
             enriched_by: Some("bench".to_owned()),
             asn: Some(self.system.number),
             as_name: Some(self.system.name.clone()),
