@@ -68,6 +68,10 @@ bench: deps ## rates, losses, recognition and a scaled month, against bare syste
 		target/release/kenshin-bench $$bench --json bench/results/$$bench.json || missed="$$missed $$bench"; done; \
 		[ -z "$$missed" ] || { echo "== limits missed, or not measured:$$missed"; exit 1; }
 
+# Lake and search: ten million services, ingest, and SQL against DuckDB from PyPI.
+bench-lake:
+	$(CARGO) bench -p kenshin-lake --bench services
+
 release: ## the optimised binary, target/release/kenshin (about 40 minutes from nothing on two cores)
 	$(CARGO) build --release -p kenshin
 
