@@ -182,12 +182,14 @@ impl Kind {
                 format!("redis-server {folder}/conf")
             }
             Self::Memcached => format!("memcached -u nobody -U 0 -c 8192 -p {port}"),
+            // With TLS, as Debian's package sets it up.
             Self::Xrdp => {
+                certify(dir)?;
                 write(
                     "xrdp.ini",
                     &format!(
                         "[Globals]\nini_version=1\nfork=true\nport={port}\nsecurity_layer=negotiate\n\
-                         crypt_level=high\nssl_protocols=TLSv1.2\n\
+                         crypt_level=high\nssl_protocols=TLSv1.2\ncertificate={folder}/cert\nkey_file={folder}/key\n\
                          [Logging]\nLogFile={folder}/log\nLogLevel=ERROR\nEnableSyslog=false\n"
                     ),
                 )?;

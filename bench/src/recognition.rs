@@ -83,8 +83,10 @@ struct Figures {
     kenshin_per_second: f64,
     nmap_per_second: f64,
     nmap_command: String,
-    /// Over all addresses; right is what was right in every round.
+    /// Over all addresses, the median of the rounds.
     kenshin: BTreeMap<Kind, Right>,
+    /// Addresses of which it said the same in every round.
+    alike: u32,
     /// Over the sample.
     nmap: BTreeMap<Kind, Right>,
 }
@@ -101,7 +103,8 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
         kenshin_per_second,
         nmap_per_second,
         nmap_command,
-        kenshin: right(&sayings, options.addresses),
+        kenshin: medians(&sayings, options.addresses),
+        alike: alike(&sayings),
         nmap: right(&nmap_sayings, sample),
     };
     let share = |all: &BTreeMap<Kind, Right>, what: fn(&Right) -> u32| {
@@ -164,6 +167,31 @@ fn port(number: u32) -> u16 {
     PORTS[number as usize / Kind::ALL.len() % PORTS.len()]
 }
 
+/// Of each kind the median of what was right in a round.
+fn medians(rounds: &[Sayings], addresses: u32) -> BTreeMap<Kind, Right> {
+    let rounds: Vec<BTreeMap<Kind, Right>> = rounds.iter().map(|said| right(said, addresses)).collect();
+    let middle = |kind: Kind, what: fn(&Right) -> u32| {
+        let mut counts: Vec<u32> = rounds.iter().map(|round| what(&round[&kind])).collect();
+        counts.sort_unstable();
+        counts[counts.len() / 2]
+    };
+    let of = |(kind, first): (&Kind, &Right)| {
+        let right = Right {
+            services: first.services,
+            protocols: middle(*kind, |right| right.protocols),
+            products: middle(*kind, |right| right.products),
+        };
+        (*kind, right)
+    };
+    rounds.first().into_iter().flatten().map(of).collect()
+}
+
+fn alike(rounds: &[Sayings]) -> u32 {
+    let Some((first, others)) = rounds.split_first() else { return 0 };
+    let same = |(number, said): &(&u32, &Said)| others.iter().all(|round| round.get(*number) == Some(*said));
+    u32::try_from(first.iter().filter(same).count()).unwrap_or(u32::MAX)
+}
+
 fn right(sayings: &Sayings, addresses: u32) -> BTreeMap<Kind, Right> {
     let mut all: BTreeMap<Kind, Right> = BTreeMap::new();
     for number in 0..addresses {
@@ -200,8 +228,8 @@ impl Figures {
         }
         let _ = writeln!(
             text,
-            "\naddresses a second: kenshin {:.1}, nmap {:.2}",
-            self.kenshin_per_second, self.nmap_per_second
+            "\nthe same in every round: {} of {} addresses\naddresses a second: kenshin {:.1}, nmap {:.2}",
+            self.alike, self.addresses, self.kenshin_per_second, self.nmap_per_second
         );
         text
     }
