@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { bins, csv, has, quoted, term, tokens, wanted, withOnly, withTerm, without } from "../src/explore/query";
+import { bins, has, quoted, term, tokens, wanted, withOnly, withTerm, without } from "../src/explore/query";
 
 describe("a query as it is written", () => {
   it("is split at blanks outside of quotes", () => {
@@ -77,9 +77,4 @@ describe("days", () => {
     expect(year.reduce((sum, bin) => sum + bin.count, 0)).toBe(365);
     expect(year.at(-1)?.to).toBe("2026-12-31");
   });
-});
-
-describe("CSV", () => {
-  it("keeps what is hostile a text", () =>
-    expect(csv([["a", 1], ['x"y,z', -2], ["=1+1", "\r"]])).toBe('a,1\r\n"x""y,z",-2\r\n\'=1+1,"\'\r"\r\n'));
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { duration, number, percent, pieces } from "../src/parts/text";
+import { csv, duration, number, percent, pieces, written } from "../src/parts/text";
 
 describe("numbers", () => {
   it.each([
@@ -35,4 +35,13 @@ describe("received text", () => {
 
   it("keeps the line ends of our own texts", () =>
     expect(pieces("a\r\n\tb", true)).toEqual([{ text: "a\n\tb", escaped: false }]));
+});
+
+describe("CSV", () => {
+  it("keeps what is hostile a text", () =>
+    expect(csv([["a", 1], ['x"y,z', -2], ["=1+1", "\r"]])).toBe('a,1\r\n"x""y,z",-2\r\n\'=1+1,"\'\r"\r\n'));
+});
+
+describe("where only text can stand", () => {
+  it("writes out what deceives", () => expect(written("a\u202eb\u0007")).toBe("a\\u202eb\\x07"));
 });

@@ -4,9 +4,9 @@ import { useTranslation } from "react-i18next";
 
 import type { Schemas } from "../api/client";
 import { keep } from "../parts/Figure";
-import { number } from "../parts/text";
+import { csv, number, written } from "../parts/text";
 import { Said } from "../parts/values";
-import { csv, has, term, withTerm, without } from "./query";
+import { has, term, withTerm, without } from "./query";
 import { useValueName } from "./values";
 
 export function FacetBars({
@@ -48,13 +48,14 @@ export function FacetBars({
           const wanted = term(facet.field, value);
           const chosen = has(query, wanted);
           const name = nameOf(value);
+          const told = { value: written(name) };
           return (
             <li key={value}>
               <button
                 type="button"
                 className="bar"
                 aria-pressed={chosen}
-                title={chosen ? t("search.takeOut", { value: name }) : t("search.only", { value: name })}
+                title={chosen ? t("search.takeOut", told) : t("search.only", told)}
                 onClick={() => onQuery(chosen ? without(query, wanted) : withTerm(query, wanted))}
               >
                 <i style={{ width: `${(100 * count) / most}%` }} />
@@ -66,8 +67,8 @@ export function FacetBars({
               <button
                 type="button"
                 className="not"
-                aria-label={t("search.exclude", { value: name })}
-                title={t("search.exclude", { value: name })}
+                aria-label={t("search.exclude", told)}
+                title={t("search.exclude", told)}
                 onClick={() => onQuery(withTerm(without(query, wanted), `-${wanted}`))}
               >
                 −

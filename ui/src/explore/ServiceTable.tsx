@@ -5,6 +5,7 @@ import { Link } from "react-router";
 
 import type { Schemas } from "../api/client";
 import { Table, type Column } from "../parts/Rows";
+import { written } from "../parts/text";
 import { Said, Time } from "../parts/values";
 
 export type Service = Schemas["Service"];
@@ -50,7 +51,7 @@ export function SaysOf({ service }: { service: Service }) {
   const [first, second] = lines;
   if (!first) return <span className="faint">–</span>;
   return (
-    <div className="says" title={lines.join("\n")}>
+    <div className="says" title={lines.map(written).join("\n")}>
       <Said value={first.slice(0, 100)} />
       {second && (
         <span className="under">

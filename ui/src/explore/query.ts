@@ -149,12 +149,3 @@ export function bins(days: { value: string; count: number }[], most = 90): Bin[]
   }
   return out;
 }
-
-/** Rows as CSV (RFC 4180). What a spreadsheet would take for a formula is marked as text. */
-export function csv(rows: (string | number)[][]): string {
-  const cell = (value: string | number) => {
-    const text = typeof value === "number" ? String(value) : /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-}

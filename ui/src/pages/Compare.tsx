@@ -5,14 +5,14 @@ import { Link, useSearchParams } from "react-router";
 import { Failure } from "../api/client";
 import { useFacets, useFields, useProviders } from "../api/queries";
 import { compareFacets, type Pair } from "../explore/compare";
-import { csv, term, tokens, withOnly, withTerm } from "../explore/query";
+import { term, tokens, withOnly, withTerm } from "../explore/query";
 import { QueryBox } from "../explore/QueryBox";
 import { useValueName } from "../explore/values";
 import { keep } from "../parts/Figure";
 import { PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
-import { number, percent } from "../parts/text";
+import { csv, number, percent } from "../parts/text";
 import { Num, Said } from "../parts/values";
 
 /** Values asked for of each side. */

@@ -7,7 +7,7 @@ import { useFacets, useFields, useSearch } from "../api/queries";
 import { FacetBars } from "../explore/Facets";
 import { remember } from "../explore/history";
 import type { MapName } from "../explore/PlaceMap";
-import { bins, csv, term, withOnly, withTerm } from "../explore/query";
+import { bins, term, withOnly, withTerm } from "../explore/query";
 import { QueryBox } from "../explore/QueryBox";
 import { ServiceTable } from "../explore/ServiceTable";
 import { SpanForm, Timeline } from "../explore/Timeline";
@@ -15,9 +15,9 @@ import { useValueName } from "../explore/values";
 import { Figure, keep } from "../parts/Figure";
 import { useFilter } from "../parts/Filters";
 import { PageHead } from "../parts/Page";
-import { Table } from "../parts/Rows";
+import { Pager, Table } from "../parts/Rows";
 import { Empty, Loaded, Loading } from "../parts/states";
-import { number } from "../parts/text";
+import { csv, number } from "../parts/text";
 import { Num } from "../parts/values";
 
 const PlaceMap = lazy(() => import("../explore/PlaceMap"));
@@ -136,17 +136,9 @@ export function SearchPage() {
                     ) : (
                       <>
                         <ServiceTable caption={t("search.found")} services={page.items} />
-                        <nav className="pager" aria-label={t("search.found")}>
-                          <span>{t("search.shown", { count: page.items.length, of: number(page.total.services) })}</span>
-                          <span className="links">
-                            {after && <Link to={to(params, null)}>{t("common.first")}</Link>}
-                            {page.next && (
-                              <Link to={to(params, page.next)} rel="next">
-                                {t("common.next")} →
-                              </Link>
-                            )}
-                          </span>
-                        </nav>
+                        <Pager label={t("search.found")} next={page.next}>
+                          {t("search.shown", { count: page.items.length, of: number(page.total.services) })}
+                        </Pager>
                       </>
                     )
                   }
@@ -199,13 +191,6 @@ export function SearchPage() {
       )}
     </>
   );
-}
-
-function to(params: URLSearchParams, after: string | null): string {
-  const next = new URLSearchParams(params);
-  if (after === null) next.delete("after");
-  else next.set("after", after);
-  return `?${next.toString()}`;
 }
 
 /** In single quotes, as shells of POSIX take it. */

@@ -4,11 +4,11 @@ import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 
 import { useSql } from "../api/queries";
-import { csv } from "../explore/query";
 import { keep } from "../parts/Figure";
 import { PageHead } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
+import { csv } from "../parts/text";
 import { Said } from "../parts/values";
 
 const EXAMPLES = [

@@ -6,8 +6,8 @@ import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 
 import type { ChartSpec } from "../charts/spec";
-import { csv } from "../explore/query";
 import { Loading } from "./states";
+import { csv } from "./text";
 
 const Chart = lazy(() => import("../charts/Chart"));
 

@@ -66,7 +66,40 @@ export function Table<T>({
   );
 }
 
-/** A list of the API: one page of rows, and links to the next. The key of the page is in the URL. */
+/** What a page of rows shows, and links to the first and the next one. The key of the page is in the URL. */
+export function Pager({
+  label,
+  next,
+  children,
+}: {
+  label: string;
+  next: string | null | undefined;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation();
+  const [params] = useSearchParams();
+  const to = (key: string | null) => {
+    const changed = new URLSearchParams(params);
+    if (key === null) changed.delete("after");
+    else changed.set("after", key);
+    return `?${changed.toString()}`;
+  };
+  return (
+    <nav className="pager" aria-label={label}>
+      <span>{children}</span>
+      <span className="links">
+        {params.has("after") && <Link to={to(null)}>{t("common.first")}</Link>}
+        {next && (
+          <Link to={to(next)} rel="next">
+            {t("common.next")} →
+          </Link>
+        )}
+      </span>
+    </nav>
+  );
+}
+
+/** A list of the API: one page of rows, and links to the next. */
 export function List<T>({
   caption,
   columns,
@@ -84,12 +117,6 @@ export function List<T>({
   const [params] = useSearchParams();
   const after = params.get("after");
   const filtered = [...params.keys()].some((name) => name !== "after" && name !== "lang");
-  const with_ = (key: string | null) => {
-    const next = new URLSearchParams(params);
-    if (key === null) next.delete("after");
-    else next.set("after", key);
-    return `?${next.toString()}`;
-  };
   return (
     <div className="sheet" aria-busy={query.isFetching}>
       <Loaded query={query} lines={10}>
@@ -101,20 +128,10 @@ export function List<T>({
           ) : (
             <>
               <Table caption={caption} columns={columns} rows={page.items} id={id} />
-              <nav className="pager" aria-label={caption}>
-                <span>
-                  {t("common.rows", { count: page.items.length })}
-                  {page.next && ` · ${t("common.more")}`}
-                </span>
-                <span className="links">
-                  {after && <Link to={with_(null)}>{t("common.first")}</Link>}
-                  {page.next && (
-                    <Link to={with_(page.next)} rel="next">
-                      {t("common.next")} →
-                    </Link>
-                  )}
-                </span>
-              </nav>
+              <Pager label={caption} next={page.next}>
+                {t("common.rows", { count: page.items.length })}
+                {page.next && ` · ${t("common.more")}`}
+              </Pager>
             </>
           )
         }

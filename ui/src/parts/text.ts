@@ -81,3 +81,19 @@ function deceives(code: number): boolean {
     (code >= 0xe0000 && code <= 0xe0fff) // tags, variation selectors
   );
 }
+
+/** Received text with everything written out that would deceive the eye, where only text can stand: tips and names. */
+export function written(received: string): string {
+  return pieces(received)
+    .map((piece) => piece.text)
+    .join("");
+}
+
+/** Rows as CSV (RFC 4180). What a spreadsheet would take for a formula is marked as text. */
+export function csv(rows: (string | number)[][]): string {
+  const cell = (value: string | number) => {
+    const text = typeof value === "number" ? String(value) : /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
