@@ -113,9 +113,8 @@ pub async fn verify(
     let mut report = Report { tables: Vec::new(), faults: Vec::new() };
     for name in TABLES {
         progress(name);
-        let (table, found) = look(location, name, deep, &mut report.faults).await?;
+        let table = look(location, name, deep, &mut report.faults).await?;
         report.tables.push(table);
-        drop(found);
     }
     if report.faults.is_empty() {
         batches(location, &mut report.faults).await?;
@@ -128,47 +127,60 @@ pub async fn verify(
 /// Gives what it found before, and what is wrong still: batches that miss rows stay told.
 pub async fn repair(location: &str, now: TimeUs) -> Result<(Report, Report), LakeError> {
     let before = verify(location, true, |_| {}).await?;
-    for fault in before.faults.iter().filter(|fault| fault.kind == FaultKind::TornCommit) {
-        let table = unopened(location, &fault.table)?;
-        let store = table.log_store().object_store(None);
-        let torn = Path::from(fault.what.as_str());
-        let aside = Path::from(format!("{}.torn", fault.what));
-        store.rename(&torn, &aside).await.map_err(|error| reading(&fault.table, error))?;
-    }
     for name in TABLES {
-        let mut faults = Vec::new();
-        let (_, found) = look(location, name, true, &mut faults).await?;
-        let Some(table) = found else { continue };
-        let bad: HashSet<&str> = faults.iter().map(|fault| fault.what.as_str()).collect();
-        if bad.is_empty() {
-            continue;
+        let mut faults: Vec<Fault> =
+            before.faults.iter().filter(|fault| fault.table == name).cloned().collect();
+        if let Some(torn) = faults.iter().find(|fault| fault.kind == FaultKind::TornCommit) {
+            let store = unopened(location, name)?.log_store().object_store(None);
+            let (torn, aside) = (Path::from(torn.what.as_str()), Path::from(format!("{}.torn", torn.what)));
+            store.rename(&torn, &aside).await.map_err(|error| reading(name, error))?;
+            // Now its files can be looked at.
+            faults.clear();
+            look(location, name, true, &mut faults).await?;
         }
-        let snapshot = table.snapshot().map_err(|error| reading(name, error))?;
-        let removed = snapshot.log_data().into_iter().filter(|file| bad.contains(file.path().as_ref()));
-        let actions: Vec<Action> = removed
-            .map(|file| {
-                let deletion_timestamp = Some(now.micros() / 1_000);
-                Action::Remove(Remove { deletion_timestamp, ..file.remove_action(true) })
-            })
-            .collect();
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        CommitBuilder::default()
-            .with_actions(actions)
-            .build(Some(snapshot.snapshot()), table.log_store(), operation)
-            .await
-            .map_err(|error| reading(name, error))?;
+        take_out(location, name, &faults, now).await?;
     }
     let after = verify(location, false, |_| {}).await?;
     Ok((before, after))
 }
 
-/// Looks at one table; gives it too when it can be opened.
+/// Takes the files with these faults out of a table; they are not deleted.
+async fn take_out(
+    location: &str,
+    name: &'static str,
+    faults: &[Fault],
+    now: TimeUs,
+) -> Result<(), LakeError> {
+    use FaultKind::{DamagedFile, LostFile, OtherRows};
+    let bad = faults.iter().filter(|fault| matches!(fault.kind, LostFile | DamagedFile | OtherRows));
+    let bad: HashSet<&str> = bad.map(|fault| fault.what.as_str()).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let mut table = unopened(location, name)?;
+    table.load().await.map_err(|error| reading(name, error))?;
+    let snapshot = table.snapshot().map_err(|error| reading(name, error))?;
+    let removed = snapshot.log_data().into_iter().filter(|file| bad.contains(file.path().as_ref()));
+    let actions: Vec<Action> = removed
+        .map(|file| {
+            let deletion_timestamp = Some(now.micros() / 1_000);
+            Action::Remove(Remove { deletion_timestamp, ..file.remove_action(true) })
+        })
+        .collect();
+    let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+    let commit = CommitBuilder::default().with_actions(actions);
+    let commit = commit.build(Some(snapshot.snapshot()), table.log_store(), operation);
+    commit.await.map_err(|error| reading(name, error))?;
+    Ok(())
+}
+
+/// Looks at one table.
 async fn look(
     location: &str,
     name: &'static str,
     deep: bool,
     faults: &mut Vec<Fault>,
-) -> Result<(TableReport, Option<DeltaTable>), LakeError> {
+) -> Result<TableReport, LakeError> {
     let mut seen = TableReport {
         table: name.to_owned(),
         version: None,
@@ -188,7 +200,7 @@ async fn look(
     }
     if !damaged.is_empty() {
         faults.extend(damaged);
-        return Ok((seen, None));
+        return Ok(seen);
     }
     seen.version = table.version();
     let mut held = HashSet::new();
@@ -211,7 +223,7 @@ async fn look(
             (seen.strays, seen.stray_bytes) = (seen.strays + 1, seen.stray_bytes + file.size);
         }
     }
-    Ok((seen, Some(table)))
+    Ok(seen)
 }
 
 fn is_log(path: &Path) -> bool {

@@ -71,6 +71,10 @@ const SIGN_INS_MAX: usize = 4;
 /// Searches at work at once at most: each keeps a processor busy; the others wait for their turn.
 const SEARCHES_MAX: usize = 4;
 
+/// Queries in SQL at work at once at most: each may take half a minute and much memory, and searches go on
+/// beside them.
+const SQL_MAX: usize = 2;
+
 /// The application. Cheap to clone.
 #[derive(Clone)]
 pub struct Web {
@@ -85,6 +89,7 @@ struct Inner {
     sign_ins: Semaphore,
     shipments: Semaphore,
     searches: Semaphore,
+    sql: Semaphore,
     streams: Arc<Semaphore>,
     metrics: metrics::Metrics,
     random: Mutex<ChaCha20Rng>,
@@ -105,6 +110,7 @@ impl Web {
                 sign_ins: Semaphore::new(SIGN_INS_MAX),
                 shipments: Semaphore::new(SHIPMENTS_MAX),
                 searches: Semaphore::new(SEARCHES_MAX),
+                sql: Semaphore::new(SQL_MAX),
                 streams: Arc::new(Semaphore::new(STREAMS_MAX)),
                 metrics: metrics::Metrics::default(),
                 random: Mutex::new(random),
@@ -163,6 +169,12 @@ impl Web {
     /// A turn at searching; held until what was found is counted and read.
     pub(crate) async fn searching(&self) -> Result<SemaphorePermit<'_>, Problem> {
         self.inner.searches.acquire().await.map_err(|_| Problem::busy("the server is stopping"))
+    }
+
+    /// A turn at SQL, or word that there is none now.
+    pub(crate) fn asking_sql(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = |_| Problem::busy(format!("{SQL_MAX} queries in SQL are being answered"));
+        self.inner.sql.try_acquire().map_err(busy)
     }
 
     /// 128 random bits, hexadecimal.

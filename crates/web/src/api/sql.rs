@@ -21,7 +21,8 @@ const ROWS_MAX: u32 = 100_000;
 const ROWS: u32 = 1_000;
 /// What one query may take.
 const MEMORY_BYTES: usize = 256 << 20;
-const TIME: Duration = Duration::from_secs(30);
+/// Below the 30 s after which the process gives up an answer that does not begin.
+const TIME: Duration = Duration::from_secs(25);
 
 /// A query.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -91,7 +92,7 @@ pub(crate) async fn ask(
         return Err(Problem::bad_request(format!("an answer has from 1 to {ROWS_MAX} rows"))
             .hint("`kenshin sql --rows` gives more"));
     }
-    let _turn = web.searching().await?;
+    let _turn = web.asking_sql()?;
     let limits = Limits { rows: rows as usize, memory_bytes: MEMORY_BYTES, time: TIME };
     let answer = web.observatory().sql(&caller.viewer()?, &sql, limits).await?;
     let failed = |error| Problem::from(kenshin_observatory::ActError::from(error));
