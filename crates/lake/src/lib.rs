@@ -18,6 +18,8 @@
 //! It keeps no decisions (those are casework's), never changes a row once it is written, and does
 //! not check who signed a batch: the act that ingests it does.
 
+mod compact;
+mod files;
 mod functions;
 pub mod integrity;
 mod query;
@@ -25,7 +27,9 @@ pub mod search;
 mod services;
 mod store;
 pub mod view;
+mod write;
 
+pub use compact::{Compacted, Thoroughness};
 pub use functions::Places;
 pub use kenshin_observation::Batch;
 pub use query::{Answer, Format, Limits, Question};

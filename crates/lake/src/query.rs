@@ -1,5 +1,6 @@
 //! SQL: read-only, within limits.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,17 +11,18 @@ use arrow_schema::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use deltalake::DeltaTable;
 use futures::{Stream, StreamExt, TryStreamExt};
 use kenshin_observation::addr_to_hi_lo;
 use kenshin_observation::schema::{ServiceRow, Table};
 
+use crate::files::{Files, selection};
 use crate::functions::{self, Places};
 use crate::store::{Lake, LakeError};
 use crate::view::Sight;
@@ -58,17 +60,8 @@ const VIEWS: &[(&str, &str)] = &[
     ("batches", "SELECT * FROM stored.batches"),
     ("blobs", "SELECT * FROM stored.blobs"),
     ("salts", "SELECT * FROM stored.salts"),
-    (
-        "services",
-        "SELECT * EXCLUDE (newest), ip_text(addr_hi, addr_lo) AS addr FROM (SELECT *, \
-         row_number() OVER (PARTITION BY addr_hi, addr_lo, port, transport, protocol ORDER BY asked_us DESC, known_us DESC) AS newest \
-         FROM stored.services) WHERE newest = 1",
-    ),
+    ("services", "SELECT *, ip_text(addr_hi, addr_lo) AS addr FROM stored.services"),
 ];
-
-/// The current view while it is one run, in which each service is once: nothing is to be chosen, and
-/// what is known of files counts.
-const SERVICES_OF_ONE_RUN: &str = "SELECT *, ip_text(addr_hi, addr_lo) AS addr FROM stored.services";
 
 /// A query, who asks it, and what it may take.
 #[derive(Debug, Clone)]
@@ -219,12 +212,12 @@ impl Lake {
     /// tells of files that hold the rows of others too.
     pub async fn ask(&self, question: &Question) -> Result<Answer, LakeError> {
         let limits = question.limits;
-        let (context, runs) = self.context(limits, &question.sight).await?;
+        let context = self.context(limits)?;
         functions::register_places(&context, question.places.as_ref());
-        for (name, select) in VIEWS {
-            let is_one_run = *name == ServiceRow::NAME && runs < 2;
-            let select = if is_one_run { SERVICES_OF_ONE_RUN } else { select };
-            if context.table_exist(format!("stored.{name}")).map_err(planning)? {
+        // Only what is named is looked at.
+        let named = named(&context, &question.sql)?;
+        for (name, select) in VIEWS.iter().filter(|(name, _)| named.contains(*name)) {
+            if self.register(&context, name, &question.sight).await? {
                 context.sql(&format!("CREATE VIEW {name} AS {select}")).await.map_err(planning)?;
             }
         }
@@ -260,22 +253,37 @@ impl Lake {
         table: &'static str,
         sql: &str,
     ) -> Result<impl Stream<Item = Result<RecordBatch, LakeError>> + Unpin + use<>, LakeError> {
-        let (context, _) = self.context(Limits::default(), &Sight::All).await?;
+        let context = self.context(Limits::default())?;
+        for (name, _) in
+            VIEWS.iter().filter(|(name, _)| *name == table || sql.contains(&format!("stored.{name} ")))
+        {
+            let files = self.files(name).await?;
+            // Where files lie in the order that is asked for, nothing is to be sorted.
+            let files = match sql.contains(" ORDER BY subject_addr_hi, ") && files.can_be_in_order() {
+                true => Arc::new(files.as_ref().clone().only(|_| true, true)),
+                false => files,
+            };
+            register(&context, name, files, &Sight::All)?;
+        }
         let read = move |source: DataFusionError| LakeError::Read { table, source: source.into() };
         let sql = sql.replace(&format!(" FROM {table} "), &format!(" FROM stored.{table} "));
         let rows = context.sql(&sql).await.map_err(read)?.execute_stream().await.map_err(read)?;
         Ok(rows.map_err(read))
     }
 
-    /// A session in which the tables that `sight` has are known as `stored.…`, and of how many runs its
-    /// `services` are.
-    async fn context(&self, limits: Limits, sight: &Sight) -> Result<(SessionContext, usize), LakeError> {
+    /// A session without tables.
+    pub(crate) fn context(&self, limits: Limits) -> Result<SessionContext, LakeError> {
         let pool = TrackConsumersPool::new(
             GreedyMemoryPool::new(limits.memory_bytes),
             NonZeroUsize::new(5).expect("five is not zero"),
         );
-        let runtime =
-            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(running)?;
+        let caches = CacheManagerConfig {
+            file_metadata_cache: Some(self.metadata.clone()),
+            metadata_cache_limit: self.metadata.cache_limit(),
+            ..CacheManagerConfig::default()
+        };
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_cache_manager(caches);
+        let runtime = runtime.build_arc().map_err(running)?;
         let context =
             SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), runtime);
         functions::register(&context);
@@ -285,24 +293,63 @@ impl Lake {
             .expect("a session has its default catalogue")
             .register_schema("stored", stored)
             .map_err(planning)?;
-        let mut runs = 0;
-        for (name, table) in self.snapshots().await? {
-            if name == ServiceRow::NAME {
-                let snapshot = table.snapshot();
-                let snapshot =
-                    snapshot.map_err(|source| LakeError::Read { table: name, source: source.into() })?;
-                runs = snapshot.log_data().num_files();
-            }
-            let provider = DeltaTable::table_provider(&table)
-                .await
-                .map_err(|source| LakeError::Read { table: name, source: source.into() })?;
-            let Some(provider) = in_sight(&context, name, provider, sight).map_err(planning)? else {
-                continue;
-            };
-            context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
-        }
-        Ok((context, runs))
+        Ok(context)
     }
+
+    /// Makes a table known to a session as `stored.…`, as far as it may be seen; false when nothing of it
+    /// may.
+    async fn register(
+        &self,
+        context: &SessionContext,
+        name: &'static str,
+        sight: &Sight,
+    ) -> Result<bool, LakeError> {
+        let files = match name {
+            ServiceRow::NAME => self.services().await?,
+            _ => self.files(name).await?,
+        };
+        register(context, name, files, sight)
+    }
+
+    /// The files of the current view, of each the rows that hold.
+    async fn services(&self) -> Result<Arc<Files>, LakeError> {
+        let files = self.files(ServiceRow::NAME).await?;
+        if files.count() < 2 {
+            return Ok(files);
+        }
+        // Somebody may add to the view in between: then it is looked at once more.
+        let (mut files, mut view) = (files, self.view().await?);
+        while view.version() != files.version() {
+            (files, view) = (self.files(ServiceRow::NAME).await?, self.view().await?);
+        }
+        Ok(Arc::new(files.as_ref().clone().with_rows(|path| view.live_in(path).map(selection))))
+    }
+}
+
+/// Makes files known to a session as `stored.…`, as far as they may be seen; false when nothing of them
+/// may.
+fn register(
+    context: &SessionContext,
+    name: &str,
+    files: Arc<Files>,
+    sight: &Sight,
+) -> Result<bool, LakeError> {
+    let (url, store) = files.store();
+    context.runtime_env().register_object_store(url.as_ref(), store);
+    let Some(provider) = in_sight(context, name, files, sight).map_err(planning)? else {
+        return Ok(false);
+    };
+    context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
+    Ok(true)
+}
+
+/// Which of the tables a question names.
+fn named(context: &SessionContext, sql: &str) -> Result<HashSet<String>, LakeError> {
+    let state = context.state();
+    let statement =
+        state.sql_to_statement(sql, &state.config_options().sql_parser.dialect).map_err(planning)?;
+    let references = state.resolve_table_references(&statement).map_err(planning)?;
+    Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
 }
 
 /// A table as far as it may be seen; none when nothing of it may. The table itself has no name in the

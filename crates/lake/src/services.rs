@@ -1,25 +1,26 @@
 //! The table of the current view on disk: runs are appended, and merged when they are many.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::buffered::BufWriter;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::parquet::arrow::AsyncArrowWriter;
 use deltalake::parquet::basic::{Compression, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use deltalake::parquet::schema::types::ColumnPath;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, ObjectStore, ObjectStoreError, Path};
-use futures::StreamExt;
+use deltalake::{DeltaTable, ObjectStore, Path};
 use kenshin_observation::schema::{BatchRow, SchemaError, ServiceRow, Table};
 use kenshin_observation::{SensorId, TimeUs};
 
+use crate::compact::{removals, sweep};
 use crate::store::{Lake, LakeError};
 use crate::view::{Segment, View};
+use crate::write::digest;
 
 /// Rows of a data page: what is read to show one row.
 const PAGE_ROWS: usize = 2_048;
@@ -32,10 +33,6 @@ const RUNS_MAX: usize = 24;
 /// A run is merged with the smaller ones when together they have this part of its rows, so that the
 /// great ones are written seldom.
 const PART: usize = 8;
-/// For how long a run that was replaced stays, because somebody may be reading it, µs.
-const GRACE_US: i64 = 3_600_000_000;
-/// After which time a file that is not in the table never will be, µs.
-const FORGOTTEN_US: i64 = 24 * GRACE_US;
 /// What Delta is told that merging aims at; nothing depends on it.
 const TARGET_BYTES: i64 = 1 << 30;
 
@@ -121,12 +118,12 @@ impl Lake {
         let added = new.writer.finish(true).await?;
         let mut table = self.tables[ServiceRow::NAME].write().await;
         table.update_state().await.map_err(reading)?;
-        let mut actions = removals(&table, |_| true, true, now)?;
+        let mut actions = removals(&table, |_| true, true, now).map_err(reading)?;
         if rows > 0 {
             actions.push(Action::Add(added));
         }
         commit(&mut table, actions, progress, writing(SaveMode::Overwrite)).await?;
-        sweep(&table, now).await?;
+        sweep(ServiceRow::NAME, &table, now).await?;
         Ok(rows)
     }
 
@@ -159,7 +156,7 @@ impl Lake {
         let all: Vec<usize> = (0..view.runs()).collect();
         let merged = self.merge(&view, &all, now).await?;
         if !merged {
-            sweep(&*self.tables[ServiceRow::NAME].read().await, now).await?;
+            sweep(ServiceRow::NAME, &*self.tables[ServiceRow::NAME].read().await, now).await?;
         }
         Ok(merged)
     }
@@ -188,7 +185,7 @@ impl Lake {
         let added = writer.finish(false).await?;
         let mut table = self.tables[ServiceRow::NAME].write().await;
         table.update_state().await.map_err(reading)?;
-        let mut actions = removals(&table, |path| paths.contains(path), false, now)?;
+        let mut actions = removals(&table, |path| paths.contains(path), false, now).map_err(reading)?;
         if actions.len() < paths.len() {
             // Somebody made the view anew, or merged, in between: what was written here is swept away.
             return Ok(false);
@@ -198,7 +195,7 @@ impl Lake {
         }
         let optimize = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES };
         commit(&mut table, actions, &Progress::new(), optimize).await?;
-        sweep(&table, now).await?;
+        sweep(ServiceRow::NAME, &table, now).await?;
         Ok(true)
     }
 }
@@ -236,53 +233,6 @@ impl NewView {
 
 fn app(sensor: SensorId) -> String {
     format!("sensor:{sensor}")
-}
-
-/// Takes runs out of the table; `data_change` when their rows go with them.
-fn removals(
-    table: &DeltaTable,
-    which: impl Fn(&Path) -> bool,
-    data_change: bool,
-    now: TimeUs,
-) -> Result<Vec<Action>, LakeError> {
-    let deletion_timestamp = Some(now.micros() / 1_000);
-    let files = table.snapshot().map_err(reading)?.log_data();
-    let removed = files.into_iter().filter(|file| which(&file.object_store_path()));
-    let remove = |file: deltalake::kernel::LogicalFileView| {
-        Action::Remove(Remove { deletion_timestamp, ..file.remove_action(data_change) })
-    };
-    Ok(removed.map(remove).collect())
-}
-
-/// Deletes runs that were replaced some time ago, and files that whoever wrote them never put into
-/// the table.
-async fn sweep(table: &DeltaTable, now: TimeUs) -> Result<(), LakeError> {
-    let log_store = table.log_store();
-    let store = log_store.object_store(None);
-    let snapshot = table.snapshot().map_err(reading)?;
-    let held: HashSet<Path> = snapshot.log_data().into_iter().map(|file| file.object_store_path()).collect();
-    let mut replaced: HashMap<Path, i64> = HashMap::new();
-    let mut tombstones = snapshot.all_tombstones(log_store.as_ref());
-    while let Some(tombstone) = tombstones.next().await {
-        let tombstone = tombstone.map_err(reading)?;
-        let millis = tombstone.deletion_timestamp().unwrap_or_default();
-        replaced.insert(Path::from(tombstone.path().as_ref()), millis.saturating_mul(1_000));
-    }
-    let listed = store.list_with_delimiter(None).await.map_err(reading)?;
-    let runs = listed.objects.into_iter().filter(|file| file.location.extension() == Some("parquet"));
-    for file in runs.filter(|file| !held.contains(&file.location)) {
-        let until = match replaced.get(&file.location) {
-            Some(since) => since.saturating_add(GRACE_US),
-            None => file.last_modified.timestamp_micros().saturating_add(FORGOTTEN_US),
-        };
-        if until < now.micros() {
-            match store.delete(&file.location).await {
-                Ok(()) | Err(ObjectStoreError::NotFound { .. }) => {}
-                Err(error) => return Err(reading(error)),
-            }
-        }
-    }
-    Ok(())
 }
 
 fn writing(mode: SaveMode) -> DeltaOperation {
@@ -370,14 +320,6 @@ impl RunWriter {
             ..Add::default()
         })
     }
-}
-
-/// 64 bits of a text, hexadecimal (FNV-1a): names of files only.
-fn digest(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }
 
 fn reading(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LakeError {

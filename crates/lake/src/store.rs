@@ -1,27 +1,32 @@
 //! Tables on disk: open, commit, read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use deltalake::kernel::StructType;
-use deltalake::kernel::Transaction;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake::kernel::transaction::CommitProperties;
-use deltalake::operations::write::SchemaMode;
-use deltalake::protocol::SaveMode;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, StructType, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kenshin_observation::schema::{
-    BatchRow, BlobRow, CoverageRow, ObservationRow, Rows, SaltRow, SchemaError, ServiceRow, Table,
+    BatchRow, BlobRow, CoverageRow, Intake, ObservationRow, SaltRow, SchemaError, ServiceRow, Table, Taken,
 };
 use kenshin_observation::{Batch, Blob, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo};
 use tokio::sync::{Mutex, RwLock};
 
-use crate::view::View;
+use crate::files::Files;
+use crate::view::{View, in_place};
+use crate::write::{self, Encoded};
+
+/// Bytes of footers that are kept.
+const METADATA_BYTES: usize = 256 << 20;
 
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +169,7 @@ impl Hosts {
             }
             host.push(one);
         }
+        host.sort_by_key(|one| (one.observation.time, one.observation.subject.port));
         Ok(Some(host).filter(|host| !host.is_empty()))
     }
 
@@ -195,7 +201,7 @@ impl Told {
             ));
         }
         format!(
-            "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo, t_us, subject_port",
+            "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo",
             ObservationRow::NAME,
             conditions.join(" AND ")
         )
@@ -210,6 +216,14 @@ pub struct Lake {
     pub(crate) view: Mutex<Option<Arc<View>>>,
     /// Held while runs of the view are merged.
     pub(crate) merging: Mutex<()>,
+    /// Held while files are merged.
+    pub(crate) compacting: Mutex<()>,
+    /// Held while batches are committed: what they lack is asked first, and added later.
+    committing: Mutex<()>,
+    /// What is known of the files of each table.
+    files: std::sync::Mutex<HashMap<&'static str, Arc<Files>>>,
+    /// Footers of files.
+    pub(crate) metadata: Arc<FileMetadataCache>,
 }
 
 impl Lake {
@@ -226,7 +240,16 @@ impl Lake {
         tables.insert(BatchRow::NAME, open_table::<BatchRow>(location).await?);
         // What is computed from the others comes last.
         tables.insert(ServiceRow::NAME, open_table::<ServiceRow>(location).await?);
-        Ok(Self { location: location.to_owned(), tables, view: Mutex::default(), merging: Mutex::default() })
+        Ok(Self {
+            location: location.to_owned(),
+            tables,
+            view: Mutex::default(),
+            merging: Mutex::default(),
+            compacting: Mutex::default(),
+            committing: Mutex::default(),
+            files: std::sync::Mutex::default(),
+            metadata: Arc::new(DefaultCache::new(METADATA_BYTES)),
+        })
     }
 
     /// Where the lake is.
@@ -240,6 +263,7 @@ impl Lake {
     /// A crash in the middle leaves some tables ahead of others; committing the same batches
     /// again completes them.
     pub async fn commit(&self, batches: &[Batch], now: TimeUs) -> Result<Committed, LakeError> {
+        let _committing = self.committing.lock().await;
         let mut by_sensor: BTreeMap<_, Vec<&Batch>> = BTreeMap::new();
         for batch in batches {
             by_sensor.entry(batch.header.sensor_id).or_default().push(batch);
@@ -247,56 +271,89 @@ impl Lake {
         let mut new = 0;
         for (sensor, batches) in by_sensor {
             debug_assert!(batches.is_sorted_by_key(|b| b.header.sequence), "batches come in order");
-            let app = format!("sensor:{sensor}");
-            let numbered: Vec<(i64, Rows)> =
-                batches.iter().map(|batch| (batch.header.sequence, Rows::of(batch, now))).collect();
-            self.append::<BlobRow>(&app, &numbered, |rows| &rows.blobs).await?;
-            self.append::<SaltRow>(&app, &numbered, |rows| &rows.salts).await?;
-            self.append::<CoverageRow>(&app, &numbered, |rows| &rows.coverage).await?;
-            self.append::<ObservationRow>(&app, &numbered, |rows| &rows.observations).await?;
-            new += self.append::<BatchRow>(&app, &numbered, |rows| &rows.batches).await?;
+            new += self.commit_of(&format!("sensor:{sensor}"), &batches, now).await?;
         }
         Ok(Committed { new, repeated: batches.len() - new })
     }
 
-    /// Appends the rows of one table from the batches it does not hold yet; returns how many
-    /// batches those were.
-    async fn append<R: Table + Clone>(
+    /// Commits the batches of one sensor; gives how many were new. Files of all tables are written at
+    /// once, by all processors, and become part of their tables one after the other.
+    async fn commit_of(&self, app: &str, batches: &[&Batch], now: TimeUs) -> Result<usize, LakeError> {
+        let missing = async |name| -> Result<usize, LakeError> {
+            let held = self.sequence(name, app).await?;
+            Ok(batches.iter().take_while(|batch| batch.header.sequence <= held).count())
+        };
+        // Nearly always each table lacks the same batches; a crash leaves some tables ahead.
+        let lacks = [
+            missing(BlobRow::NAME).await?,
+            missing(SaltRow::NAME).await?,
+            missing(CoverageRow::NAME).await?,
+            missing(ObservationRow::NAME).await?,
+            missing(BatchRow::NAME).await?,
+        ];
+        let intakes = lacks.map(|held| Intake::new(&batches[held..], now));
+        let [blobs, salts, coverage, observations, of_batches] = &intakes;
+        let work = vec![
+            write::work::<BlobRow>(blobs),
+            write::work::<SaltRow>(salts),
+            write::work::<CoverageRow>(coverage),
+            write::work::<ObservationRow>(observations),
+            write::work::<BatchRow>(of_batches),
+        ];
+        let encoded = in_place(|| write::all(work))?;
+        let mut encoded = encoded.into_iter();
+        let mut next = || encoded.next().unwrap_or_default();
+        self.append::<BlobRow>(app, &batches[lacks[0]..], next()).await?;
+        self.append::<SaltRow>(app, &batches[lacks[1]..], next()).await?;
+        self.append::<CoverageRow>(app, &batches[lacks[2]..], next()).await?;
+        self.append::<ObservationRow>(app, &batches[lacks[3]..], next()).await?;
+        self.append::<BatchRow>(app, &batches[lacks[4]..], next()).await?;
+        Ok(batches.len() - lacks[4])
+    }
+
+    /// Makes files part of one table, together with the sequence of the last batch that they hold.
+    async fn append<R: Taken>(
         &self,
         app: &str,
-        numbered: &[(i64, Rows)],
-        rows_of: impl Fn(&Rows) -> &Vec<R>,
-    ) -> Result<usize, LakeError> {
+        batches: &[&Batch],
+        encoded: Vec<Encoded>,
+    ) -> Result<(), LakeError> {
+        let (Some(first), Some(last), false) = (batches.first(), batches.last(), encoded.is_empty()) else {
+            return Ok(());
+        };
+        let (from, to) = (first.header.sequence, last.header.sequence);
+        let failed = |source| LakeError::Commit { table: R::NAME, from, to, source: Box::new(source) };
         let mut table = self.tables[R::NAME].write().await;
-        let read = |source: DeltaTableError| LakeError::Read { table: R::NAME, source: source.into() };
+        let mut actions: Vec<Action> = write::evolved::<R>(&table).map_err(failed)?.into_iter().collect();
+        for (nth, file) in encoded.into_iter().enumerate() {
+            let told = format!("{app} {from} {to} {nth} {:?}", table.version());
+            actions.push(write::put::<R>(&table, file, &told).await.map_err(failed)?);
+        }
+        let properties = CommitProperties::default().with_application_transaction(Transaction::new(app, to));
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: write::is_apart(&table)
+                .map_err(failed)?
+                .then(|| R::APART.iter().map(|name| (*name).to_owned()).collect()),
+            predicate: None,
+        };
+        let snapshot = table.snapshot().map_err(failed)?.snapshot();
+        CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(snapshot), table.log_store(), operation)
+            .await
+            .map_err(failed)?;
+        table.update_state().await.map_err(failed)
+    }
+
+    /// The last sequence of which a table has the rows; 0 before the first.
+    async fn sequence(&self, name: &'static str, app: &str) -> Result<i64, LakeError> {
+        let mut table = self.tables[name].write().await;
+        let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
         table.update_state().await.map_err(read)?;
         let snapshot = table.snapshot().map_err(read)?;
         let held = snapshot.transaction_version(table.log_store().as_ref(), app).await.map_err(read)?;
-        let missing: Vec<&(i64, Rows)> =
-            numbered.iter().filter(|(sequence, _)| *sequence > held.unwrap_or(0)).collect();
-        let rows: Vec<R> = missing.iter().flat_map(|(_, rows)| rows_of(rows)).cloned().collect();
-        let count = missing.len();
-        let (Some((from, _)), Some((to, _)), false) = (missing.first(), missing.last(), rows.is_empty())
-        else {
-            return Ok(count);
-        };
-        let arrow = R::to_arrow(&rows)?;
-        let properties = CommitProperties::default().with_application_transaction(Transaction::new(app, *to));
-        *table = table
-            .clone()
-            .write(vec![arrow])
-            .with_save_mode(SaveMode::Append)
-            // A table that an older version made gets the columns it lacks, in the same commit.
-            .with_schema_mode(SchemaMode::Merge)
-            .with_commit_properties(properties)
-            .await
-            .map_err(|source| LakeError::Commit {
-                table: R::NAME,
-                from: *from,
-                to: *to,
-                source: Box::new(source),
-            })?;
-        Ok(count)
+        Ok(held.unwrap_or(0))
     }
 
     /// Observations that fit the selection, in (endpoint, check, time) order, which does not depend
@@ -358,12 +415,8 @@ impl Lake {
         &self,
         sensor: kenshin_observation::SensorId,
     ) -> Result<Option<i64>, LakeError> {
-        let mut table = self.tables[BatchRow::NAME].write().await;
-        let read = |source: DeltaTableError| LakeError::Read { table: BatchRow::NAME, source: source.into() };
-        table.update_state().await.map_err(read)?;
-        let log_store = table.log_store();
-        let snapshot = table.snapshot().map_err(read)?;
-        snapshot.transaction_version(log_store.as_ref(), format!("sensor:{sensor}")).await.map_err(read)
+        let held = self.sequence(BatchRow::NAME, &format!("sensor:{sensor}")).await?;
+        Ok(Some(held).filter(|held| *held > 0))
     }
 
     pub(crate) async fn rows<R: Table>(&self, sql: &str) -> Result<Vec<R>, LakeError> {
@@ -375,17 +428,23 @@ impl Lake {
         Ok(rows)
     }
 
-    /// A fresh snapshot of every table, by name.
-    pub(crate) async fn snapshots(&self) -> Result<Vec<(&'static str, DeltaTable)>, LakeError> {
-        let mut snapshots = Vec::new();
-        for (name, table) in &self.tables {
-            let mut table = table.write().await;
-            let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
-            table.update_state().await.map_err(read)?;
-            snapshots.push((*name, table.clone()));
+    /// The files of a table as it is now.
+    pub(crate) async fn files(&self, name: &'static str) -> Result<Arc<Files>, LakeError> {
+        let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
+        let mut table = self.tables[name].write().await;
+        table.update_state().await.map_err(read)?;
+        let held = locked(&self.files).get(name).cloned();
+        if let Some(held) = held.as_ref().filter(|held| held.version() == table.version()) {
+            return Ok(held.clone());
         }
-        Ok(snapshots)
+        let files = Arc::new(Files::of(&table, held.as_deref(), &self.metadata).map_err(read)?);
+        locked(&self.files).insert(name, files.clone());
+        Ok(files)
     }
+}
+
+fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 async fn open_table<R: Table>(location: &str) -> Result<RwLock<DeltaTable>, LakeError> {
@@ -399,11 +458,13 @@ async fn open_table<R: Table>(location: &str) -> Result<RwLock<DeltaTable>, Lake
     if table.version().is_some() {
         return Ok(RwLock::new(table));
     }
+    let schema = write::stored_schema::<R>();
     let schema: StructType =
-        R::schema().as_ref().try_into_kernel().map_err(|source| failed(DeltaTableError::Arrow { source }))?;
+        (&schema).try_into_kernel().map_err(|source| failed(DeltaTableError::Arrow { source }))?;
     let table = table
         .create()
         .with_columns(schema.fields().cloned())
+        .with_partition_columns(R::APART.iter().copied())
         .with_save_mode(SaveMode::Ignore)
         .await
         .map_err(failed)?;

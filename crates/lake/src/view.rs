@@ -128,6 +128,12 @@ impl View {
         Some(self.live[number].clone())
     }
 
+    /// Which rows of a file hold, if it is one of the view.
+    pub(crate) fn live_in(&self, path: &deltalake::Path) -> Option<&BooleanBuffer> {
+        let number = self.segments.iter().position(|held| held.path() == Some(path))?;
+        self.live.get(number)
+    }
+
     /// The runs it is made of.
     pub(crate) fn segments(&self) -> &[Arc<Segment>] {
         &self.segments
@@ -319,7 +325,7 @@ impl Found<'_> {
 
 /// Runs what takes milliseconds of a processor where it may: on a runtime of several threads the
 /// other tasks of this thread go on elsewhere.
-fn in_place<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

@@ -159,6 +159,11 @@ impl Batch {
         Self { header, observations, salts, coverage, blobs }
     }
 
+    /// The mandate its rows were observed under; none when it has no row.
+    pub fn mandate_id(&self) -> Option<&str> {
+        self.observations.first().map(|observation| observation.mandate_id.as_str())
+    }
+
     /// Checks that this is what the sensor with `key` signed.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), BatchError> {
         if !(1..=SCHEMA).contains(&self.header.schema) {

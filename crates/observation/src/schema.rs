@@ -6,20 +6,22 @@
 //!
 //! A new version only adds, and what it adds may be null: rows of version 1 (ten protocols) are rows
 //! of version 2 (thirty-two, labels) that lack some columns, and these rows of version 3 (key exchange
-//! of TLS) that lack some fields.
+//! of TLS) that lack some fields. What is no longer written may be null too: bytes were once digits.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-use crate::{Batch, Blob, BlobClass, Coverage, TimeUs};
+use crate::{Batch, BatchHeader, Blob, BlobClass, Coverage, TimeUs};
 
+mod intake;
 mod observation;
 mod service;
 
+pub use intake::{Group, Intake, Taken};
 pub use observation::ObservationRow;
 pub use service::{SERVICE_VERSION, ServiceKey, ServiceRow, Software};
 
@@ -54,10 +56,12 @@ pub enum SchemaError {
 pub struct BlobRow {
     pub sha256: String,
     pub class: String,
-    pub bytes_hex: String,
+    /// In rows that an older version wrote.
+    pub bytes_hex: Option<String>,
     pub size: i64,
     pub mandate_id: String,
     pub t_us: i64,
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// A row of the table `coverage`.
@@ -76,6 +80,8 @@ pub struct CoverageRow {
     pub t_to: i64,
     pub sent: i64,
     pub dropped: i64,
+    /// Null in rows that an older version wrote, and when nothing in the batch answered.
+    pub mandate_id: Option<String>,
 }
 
 /// A row of the table `batches`.
@@ -105,14 +111,19 @@ pub struct BatchRow {
 pub struct SaltRow {
     pub batch_id: String,
     pub row: i32,
-    pub salt: String,
+    /// Hexadecimal, in rows that an older version wrote.
+    pub salt: Option<String>,
+    pub bytes: Option<Vec<u8>>,
+    /// Null in rows that an older version wrote.
+    pub mandate_id: Option<String>,
 }
 
 macro_rules! tables {
-    ($($(#[$doc:meta])* $function:ident: $row:ty = $table:literal;)+) => {
+    ($($row:ty = $table:literal, $apart:expr;)+) => {
         $(
             impl Table for $row {
                 const NAME: &'static str = $table;
+                const APART: &'static [&'static str] = $apart;
                 fn fields() -> &'static [FieldRef] {
                     static FIELDS: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<$row>);
                     &FIELDS
@@ -122,16 +133,25 @@ macro_rules! tables {
     };
 }
 
-/// The columns of a type.
+/// The columns of a type. What is called `bytes` is bytes, not a list of numbers.
 fn traced<T: for<'de> Deserialize<'de>>() -> Vec<FieldRef> {
     let options = TracingOptions::default().sequence_as_large_list(false).strings_as_large_utf8(false);
-    Vec::<FieldRef>::from_type::<T>(options).expect("row types are plain structs")
+    let fields = Vec::<FieldRef>::from_type::<T>(options).expect("row types are plain structs");
+    let as_bytes = |field: FieldRef| match field.name().as_str() {
+        "bytes" => Arc::new(Field::new("bytes", DataType::Binary, field.is_nullable())),
+        _ => field,
+    };
+    fields.into_iter().map(as_bytes).collect()
 }
 
 /// A row type and the table it belongs to.
 pub trait Table: Serialize + for<'de> Deserialize<'de> + Sized {
     /// Name of the table and of its folder in the lake.
     const NAME: &'static str;
+
+    /// Columns by whose values rows are kept apart in files, so that some can be taken away whole. The
+    /// first is `month`, that of the observation in UTC, which is no column of the row itself.
+    const APART: &'static [&'static str];
 
     /// Columns in order.
     fn fields() -> &'static [FieldRef];
@@ -158,95 +178,31 @@ pub trait Table: Serialize + for<'de> Deserialize<'de> + Sized {
 }
 
 tables! {
-    blobs: BlobRow = "blobs";
-    coverage: CoverageRow = "coverage";
-    batches: BatchRow = "batches";
-    salts: SaltRow = "salts";
-    services: ServiceRow = "services";
-}
-
-/// The rows that one batch becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "one list a table")]
-pub struct Rows {
-    pub observations: Vec<ObservationRow>,
-    pub blobs: Vec<BlobRow>,
-    pub coverage: Vec<CoverageRow>,
-    pub batches: Vec<BatchRow>,
-    pub salts: Vec<SaltRow>,
-}
-
-impl Rows {
-    /// Flattens a batch; `ingested_at` is when the lake takes it.
-    pub fn of(batch: &Batch, ingested_at: TimeUs) -> Self {
-        let header = &batch.header;
-        let batch_id = header.batch_id.to_string();
-        let mandate_id = batch.observations.first().map(|o| o.mandate_id.clone()).unwrap_or_default();
-        let number = |row: usize| i32::try_from(row).expect("a batch has fewer than 2^31 rows");
-        Self {
-            observations: batch
-                .observations
-                .iter()
-                .enumerate()
-                .map(|(row, o)| ObservationRow::of(o, &batch_id, number(row), ingested_at))
-                .collect(),
-            blobs: batch.blobs.iter().map(|blob| BlobRow::of(blob, &mandate_id, header.sealed_at)).collect(),
-            coverage: batch.coverage.iter().map(|c| CoverageRow::of(c, &batch_id)).collect(),
-            batches: vec![BatchRow {
-                schema: header.schema,
-                batch_id: batch_id.clone(),
-                sensor_id: header.sensor_id.to_string(),
-                survey_id: header.survey_id.to_string(),
-                slice: header.slice,
-                sequence: header.sequence,
-                rows: header.rows,
-                root: header.root.clone(),
-                previous: header.previous.clone(),
-                mandate_digest: header.mandate_digest.clone(),
-                attachments_sha256: header.attachments_sha256.clone(),
-                build: header.build.clone(),
-                sealed_at: header.sealed_at.micros(),
-                signature: header.signature.clone(),
-                ingested_at: ingested_at.micros(),
-            }],
-            salts: batch
-                .salts
-                .iter()
-                .enumerate()
-                .map(|(row, salt)| SaltRow {
-                    batch_id: batch_id.clone(),
-                    row: number(row),
-                    salt: salt.clone(),
-                })
-                .collect(),
-        }
-    }
+    BlobRow = "blobs", &["month", "mandate_id", "class"];
+    CoverageRow = "coverage", &["month", "mandate_id"];
+    // What proofs rest on is kept for ever, and so in one place.
+    BatchRow = "batches", &[];
+    SaltRow = "salts", &["month", "mandate_id"];
+    ServiceRow = "services", &[];
 }
 
 impl BlobRow {
-    fn of(blob: &Blob, mandate_id: &str, now: TimeUs) -> Self {
-        Self {
-            sha256: blob.sha256(),
-            class: blob.class.to_string(),
-            bytes_hex: hex::encode(&blob.bytes),
-            size: i64::try_from(blob.bytes.len()).expect("a blob fits in memory"),
-            mandate_id: mandate_id.to_owned(),
-            t_us: now.micros(),
-        }
-    }
-
     /// The blob this row was made from.
     pub fn to_blob(&self) -> Result<Blob, SchemaError> {
-        let bytes = hex::decode(&self.bytes_hex)
-            .map_err(|_| SchemaError::Value { column: "bytes_hex", value: self.sha256.clone() })?;
+        let lost = || SchemaError::Value { column: "bytes", value: self.sha256.clone() };
+        let bytes = match (&self.bytes, &self.bytes_hex) {
+            (Some(bytes), _) => bytes.clone(),
+            (None, Some(digits)) => hex::decode(digits).map_err(|_| lost())?,
+            (None, None) => return Err(lost()),
+        };
         Ok(Blob { class: word::<BlobClass>("class", &self.class)?, bytes })
     }
 }
 
 impl CoverageRow {
-    fn of(c: &Coverage, batch_id: &str) -> Self {
+    fn of(c: &Coverage, batch: &Batch) -> Self {
         Self {
-            batch_id: batch_id.to_owned(),
+            batch_id: batch.header.batch_id.to_string(),
             survey_id: c.survey_id.to_string(),
             sensor_id: c.sensor_id.to_string(),
             mandate_digest: c.mandate_digest.clone(),
@@ -258,6 +214,29 @@ impl CoverageRow {
             t_to: c.time_to.micros(),
             sent: c.sent,
             dropped: c.dropped,
+            mandate_id: batch.mandate_id().map(str::to_owned),
+        }
+    }
+}
+
+impl BatchRow {
+    fn of(header: &BatchHeader, ingested_at: TimeUs) -> Self {
+        Self {
+            schema: header.schema,
+            batch_id: header.batch_id.to_string(),
+            sensor_id: header.sensor_id.to_string(),
+            survey_id: header.survey_id.to_string(),
+            slice: header.slice,
+            sequence: header.sequence,
+            rows: header.rows,
+            root: header.root.clone(),
+            previous: header.previous.clone(),
+            mandate_digest: header.mandate_digest.clone(),
+            attachments_sha256: header.attachments_sha256.clone(),
+            build: header.build.clone(),
+            sealed_at: header.sealed_at.micros(),
+            signature: header.signature.clone(),
+            ingested_at: ingested_at.micros(),
         }
     }
 }

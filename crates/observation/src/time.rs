@@ -53,6 +53,14 @@ impl TimeUs {
         self.plus_micros(seconds.saturating_mul(1_000_000))
     }
 
+    /// The month of this instant in UTC, such as `2026-04`; `0000-00` for what no calendar has.
+    pub fn month(self) -> String {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(timestamp) => timestamp.strftime("%Y-%m").to_string(),
+            Err(_) => "0000-00".to_owned(),
+        }
+    }
+
     /// µs from `earlier` to this instant; negative when `earlier` is later.
     pub const fn micros_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

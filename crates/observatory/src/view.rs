@@ -13,7 +13,9 @@ use std::sync::Arc;
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
 use kenshin_lake::view::{Search, Sight, View};
-use kenshin_lake::{Answer, HostObservation, Limits, Places, Progress, Question, Told};
+use kenshin_lake::{
+    Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Thoroughness, Told,
+};
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
 use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, SurveyId, TimeUs};
 
@@ -167,9 +169,20 @@ impl Observatory {
         Ok(())
     }
 
-    /// Merges the current view into one run; true when it was more.
-    pub async fn compact_view(&self) -> Result<bool, ActError> {
-        Ok(self.lake().await?.compact_services(self.now()).await?)
+    /// Merges the small files of the lake, and the current view into one run; what was merged, and whether
+    /// the view was more than one. `progress` is told table, month and number of files.
+    pub async fn compact_lake(
+        &self,
+        progress: impl FnMut(&str, &str, usize),
+    ) -> Result<(Compacted, bool), ActError> {
+        let lake = self.lake().await?;
+        let compacted = lake.compact(self.now(), Thoroughness::All, progress).await?;
+        Ok((compacted, lake.compact_services(self.now()).await?))
+    }
+
+    /// Merges what is due of the lake's small files; to be called now and then.
+    pub async fn tend_lake(&self) -> Result<Compacted, ActError> {
+        Ok(self.lake().await?.compact(self.now(), Thoroughness::Due, |_, _, _| {}).await?)
     }
 
     /// What `search` finds in the view of the past: of what the lake knew at `known_by`, and with

@@ -40,7 +40,9 @@ pub(crate) struct Search {
 pub(crate) enum Lake {
     /// Make the current view anew from all observations.
     Rebuild,
-    /// Merge the runs of the current view into one.
+    /// Merge small files into great ones, sorted by address, and the runs of the current view into one.
+    ///
+    /// `kenshin serve` does what is due of this by itself: when a month is over, and when files are many.
     Compact,
     /// Look whether every file that the tables name is there and whole, and every batch has its
     /// observations. Exit code 1 when not.

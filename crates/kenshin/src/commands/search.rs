@@ -314,11 +314,27 @@ pub(crate) async fn lake(context: &Context<'_>, command: &Lake) -> anyhow::Resul
             context.say(&format!("the current view was made anew: {} services", thousands(services)));
         }
         Lake::Compact => {
-            let merged = context.open().await?.compact_view().await?;
-            context.say(if merged {
-                "the current view is one run now"
-            } else {
-                "there was nothing to merge"
+            let observatory = context.open().await?;
+            let merging = |table: &str, month: &str, files| {
+                context.say(&format!("merging {files} files of {table} {month}"));
+            };
+            let (done, view) = observatory.compact_lake(merging).await?;
+            if context.format() == Format::Json {
+                print_json(&json!({ "tables": done, "view": view }))?;
+            }
+            if done.files > 0 {
+                context.say(&format!(
+                    "{} files became {}, {} MiB became {}; the old ones are deleted in an hour",
+                    thousands(done.files),
+                    thousands(done.into),
+                    thousands(done.bytes_before >> 20),
+                    thousands(done.bytes_after >> 20)
+                ));
+            }
+            context.say(match (done.files, view) {
+                (_, true) => "the current view is one run now",
+                (0, false) => "there was nothing to merge",
+                (_, false) => "the current view was one run already",
             });
         }
     }

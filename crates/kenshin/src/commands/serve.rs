@@ -18,6 +18,8 @@ use crate::exit::Exit;
 
 /// How long a worker without a job waits before it looks again.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long the lake is left alone before it is looked whether files are to be merged.
+const TENDING: Duration = Duration::from_secs(300);
 /// How long a worker may take to stop in good order.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -42,6 +44,7 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
         tasks.push(tokio::spawn(work(worker, stop.clone(), false)));
     }
     tasks.push(tokio::spawn(assess(observatory.clone(), stop.clone())));
+    tasks.push(tokio::spawn(tend(observatory.clone(), stop.clone())));
     if let Some(address) = options.sensors_listen.or(settings.sensors.listen) {
         let certificate = match &given {
             Some(given) => given.clone(),
@@ -147,6 +150,26 @@ async fn assess(observatory: Observatory, stop: CancellationToken) -> anyhow::Re
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(IDLE) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the lake in shape until `stop`: nothing depends on it but how fast questions are answered.
+async fn tend(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        match observatory.tend_lake().await {
+            Ok(done) if done.files > 0 => {
+                tracing::info!(files = done.files, into = done.into, "files of the lake were merged");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the lake was not tended");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(TENDING) => {}
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
+mod compact;
 mod integrity;
 mod search;
 
@@ -174,7 +175,22 @@ async fn a_lake_of_version_1_takes_rows_of_later_versions() {
     assert_eq!(csv(&reopened, sql).await, expected);
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Files below a folder with this ending, a table's log apart, by their paths in it.
+pub(crate) fn files_below(folder: &Path, ending: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() && name != "_delta_log" {
+            let below = files_below(&entry.path(), ending);
+            found.extend(below.into_iter().map(|file| format!("{name}/{file}")));
+        } else if name.ends_with(ending) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());

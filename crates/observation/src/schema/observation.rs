@@ -128,11 +128,12 @@ fn port(column: &'static str, value: i32) -> Result<u16, SchemaError> {
 static NESTED: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<ObservationRow>);
 
 /// Columns of the protocol records.
-static RECORDS: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<Records>);
+pub(super) static RECORDS: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<Records>);
 
 /// Each protocol record is a column of its own, which a query names by its protocol.
 impl Table for ObservationRow {
     const NAME: &'static str = "observations";
+    const APART: &'static [&'static str] = &["month", "mandate_id"];
 
     fn fields() -> &'static [FieldRef] {
         static FIELDS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| {

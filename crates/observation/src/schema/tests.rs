@@ -60,22 +60,71 @@ fn sealed(rows: usize) -> (Batch, SigningKey) {
     (batch, key)
 }
 
+/// Rows of a batch, by way of rows.
+fn rows_of(batch: &Batch) -> Vec<ObservationRow> {
+    let (id, at) = (batch.header.batch_id.to_string(), TimeUs::from_secs(5));
+    (0..).zip(&batch.observations).map(|(row, o)| ObservationRow::of(o, &id, row, at)).collect()
+}
+
+/// All rows of a table that a batch becomes.
+fn taken<R: Taken>(batch: &Batch) -> RecordBatch {
+    let batches = [batch];
+    let intake = Intake::new(&batches, TimeUs::from_secs(5));
+    let rows = R::groups(&intake).iter().map(|group| group.rows.len()).sum();
+    R::columns(&intake, 0..rows).unwrap()
+}
+
 #[test]
 fn rows_round_trip_through_arrow() {
     let (batch, _) = sealed(3);
-    let rows = Rows::of(&batch, TimeUs::from_secs(5));
-    let arrow = ObservationRow::to_arrow(&rows.observations).unwrap();
+    let rows = rows_of(&batch);
+    let arrow = ObservationRow::to_arrow(&rows).unwrap();
     let back = ObservationRow::from_arrow(&arrow).unwrap();
-    assert_eq!(back, rows.observations);
+    assert_eq!(back, rows);
     assert_eq!(back[2].to_observation().unwrap(), sample());
-    let arrow = BlobRow::to_arrow(&rows.blobs).unwrap();
-    assert_eq!(BlobRow::from_arrow(&arrow).unwrap()[0].to_blob().unwrap(), batch.blobs[0]);
-    for columns in [
-        BatchRow::to_arrow(&rows.batches).unwrap(),
-        CoverageRow::to_arrow(&rows.coverage).unwrap(),
-        SaltRow::to_arrow(&rows.salts).unwrap(),
-    ] {
-        assert!(columns.num_columns() > 0);
+    let blobs = BlobRow::from_arrow(&taken::<BlobRow>(&batch)).unwrap();
+    assert_eq!(blobs[0].to_blob().unwrap(), batch.blobs[0]);
+    let old = BlobRow { bytes: None, bytes_hex: Some("6c6f67696e3a20".into()), ..blobs[0].clone() };
+    assert_eq!(old.to_blob().unwrap(), batch.blobs[0]);
+    let salts = SaltRow::from_arrow(&taken::<SaltRow>(&batch)).unwrap();
+    assert_eq!(salts[2].bytes.as_deref(), Some(&[3; 16][..]));
+    assert_eq!(BlobRow::from_arrow(&BlobRow::to_arrow(&blobs).unwrap()).unwrap(), blobs);
+    assert_eq!(BatchRow::from_arrow(&taken::<BatchRow>(&batch)).unwrap()[0].root, batch.header.root);
+}
+
+/// Columns that are made of batches are those of the rows in between, in the order of storing.
+#[test]
+fn batches_become_the_columns_of_their_rows() {
+    let (_, stored) = stored(3);
+    let (mut sealed, _) = sealed(6);
+    for (nth, o) in (0..).zip(&mut sealed.observations) {
+        // 2026-04-30 and 2026-05-01, two mandates, and addresses and ports that go down.
+        o.time = TimeUs::from_secs(1_777_593_597 + nth % 2 * 5);
+        o.mandate_id = ["b", "a"][usize::from(nth < 3)].into();
+        o.subject = Endpoint::tcp([198, 51, 100, 200 - u8::try_from(nth).unwrap()].into(), 23);
+    }
+    let batches = [&stored, &sealed];
+    let intake = Intake::new(&batches, TimeUs::from_secs(5));
+    let groups = ObservationRow::groups(&intake);
+    let mut expected: Vec<ObservationRow> = batches.iter().flat_map(|batch| rows_of(batch)).collect();
+    let order = |row: &ObservationRow| {
+        let group = (TimeUs::from_micros(row.t_us).month(), row.mandate_id.clone());
+        let group =
+            groups.iter().position(|one| one.values == [Some(group.0.clone()), Some(group.1.clone())]);
+        let place = (row.subject_addr_hi, row.subject_addr_lo, row.subject_port, row.t_us);
+        (group.unwrap(), place, row.batch_id != stored.header.batch_id.to_string(), row.row)
+    };
+    expected.sort_by_key(order);
+    assert_eq!(groups.iter().map(|group| group.rows.len()).sum::<usize>(), expected.len());
+    assert!(groups.windows(2).all(|pair| pair[0].rows.end == pair[1].rows.start));
+    assert!(groups.len() >= 5, "{groups:?}");
+    let all = ObservationRow::columns(&intake, 0..expected.len()).unwrap();
+    assert_eq!(all, ObservationRow::to_arrow(&expected).unwrap());
+    let some = ObservationRow::columns(&intake, 2..5).unwrap();
+    assert_eq!(some, all.slice(2, 3));
+    let salts = SaltRow::from_arrow(&SaltRow::columns(&intake, 0..expected.len()).unwrap()).unwrap();
+    for (salt, row) in salts.iter().zip(&expected) {
+        assert_eq!((&salt.batch_id, salt.row), (&row.batch_id, row.row));
     }
 }
 
@@ -94,6 +143,8 @@ fn no_column_is_unsigned() {
         .iter()
         .chain(BatchRow::fields())
         .chain(CoverageRow::fields())
+        .chain(SaltRow::fields())
+        .chain(BlobRow::fields())
         .for_each(|f| check(f));
 }
 
@@ -145,7 +196,7 @@ fn only_adds(version: &str) {
 #[test]
 fn rows_of_version_1_open() {
     let (batch, _) = sealed(2);
-    let rows = Rows::of(&batch, TimeUs::from_secs(5)).observations;
+    let rows = rows_of(&batch);
     let arrow = ObservationRow::to_arrow(&rows).unwrap();
     let columns: Vec<usize> = VERSION_1
         .lines()
@@ -180,7 +231,7 @@ fn batches_of_every_version_open() {
 #[test]
 fn every_record_survives_arrow() {
     let (_, batch) = stored(3);
-    let rows = Rows::of(&batch, TimeUs::from_secs(5)).observations;
+    let rows = rows_of(&batch);
     let arrow = ObservationRow::to_arrow(&rows).unwrap();
     for (field, column) in arrow.schema().fields().iter().zip(arrow.columns()) {
         assert!(column.null_count() < rows.len(), "the sample lacks `{}`", field.name());
