@@ -60,7 +60,7 @@ fuzz: ## every fuzz target for 60 s (about 3 minutes to build from nothing)
 # Each can be run alone: `make bench BENCH=order`. Their verdicts are in docs/performance.md.
 BENCH ?= order transmit sweep recognition month
 
-bench: deps ## rates, losses, recognition and a scaled month, against bare system calls, ZMap, masscan and nmap (root; 20 minutes when built)
+bench: deps ## rates, losses, recognition and a scaled month, against bare system calls, ZMap, masscan and nmap (root; 45 minutes when built)
 	@dpkg-query -W zmap masscan >/dev/null 2>&1 || \
 		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends zmap masscan >/dev/null
 	$(CARGO) build --release -p kenshin-bench

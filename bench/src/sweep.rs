@@ -30,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// Runs of each kind of loss.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 100)]
     losses: u8,
     /// Only these parts.
     #[arg(long, value_delimiter = ',')]

@@ -20,7 +20,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{Stream, StreamExt, TryStreamExt};
 use kenshin_observation::addr_to_hi_lo;
-use kenshin_observation::schema::{ServiceRow, Table};
+use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
 
 use crate::files::{Files, selection};
 use crate::functions::{self, Places};
@@ -259,7 +259,8 @@ impl Lake {
         {
             let files = self.files(name).await?;
             // Where files lie in the order that is asked for, nothing is to be sorted.
-            let files = match sql.contains(" ORDER BY subject_addr_hi, ") && files.can_be_in_order() {
+            let in_order = *name == ObservationRow::NAME && sql.contains(" ORDER BY subject_addr_hi, ");
+            let files = match in_order && files.can_be_in_order() {
                 true => Arc::new(files.as_ref().clone().only(|_| true, true)),
                 false => files,
             };
