@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
-use kenshin_lake::{Batch, Lake, LakeError, Told};
+use kenshin_lake::{Batch, Lake, LakeError, Thoroughness, Told};
 use kenshin_observation::batch::{GENESIS, Seal};
 use kenshin_observation::protocol::{Ftp, Http, Records, Rtsp, Snmp, Ssh, Telnet, Tls};
 use kenshin_observation::schema::{BlobRow, ObservationRow, SaltRow, ServiceRow, Table};
@@ -79,6 +79,27 @@ pub(crate) async fn measure(
     report.figure("bytes of its salt", bytes[1] / rows, "B", Limit::None);
     report.figure("bytes of a blob", bytes[2] / taking.blobs as f64, "B", Limit::None);
 
+    years(report, lake, &observed, "one host's year, as it was committed", Limit::None).await?;
+    forget_peak_memory();
+    let begun = Instant::now();
+    let merged = lake.compact(NOW, Thoroughness::Due, |_, _, _| {}).await?;
+    let spent = begun.elapsed().as_secs_f64();
+    report.figure("rows merged a second, of all tables", merged.rows as f64 / spent, "/s", Limit::None);
+    report.figure("files before ÷ after", merged.files as f64 / merged.into as f64, "", Limit::None);
+    let after = files(lake, ObservationRow::NAME).await?.iter().map(|file| file.1).sum::<u64>() as f64;
+    report.figure("bytes of an observation, merged", after / rows, "B", Limit::None);
+    report.figure("peak memory of merging", peak_memory(), "MiB", Limit::None);
+    years(report, lake, &observed, "one host's year", Limit::Most(30.0)).await
+}
+
+/// Asks for the years of some hosts.
+async fn years(
+    report: &mut Report,
+    lake: &Lake,
+    observed: &Observed<'_>,
+    what: &str,
+    limit: Limit,
+) -> Result<(), LakeError> {
     let mut asked = Vec::new();
     for nth in 0..HOSTS {
         let addr = observed.addr(nth as u64 * observed.devices / HOSTS as u64);
@@ -94,7 +115,7 @@ pub(crate) async fn measure(
             "{addr}"
         );
     }
-    report.times("one host's year", asked, [Limit::Most(30.0), Limit::None]);
+    report.times(what, asked, [limit, Limit::None]);
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
 mod compact;
+mod fuzz;
 mod integrity;
+mod kill;
 mod search;
 
 use std::fs;

@@ -13,7 +13,7 @@ use crate::NOW;
 const DAY: i64 = 86_400_000_000;
 
 /// A service from a line: address port protocol and `column=value` pairs.
-fn service(line: &str) -> ServiceRow {
+pub(crate) fn service(line: &str) -> ServiceRow {
     let mut words = line.split(' ');
     let (addr_hi, addr_lo) = addr_to_hi_lo(words.next().unwrap().parse().unwrap());
     let port = words.next().unwrap().parse().unwrap();

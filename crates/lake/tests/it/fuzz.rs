@@ -1,0 +1,300 @@
+//! Questions by chance: whatever is asked, the lake answers or says why not, changes nothing, and tells
+//! nobody of rows that they may not see.
+//!
+//! `KENSHIN_SQL_CASES` asks more of them than a run of the tests does, `KENSHIN_SQL_SEED` others.
+
+use std::net::IpAddr;
+
+use kenshin_lake::view::Sight;
+use kenshin_lake::{Format, Lake, LakeError, Limits, Question};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::search::service;
+use super::{NOW, batch, csv, lake, observation};
+
+const CASES: usize = 150;
+/// Every so many questions are spoilt: bytes are taken away, doubled or put in.
+const SPOILT: usize = 3;
+
+const COLUMNS: &[(&str, &[&str])] = &[
+    (
+        "observations",
+        &[
+            "subject_addr",
+            "subject_addr_hi",
+            "subject_addr_lo",
+            "subject_port",
+            "t",
+            "t_us",
+            "outcome",
+            "protocol",
+            "telnet['text']",
+            "ssh['banner']",
+            "labels",
+            "blobs",
+            "month",
+            "mandate_id",
+            "row",
+            "vantage_addr",
+            "clock_err_us",
+            "tls['version']",
+        ],
+    ),
+    (
+        "services",
+        &[
+            "addr", "addr_hi", "addr_lo", "port", "protocol", "state", "product", "version", "seen_us",
+            "labels",
+        ],
+    ),
+    ("batches", &["batch_id", "rows", "root"]),
+    ("salts", &["batch_id", "bytes"]),
+    ("nothing", &["a"]),
+];
+const LITERALS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "23",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1e308",
+    "NULL",
+    "true",
+    "''",
+    "'telnet'",
+    "'192.0.2.0/24'",
+    "'198.51.100.0/24'",
+    "'x'",
+    "'%'",
+    "INTERVAL '1 day'",
+    "DATE '2026-09-01'",
+    "'2026-09'",
+    "'\u{202e}検診'",
+    "[1, 2]",
+    "X'00ff'",
+];
+const CALLS: &[&str] = &[
+    "count({})",
+    "count(DISTINCT {})",
+    "min({})",
+    "max({})",
+    "sum({})",
+    "ip_text({}, {})",
+    "in_cidr({}, {})",
+    "asn({})",
+    "country({})",
+    "version_cmp({}, {})",
+    "length({})",
+    "lower({})",
+    "coalesce({}, {})",
+    "substr({}, {})",
+    "abs({})",
+    "CAST({} AS VARCHAR)",
+    "CAST({} AS BIGINT)",
+    "regexp_like({}, {})",
+    "date_trunc('month', {})",
+    "CASE WHEN {} THEN {} ELSE {} END",
+    "row_number() OVER (PARTITION BY {} ORDER BY {})",
+    "in_sight({}, {})",
+    "array_length({})",
+    "to_timestamp_micros({})",
+    "NULLIF({}, {})",
+    "({} IS NULL)",
+    "(NOT {})",
+    "bit_length({})",
+];
+const OPERATORS: &[&str] = &[
+    "=",
+    "<>",
+    "<",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "AND",
+    "OR",
+    "LIKE",
+    "||",
+    "IS DISTINCT FROM",
+    "~",
+    "IN",
+    "&",
+];
+
+struct Asker {
+    random: ChaCha8Rng,
+}
+
+impl Asker {
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of.choose(&mut self.random).expect("there is something to choose from")
+    }
+
+    fn chance(&mut self, of: u32) -> bool {
+        self.random.random_range(0..of) == 0
+    }
+
+    fn expression(&mut self, columns: &[&str], depth: u32) -> String {
+        match self.random.random_range(0..10) {
+            0..4 => self.one(columns).to_owned(),
+            4 | 5 => self.one(LITERALS).to_owned(),
+            _ if depth == 0 => self.one(columns).to_owned(),
+            6 | 7 => {
+                let operator = self.one(OPERATORS);
+                let (left, right) =
+                    (self.expression(columns, depth - 1), self.expression(columns, depth - 1));
+                match operator {
+                    "IN" => format!("({left} IN ({right}, {}))", self.one(LITERALS)),
+                    _ => format!("({left} {operator} {right})"),
+                }
+            }
+            _ => {
+                let mut call = self.one(CALLS).to_owned();
+                while let Some(at) = call.find("{}") {
+                    let argument = self.expression(columns, depth - 1);
+                    call.replace_range(at..at + 2, &argument);
+                }
+                call
+            }
+        }
+    }
+
+    fn select(&mut self, depth: u32) -> String {
+        let number = if self.chance(4) { self.random.random_range(1..COLUMNS.len()) } else { 0 };
+        let (table, columns) = COLUMNS[number];
+        let mut from = match self.random.random_range(0..8) {
+            0 => format!("stored.{table}"),
+            1 if depth > 0 => format!("({}) AS inner_{depth}", self.select(depth - 1)),
+            2 => format!(
+                "{table} AS a JOIN {table} AS b USING ({})",
+                self.one(&["row", "subject_port", "batch_id", "port"])
+            ),
+            _ => table.to_owned(),
+        };
+        if depth > 0 && self.chance(8) {
+            from = format!("{from} WHERE EXISTS ({})", self.select(depth - 1));
+        } else if self.chance(2) {
+            from = format!("{from} WHERE {}", self.expression(columns, 2));
+        }
+        let list: Vec<String> =
+            (0..self.random.random_range(1..4)).map(|_| self.expression(columns, 2)).collect();
+        let list = if self.chance(5) { vec!["*".to_owned()] } else { list };
+        let mut text = format!("SELECT {} FROM {from}", list.join(", "));
+        if self.chance(3) {
+            text = format!("{text} GROUP BY {}", self.expression(columns, 1));
+            if self.chance(3) {
+                text = format!("{text} HAVING {}", self.expression(columns, 2));
+            }
+        }
+        match self.random.random_range(0..12) {
+            0 if depth > 0 => format!("{text} UNION ALL {}", self.select(depth - 1)),
+            1 => format!("EXPLAIN {text}"),
+            2 => format!("WITH w AS ({text}) SELECT count(*) FROM w"),
+            3 => format!("{text} ORDER BY 1"),
+            _ => text,
+        }
+    }
+
+    fn statement(&mut self, number: usize) -> String {
+        let mut text = match self.random.random_range(0..30) {
+            0 => format!("DELETE FROM stored.observations WHERE {}", self.expression(COLUMNS[0].1, 1)),
+            1 => format!("CREATE TABLE t AS {}", self.select(1)),
+            2 => format!("COPY ({}) TO '/nowhere/out.csv'", self.select(0)),
+            3 => "DROP TABLE stored.observations".to_owned(),
+            _ => self.select(2),
+        };
+        if number.is_multiple_of(SPOILT) {
+            let mut characters: Vec<char> = text.chars().collect();
+            for _ in 0..self.random.random_range(1..4) {
+                let at = self.random.random_range(0..characters.len());
+                match self.random.random_range(0..3) {
+                    0 => drop(characters.remove(at)),
+                    1 => characters.insert(at, characters[at]),
+                    _ => characters.insert(
+                        at,
+                        *['(', '\'', '"', ';', '\0', '検', '*'].choose(&mut self.random).unwrap(),
+                    ),
+                }
+                if characters.is_empty() {
+                    break;
+                }
+            }
+            text = characters.into_iter().collect();
+        }
+        text
+    }
+}
+
+/// Rows in whatever order they came; of errors only that they are.
+async fn answer(lake: &Lake, sql: &str, sight: &Sight) -> Result<Vec<String>, LakeError> {
+    let limits = Limits { rows: 20_000, memory_bytes: 64 << 20, time: std::time::Duration::from_secs(60) };
+    let question = Question { sql: sql.to_owned(), sight: sight.clone(), limits, places: None };
+    let answer = lake.ask(&question).await?;
+    let mut lines: Vec<String> = answer.render(Format::JsonLines)?.lines().map(str::to_owned).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+#[tokio::test]
+async fn questions_by_chance_harm_nothing() {
+    let number = |name: &str, or: usize| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let (cases, seed) = (number("KENSHIN_SQL_CASES", CASES), number("KENSHIN_SQL_SEED", 1) as u64);
+    let (_one, alone) = lake().await;
+    let (_two, crowded) = lake().await;
+    let own: Vec<_> = (1..9).map(|host| observation(&format!("192.0.2.{host}"), "mine")).collect();
+    let mut all = own.clone();
+    all.extend((0..200).map(|n| observation(&format!("198.51.100.{n}"), "foreign")));
+    alone.commit(&[batch(1, own)], NOW).await.unwrap();
+    crowded.commit(&[batch(1, all)], NOW).await.unwrap();
+    let services = |prefix: &str, to: u8, product: &str| -> Vec<_> {
+        (1..to).map(|host| service(&format!("{prefix}.{host} 23 telnet product={product}"))).collect()
+    };
+    let seen = [(super::batch(1, vec![]).header.sensor_id, 1)].into();
+    alone.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
+    crowded.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
+    crowded.add_services(services("198.51.100", 99, "foreign"), &seen).await.unwrap();
+    let range = |from: &str, to: &str| -> (IpAddr, IpAddr) { (from.parse().unwrap(), to.parse().unwrap()) };
+    let sight = Sight::Only(vec![range("192.0.2.0", "192.0.2.255")]);
+
+    let mut asker = Asker { random: ChaCha8Rng::seed_from_u64(seed) };
+    let (mut answered, mut refused) = (0, 0);
+    for number in 0..cases {
+        let sql = asker.statement(number);
+        let told = format!("question {number} of seed {seed}: {sql}");
+        // Whoever sees everything gets an answer or an error that is the question's, never a panic.
+        match answer(&crowded, &sql, &Sight::All).await {
+            Ok(_) => answered += 1,
+            Err(LakeError::Query { message }) => {
+                assert!(!message.contains("panicked"), "{told}: {message}");
+                refused += 1;
+            }
+            Err(LakeError::Limit { .. }) => refused += 1,
+            Err(error) => panic!("{told}: {error:?}"),
+        }
+        // Whoever sees some rows sees the same whatever lies beside them.
+        let (one, other) = (answer(&alone, &sql, &sight).await, answer(&crowded, &sql, &sight).await);
+        match (one, other) {
+            (Ok(one), Ok(other)) => {
+                assert_eq!(one, other, "{told}");
+                assert!(
+                    !other.iter().any(|line| line.contains("foreign")
+                        || line.contains("198.51.100.") && !sql.contains("198.51.100")),
+                    "{told}: {other:?}"
+                );
+            }
+            (Err(one), Err(other)) => {
+                let other = other.to_string();
+                assert!(!other.contains("foreign") || sql.contains("foreign"), "{told}: {one} / {other}");
+            }
+            (one, other) => panic!("{told}: {one:?} / {other:?}"),
+        }
+    }
+    assert!(answered > cases / 10 && refused > cases / 10, "{answered} answered, {refused} refused");
+    // All is as it was.
+    assert_eq!(csv(&crowded, "SELECT count(*) AS n FROM observations").await, "n\n208\n");
+}
