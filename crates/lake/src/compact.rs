@@ -293,7 +293,11 @@ impl Written {
                     _ => Path::from(name),
                 };
                 let output = BufWriter::new(self.store.clone(), path.clone());
-                let writer = AsyncArrowWriter::try_new(output, batch.schema(), Some(write::properties(3)?))?;
+                let writer = AsyncArrowWriter::try_new(
+                    output,
+                    batch.schema(),
+                    Some(write::properties(&batch.schema())?),
+                )?;
                 self.writer.insert((path, writer))
             }
         };

@@ -148,6 +148,23 @@ impl Files {
         self.files.len() <= IN_ORDER_MAX && self.files.keys().all(sorted)
     }
 
+    /// Where the files lie that may hold rows of an address.
+    pub(crate) fn holding(&self, (hi, lo): (i64, i64)) -> Vec<Path> {
+        let schema = self.schema.file_schema();
+        let ends = |file: &PartitionedFile, name: &str| -> Option<(i64, i64)> {
+            let column = &file.statistics.as_ref()?.column_statistics[schema.index_of(name).ok()?];
+            match (column.min_value.get_value()?, column.max_value.get_value()?) {
+                (ScalarValue::Int64(Some(least)), ScalarValue::Int64(Some(most))) => Some((*least, *most)),
+                _ => None,
+            }
+        };
+        let within =
+            |ends: Option<(i64, i64)>, value: i64| ends.is_none_or(|(a, b)| a <= value && value <= b);
+        let may_hold =
+            |file: &&PartitionedFile| within(ends(file, ORDER[0]), hi) && within(ends(file, ORDER[1]), lo);
+        self.files.values().filter(may_hold).map(|file| file.object_meta.location.clone()).collect()
+    }
+
     /// Files in which rows may be for which all the filters are true.
     fn kept(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
         let mut all: Vec<&PartitionedFile> = self.files.values().collect();

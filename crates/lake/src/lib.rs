@@ -21,6 +21,7 @@
 mod compact;
 mod files;
 mod functions;
+mod host;
 pub mod integrity;
 mod query;
 pub mod search;

@@ -1,6 +1,6 @@
 //! Tables on disk: open, commit, read back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,14 +11,17 @@ use datafusion::execution::cache::default_cache::DefaultCache;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, StructType, Transaction};
+use deltalake::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
+use deltalake::{DeltaTable, DeltaTableError, Path, ensure_table_uri};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kenshin_observation::schema::{
     BatchRow, BlobRow, CoverageRow, Intake, ObservationRow, SaltRow, SchemaError, ServiceRow, Table, Taken,
 };
-use kenshin_observation::{Batch, Blob, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo};
+use kenshin_observation::{
+    Batch, Blob, Direction, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo,
+};
 use tokio::sync::{Mutex, RwLock};
 
 use crate::files::Files;
@@ -222,7 +225,9 @@ pub struct Lake {
     committing: Mutex<()>,
     /// What is known of the files of each table.
     files: std::sync::Mutex<HashMap<&'static str, Arc<Files>>>,
-    /// Footers of files.
+    /// What files of observations say of themselves, by path.
+    pub(crate) footers: std::sync::Mutex<HashMap<Path, ArrowReaderMetadata>>,
+    /// Footers of files, as DataFusion keeps them.
     pub(crate) metadata: Arc<FileMetadataCache>,
 }
 
@@ -248,6 +253,7 @@ impl Lake {
             compacting: Mutex::default(),
             committing: Mutex::default(),
             files: std::sync::Mutex::default(),
+            footers: std::sync::Mutex::default(),
             metadata: Arc::new(DefaultCache::new(METADATA_BYTES)),
         })
     }
@@ -291,14 +297,15 @@ impl Lake {
             missing(ObservationRow::NAME).await?,
             missing(BatchRow::NAME).await?,
         ];
-        let intakes = lacks.map(|held| Intake::new(&batches[held..], now));
-        let [blobs, salts, coverage, observations, of_batches] = &intakes;
+        let lacks_of: BTreeSet<usize> = lacks.into();
+        let intakes: BTreeMap<usize, Intake<'_>> =
+            lacks_of.into_iter().map(|held| (held, Intake::new(&batches[held..], now))).collect();
         let work = vec![
-            write::work::<BlobRow>(blobs),
-            write::work::<SaltRow>(salts),
-            write::work::<CoverageRow>(coverage),
-            write::work::<ObservationRow>(observations),
-            write::work::<BatchRow>(of_batches),
+            write::work::<BlobRow>(&intakes[&lacks[0]]),
+            write::work::<SaltRow>(&intakes[&lacks[1]]),
+            write::work::<CoverageRow>(&intakes[&lacks[2]]),
+            write::work::<ObservationRow>(&intakes[&lacks[3]]),
+            write::work::<BatchRow>(&intakes[&lacks[4]]),
         ];
         let encoded = in_place(|| write::all(work))?;
         let mut encoded = encoded.into_iter();
@@ -389,6 +396,16 @@ impl Lake {
     /// Observations host by host, in the order of their addresses, each host's in the order of time:
     /// one host is held.
     pub async fn hosts(&self, told: &Told) -> Result<Hosts, LakeError> {
+        if let Told { addr: Some(addr), known_by, since: None } = told {
+            let mut rows = self.observations_at(addr_to_hi_lo(*addr)).await?;
+            let known = |row: &ObservationRow| known_by.is_none_or(|by| row.ingested_at <= by.micros());
+            rows.retain(|row| known(row) && row.direction == Direction::Probed.as_str());
+            return Ok(Hosts {
+                batches: futures::stream::empty().boxed(),
+                rows: rows.into_iter(),
+                ahead: None,
+            });
+        }
         let batches = self.stream(ObservationRow::NAME, &told.sql()).await?.boxed();
         Ok(Hosts { batches, rows: Vec::new().into_iter(), ahead: None })
     }
@@ -443,7 +460,7 @@ impl Lake {
     }
 }
 
-fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

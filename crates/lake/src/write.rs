@@ -11,7 +11,7 @@ use deltalake::kernel::{Action, Add, MetadataExt, StructType};
 use deltalake::parquet::arrow::ArrowWriter;
 use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake::parquet::file::metadata::ParquetMetaData;
-use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use deltalake::parquet::file::statistics::Statistics;
 use deltalake::parquet::schema::types::ColumnPath;
 use deltalake::{DeltaTable, DeltaTableError, Path};
@@ -27,6 +27,8 @@ const PAGE_ROWS: usize = 4_096;
 pub(crate) const GROUP_ROWS: usize = 1 << 18;
 /// Bytes of a dictionary, which is read whole to show one row.
 const DICTIONARY_BYTES: usize = 1 << 17;
+/// How hard bodies are compressed.
+const ZSTD_LEVEL: i32 = 1;
 /// Fewest rows that are worth a thread of their own.
 const PART_ROWS: usize = 1 << 14;
 /// Longest text that the log holds as the least or the greatest of a file.
@@ -39,32 +41,47 @@ pub(crate) struct Encoded {
     values: Vec<Option<String>>,
 }
 
-/// How rows are written: in small pages that say which addresses they hold.
-pub(crate) fn properties(level: i32) -> Result<WriterProperties, DeltaTableError> {
+/// How rows are written: in small pages that say which addresses they hold. Most columns of most pages
+/// are empty, and a small page costs more to set a compressor up for than to compress: only bodies are
+/// and digests are worth Zstandard.
+pub(crate) fn properties(schema: &Schema) -> Result<WriterProperties, DeltaTableError> {
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
+        .set_compression(Compression::LZ4_RAW)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Chunk);
-    for name in ORDER {
-        properties = by_page(properties, name);
+        .set_statistics_enabled(EnabledStatistics::None);
+    let path = |name: &str| ColumnPath::from(name);
+    for field in schema.fields().iter().filter(|field| !field.data_type().is_nested()) {
+        let by = if ORDER.contains(&field.name().as_str()) {
+            EnabledStatistics::Page
+        } else {
+            EnabledStatistics::Chunk
+        };
+        properties = properties.set_column_statistics_enabled(path(field.name()), by);
     }
     // Digests, random bytes and bodies are all different, and so are numbers that lie in their order.
     for name in ["sha256", "bytes"] {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
+        properties = properties.set_column_dictionary_enabled(path(name), false);
     }
     for name in ["subject_addr_hi", "subject_addr_lo", "t_us", "row"] {
         properties = properties
-            .set_column_dictionary_enabled(ColumnPath::from(name), false)
-            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+            .set_column_dictionary_enabled(path(name), false)
+            .set_column_encoding(path(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    let zstd = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
+    if schema.column_with_name("class").is_some() {
+        properties = properties.set_column_compression(path("bytes"), zstd);
+    }
+    // Digests in digits: half of what they are.
+    if let Ok(field) = schema.field_with_name("blobs")
+        && let DataType::List(digest) = field.data_type()
+    {
+        let leaf = ["blobs", "list", digest.name()].map(str::to_owned);
+        properties = properties.set_column_compression(ColumnPath::new(leaf.into()), zstd);
     }
     Ok(properties.build())
-}
-
-fn by_page(properties: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
-    properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page)
 }
 
 /// Parts of the rows of a table, each of one group, that are encoded on their own.
@@ -130,7 +147,8 @@ fn workers() -> usize {
 
 fn encode(columns: &RecordBatch, values: Vec<Option<String>>) -> Result<Encoded, DeltaTableError> {
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, columns.schema(), Some(properties(1)?))?;
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, columns.schema(), Some(properties(&columns.schema())?))?;
     writer.write(columns)?;
     let metadata = writer.close()?;
     Ok(Encoded { bytes, metadata, values })

@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
 use serde::Serialize;
 
 use super::observation::RECORDS;
 use super::{BatchRow, BlobRow, CoverageRow, ObservationRow, SaltRow, SchemaError, Table, VERSION};
+use crate::protocol::Records;
 use crate::{Batch, Observation, TimeUs, addr_to_hi_lo};
 
 /// Rows of one table that are kept together, apart from others.
@@ -187,6 +190,26 @@ fn number(row: u32) -> i32 {
     i32::try_from(row).expect("a batch has fewer than 2^31 rows")
 }
 
+/// The columns of protocol records. Most rows have none, and most protocols are those of few rows: what
+/// is there is made first, and then put at its places.
+fn records<'a>(of: &[&'a Observation]) -> Result<Vec<ArrayRef>, serde_arrow::Error> {
+    let none = Records::default();
+    let mut there: Vec<&Records> = Vec::new();
+    let place = |o: &&'a Observation| {
+        (o.records != none).then(|| {
+            there.push(&o.records);
+            u32::try_from(there.len() - 1).expect("a commit has fewer than 2^32 rows")
+        })
+    };
+    let places: UInt32Array = of.iter().map(place).collect();
+    let made = serde_arrow::to_arrow(&RECORDS, &there)?;
+    let put = |column: &ArrayRef| match column.null_count() == column.len() {
+        true => arrow_array::new_null_array(column.data_type(), of.len()),
+        false => arrow_select::take::take(column, &places, None).expect("places are of these rows"),
+    };
+    Ok(made.iter().map(put).collect())
+}
+
 /// Puts columns, which were made in any order, into that of a table.
 fn in_order<R: Table>(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let column = |name: &str| columns.iter().find(|(held, _)| *held == name).expect("every column is made");
@@ -247,8 +270,7 @@ impl Taken for ObservationRow {
             .collect();
         let lists = serde_arrow::to_arrow(&fields, &lists).map_err(Self::failed)?;
         columns.extend(fields.iter().map(|field| field.name().as_str()).zip(lists));
-        let records: Vec<_> = of().map(|o| &o.records).collect();
-        let records = serde_arrow::to_arrow(&RECORDS, &records).map_err(Self::failed)?;
+        let records = records(&all).map_err(Self::failed)?;
         columns.extend(RECORDS.iter().map(|field| field.name().as_str()).zip(records));
         Ok(in_order::<Self>(columns))
     }
