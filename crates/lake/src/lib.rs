@@ -33,6 +33,6 @@ mod write;
 pub use compact::{Compacted, Thoroughness};
 pub use functions::Places;
 pub use kenshin_observation::Batch;
-pub use query::{Answer, Format, Limits, Question};
+pub use query::{Answer, Format, Limits, Question, Rows};
 pub use services::{NewView, Progress};
 pub use store::{Committed, HostObservation, Hosts, Lake, LakeError, Selection, Told};

@@ -16,11 +16,12 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{Stream, StreamExt, TryStreamExt};
 use kenshin_observation::addr_to_hi_lo;
 use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
+use tokio::time::Instant;
 
 use crate::files::{Files, selection};
 use crate::functions::{self, Places};
@@ -87,6 +88,31 @@ pub enum Format {
     JsonLines,
     /// Comma-separated values with a header.
     Csv,
+}
+
+/// Rows that answer a query, as they are found: within the limits of the question, and not one more.
+pub struct Rows {
+    /// Columns.
+    pub schema: SchemaRef,
+    stream: SendableRecordBatchStream,
+    found: usize,
+    limits: Limits,
+    until: Instant,
+}
+
+impl Rows {
+    /// The next of them; none behind the last. A limit is told before the row above it.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+        let Ok(batch) = tokio::time::timeout_at(self.until, self.stream.next()).await else {
+            return Err(out_of_time(self.limits));
+        };
+        let Some(batch) = batch.transpose().map_err(running)? else { return Ok(None) };
+        self.found += batch.num_rows();
+        if self.found > self.limits.rows {
+            return Err(LakeError::Limit { limit: self.limits.rows as u64, unit: "rows" });
+        }
+        Ok(Some(batch))
+    }
 }
 
 /// Rows that answer a query.
@@ -211,6 +237,50 @@ impl Lake {
     /// Who sees some addresses alone has the tables about addresses and no other, and no `EXPLAIN`, which
     /// tells of files that hold the rows of others too.
     pub async fn ask(&self, question: &Question) -> Result<Answer, LakeError> {
+        let mut rows = self.answer(question).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next().await? {
+            batches.push(batch);
+        }
+        Ok(Answer { schema: rows.schema, batches })
+    }
+
+    /// The same, batch by batch as they are found. Dropping the rows ends the work.
+    pub async fn answer(&self, question: &Question) -> Result<Rows, LakeError> {
+        let limits = question.limits;
+        let until = Instant::now() + limits.time;
+        let (context, plan) = self.plan(question, until).await?;
+        let schema = plan.schema();
+        let stream = execute_stream(plan, context.task_ctx()).map_err(running)?;
+        Ok(Rows { schema, stream, found: 0, limits, until })
+    }
+
+    /// Columns of the answer, which is not sought.
+    pub async fn columns(&self, question: &Question) -> Result<SchemaRef, LakeError> {
+        let (_, plan) = self.plan(question, Instant::now() + question.limits.time).await?;
+        Ok(plan.schema())
+    }
+
+    /// The tables that `sight` has, with their columns, by name.
+    pub async fn tables(&self, sight: &Sight) -> Result<Vec<(&'static str, SchemaRef)>, LakeError> {
+        let context = self.context(Limits::default())?;
+        let mut tables = Vec::new();
+        for (name, select) in VIEWS {
+            if register(&context, name, self.files(name).await?, sight)? {
+                let frame = context.sql(select).await.map_err(planning)?;
+                tables.push((*name, Arc::new(frame.schema().as_arrow().clone())));
+            }
+        }
+        tables.sort_unstable_by_key(|(name, _)| *name);
+        Ok(tables)
+    }
+
+    /// What is to be done to answer, once it is known that it may be.
+    async fn plan(
+        &self,
+        question: &Question,
+        until: Instant,
+    ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), LakeError> {
         let limits = question.limits;
         let context = self.context(limits)?;
         functions::register_places(&context, question.places.as_ref());
@@ -230,15 +300,14 @@ impl Lake {
                 "EXPLAIN is for those who see every row: plans tell of files that hold others' rows";
             return Err(LakeError::Query { message: message.to_owned() });
         }
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-        let run = async {
-            let plan = frame.create_physical_plan().await.map_err(planning)?;
-            let stream = execute_stream(plan, context.task_ctx()).map_err(running)?;
-            collect_within(stream, limits.rows).await
-        };
-        match tokio::time::timeout(limits.time, run).await {
-            Ok(batches) => Ok(Answer { schema, batches: batches? }),
-            Err(_) => Err(LakeError::Limit { limit: limits.time.as_secs(), unit: "seconds" }),
+        let parameters = frame.logical_plan().get_parameter_names().map_err(planning)?;
+        if let Some(name) = parameters.iter().min() {
+            let message = format!("the query has a parameter, `{name}`: write its value in its place");
+            return Err(LakeError::Query { message });
+        }
+        match tokio::time::timeout_at(until, frame.create_physical_plan()).await {
+            Ok(plan) => Ok((context, plan.map_err(planning)?)),
+            Err(_) => Err(out_of_time(limits)),
         }
     }
 
@@ -380,22 +449,8 @@ fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
         .and(functions::in_ranges(ranges).call(vec![hi.clone(), lo.clone()]))
 }
 
-/// Collects a stream and stops at the first row above the limit.
-async fn collect_within(
-    mut stream: SendableRecordBatchStream,
-    rows_max: usize,
-) -> Result<Vec<RecordBatch>, LakeError> {
-    let mut batches = Vec::new();
-    let mut rows = 0;
-    while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(running)?;
-        rows += batch.num_rows();
-        if rows > rows_max {
-            return Err(LakeError::Limit { limit: rows_max as u64, unit: "rows" });
-        }
-        batches.push(batch);
-    }
-    Ok(batches)
+fn out_of_time(limits: Limits) -> LakeError {
+    LakeError::Limit { limit: limits.time.as_secs(), unit: "seconds" }
 }
 
 fn planning(error: DataFusionError) -> LakeError {

@@ -133,7 +133,17 @@ impl ActError {
 
     /// What to do, where known.
     pub fn hint(&self) -> Option<&str> {
+        use kenshin_lake::LakeError;
         match self {
+            Self::Lake(LakeError::Query { .. }) => {
+                Some("`DESCRIBE services` lists a table's columns; docs/sql.md lists tables and functions")
+            }
+            Self::Lake(LakeError::Limit { unit: "rows", .. }) => {
+                Some("aggregate, or ask for less with LIMIT")
+            }
+            Self::Lake(LakeError::Limit { .. }) => {
+                Some("narrow the query by time or prefix: files that hold nothing of them are not read")
+            }
             Self::No { hint, .. } | Self::Input { hint, .. } => hint.as_deref(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space and run the same command again: nothing that was committed is lost")

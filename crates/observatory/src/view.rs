@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
 use kenshin_lake::view::{Search, Sight, View};
 use kenshin_lake::{
-    Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Thoroughness, Told,
+    Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Rows, Thoroughness, Told,
 };
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
 use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, SurveyId, TimeUs};
@@ -258,9 +259,35 @@ impl Observatory {
     /// Answers a read-only SQL query as far as somebody may see. Functions tell places by the tables in
     /// use.
     pub async fn sql(&self, viewer: &Viewer, sql: &str, limits: Limits) -> Result<Answer, ActError> {
-        let places = self.tables().await?.map(|tables| tables as Arc<dyn Places>);
-        let question = Question { sql: sql.to_owned(), sight: self.sight(viewer).await?, limits, places };
+        let question = self.question(viewer, sql, limits).await?;
         Ok(self.lake().await?.ask(&question).await?)
+    }
+
+    /// The same, batch by batch as they are found.
+    pub async fn sql_rows(&self, viewer: &Viewer, sql: &str, limits: Limits) -> Result<Rows, ActError> {
+        let question = self.question(viewer, sql, limits).await?;
+        Ok(self.lake().await?.answer(&question).await?)
+    }
+
+    /// Columns of the answer to a query, which is not sought.
+    pub async fn sql_columns(
+        &self,
+        viewer: &Viewer,
+        sql: &str,
+        limits: Limits,
+    ) -> Result<SchemaRef, ActError> {
+        let question = self.question(viewer, sql, limits).await?;
+        Ok(self.lake().await?.columns(&question).await?)
+    }
+
+    /// The tables that somebody may ask, with their columns.
+    pub async fn sql_tables(&self, viewer: &Viewer) -> Result<Vec<(&'static str, SchemaRef)>, ActError> {
+        Ok(self.lake().await?.tables(&self.sight(viewer).await?).await?)
+    }
+
+    async fn question(&self, viewer: &Viewer, sql: &str, limits: Limits) -> Result<Question, ActError> {
+        let places = self.tables().await?.map(|tables| tables as Arc<dyn Places>);
+        Ok(Question { sql: sql.to_owned(), sight: self.sight(viewer).await?, limits, places })
     }
 
     /// The rows of one host, after those that `held` are, by what was seen, survey by survey.

@@ -358,6 +358,8 @@ async fn sql_is_read_only_and_limited() {
         "SET datafusion.execution.batch_size = 1",
         "COPY (SELECT 1) TO '/nowhere.csv'",
         "SELECT nothing FROM observations",
+        "SELECT row FROM observations WHERE row = $1",
+        "SELECT row FROM observations WHERE row IN (SELECT ?)",
     ] {
         let error = lake.query(sql, Limits::default()).await.unwrap_err();
         assert!(matches!(error, LakeError::Query { .. }), "{sql}: {error}");
@@ -370,6 +372,50 @@ async fn sql_is_read_only_and_limited() {
     let no_time = Limits { time: std::time::Duration::ZERO, ..Limits::default() };
     let error = lake.query(endless, no_time).await;
     assert!(matches!(error, Err(LakeError::Limit { unit: "seconds", .. })));
+}
+
+#[tokio::test]
+async fn an_answer_flows_and_its_columns_are_known_before() {
+    let (_folder, lake) = lake().await;
+    lake.commit(&[batch(1, vec![observation("192.0.2.1", "x"); 50])], NOW).await.unwrap();
+    let question = |sql: &str, sight: &Sight, rows: usize| Question {
+        sql: sql.to_owned(),
+        sight: sight.clone(),
+        limits: Limits { rows, ..Limits::default() },
+        places: None,
+    };
+    // 2,500 rows, in more than one batch or not.
+    let pairs = "SELECT a.subject_addr AS addr, b.t AS t FROM observations a CROSS JOIN observations b";
+    let asked = question(pairs, &Sight::All, 2_500);
+    let mut rows = lake.answer(&asked).await.unwrap();
+    assert_eq!(lake.columns(&asked).await.unwrap(), rows.schema);
+    let mut found = 0;
+    while let Some(batch) = rows.next().await.unwrap() {
+        assert_eq!(batch.schema(), rows.schema);
+        found += batch.num_rows();
+    }
+    assert_eq!(found, 2_500);
+    assert!(rows.next().await.unwrap().is_none(), "nothing behind the last");
+    let mut rows = lake.answer(&question(pairs, &Sight::All, 2_499)).await.unwrap();
+    let stopped = loop {
+        match rows.next().await {
+            Ok(batch) => assert!(batch.is_some(), "the limit is told before the end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(stopped, LakeError::Limit { limit: 2_499, unit: "rows" }));
+
+    let names = async |sight: &Sight| -> Vec<&str> {
+        lake.tables(sight).await.unwrap().into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(
+        names(&Sight::All).await,
+        ["batches", "blobs", "coverage", "observations", "salts", "services"]
+    );
+    let nothing = Sight::Only(Vec::new());
+    assert_eq!(names(&nothing).await, ["observations", "services"]);
+    let explained = lake.columns(&question("EXPLAIN SELECT 1", &nothing, 1)).await;
+    assert!(matches!(explained, Err(LakeError::Query { .. })));
 }
 
 #[tokio::test]
