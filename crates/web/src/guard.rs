@@ -78,10 +78,7 @@ pub(crate) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
     let route =
         request.extensions().get::<MatchedPath>().map_or(String::new(), |path| path.as_str().to_owned());
     let object = request.uri().path().to_owned();
-    let addr = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+    let addr = peer(&request);
 
     if policy::action_of(&method, &route) == Some(Action::SensorWork)
         && request.headers().contains_key(SIGNATURE_INPUT)
@@ -97,7 +94,7 @@ pub(crate) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
         web.inner.metrics.request(method.as_str(), &route, response.status().as_u16(), begun.elapsed());
         return response;
     }
-    let (actor, response) = match admit(&web, &method, request.headers(), &route, addr).await {
+    let (actor, response) = match admit_request(&web, &method, request.headers(), &route, addr).await {
         Ok(caller) => {
             let actor = caller.session.as_ref().map(|session| session.user.user_id);
             request.extensions_mut().insert(caller);
@@ -113,28 +110,66 @@ pub(crate) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
     // trail itself says more, this says from where.
     let changes = !method.is_safe();
     if changes || (status == 403 && actor.is_some()) {
-        let actor = actor.map_or_else(|| Actor::rule("anonymous"), Actor::User);
-        let detail = serde_json::json!({ "status": status, "from": addr.to_string() });
         let action = format!("http.{}", method.as_str().to_lowercase());
-        if let Err(error) =
-            web.casework().audit(web.org(), &actor, &action, &object, &detail, web.now()).await
-        {
-            // A change that leaves no trace is reported as trouble, even though it was done.
-            return Problem::ours(&error).into_response();
+        if let Err(problem) = trace(&web, actor, &action, &object, status, addr).await {
+            return problem.into_response();
         }
     }
     response
 }
 
-/// The caller, or who was refused and why.
-async fn admit(
+/// Where a request came from.
+pub(crate) fn peer(request: &Request) -> IpAddr {
+    request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
+}
+
+/// Writes into the audit trail who asked for what, from where, and how it ended.
+pub(crate) async fn trace(
+    web: &Web,
+    actor: Option<UserId>,
+    action: &str,
+    object: &str,
+    status: u16,
+    addr: IpAddr,
+) -> Result<(), Problem> {
+    let actor = actor.map_or_else(|| Actor::rule("anonymous"), Actor::User);
+    let detail = serde_json::json!({ "status": status, "from": addr.to_string() });
+    let traced = web.casework().audit(web.org(), &actor, action, object, &detail, web.now()).await;
+    // A change that leaves no trace is reported as trouble, even though it was done.
+    traced.map_err(|error| Problem::ours(&error))
+}
+
+/// The caller of a route, known by the cookie; what changes something carries the session's token too.
+async fn admit_request(
     web: &Web,
     method: &Method,
     headers: &HeaderMap,
     route: &str,
     addr: IpAddr,
 ) -> Result<Caller, (Option<UserId>, Problem)> {
-    let token = cookie(headers);
+    let action = policy::action_of(method, route);
+    let caller = admit(web, cookie(headers), action, route, addr).await?;
+    if !method.is_safe() && action != Some(Action::Public) {
+        let sent = headers.get(CSRF).map_or(&[][..], |value| value.as_bytes());
+        let held = caller.session.as_ref().map_or(&[][..], |session| session.csrf.as_bytes());
+        if held.is_empty() || !equal(sent, held) {
+            return Err((caller.session.map(|session| session.user.user_id), Problem::forged()));
+        }
+    }
+    Ok(caller)
+}
+
+/// The caller with a session's token, or who was refused and why.
+pub(crate) async fn admit(
+    web: &Web,
+    token: Option<String>,
+    action: Option<Action>,
+    route: &str,
+    addr: IpAddr,
+) -> Result<Caller, (Option<UserId>, Problem)> {
     let session = match &token {
         Some(token) => {
             web.casework().session(token, web.now()).await.map_err(|error| (None, Problem::from(error)))?
@@ -144,7 +179,7 @@ async fn admit(
     let who = session.as_ref().map(|session| session.user.user_id);
     let role = session.as_ref().map(|session| session.user.role);
     // A route that the table does not name is nobody's.
-    let Some(action) = policy::action_of(method, route) else {
+    let Some(action) = action else {
         return Err((who, Problem::not_found("route", route)));
     };
     let reach = match (policy::allowed(role, action), role) {
@@ -152,13 +187,6 @@ async fn admit(
         (Decision::Refused, None) => return Err((None, Problem::unauthenticated())),
         (Decision::Refused, Some(role)) => return Err((who, Problem::refused(role, action))),
     };
-    if !method.is_safe() && action != Action::Public {
-        let sent = headers.get(CSRF).map_or(&[][..], |value| value.as_bytes());
-        let held = session.as_ref().map_or(&[][..], |session| session.csrf.as_bytes());
-        if held.is_empty() || !equal(sent, held) {
-            return Err((who, Problem::forged()));
-        }
-    }
     Ok(Caller { session, token, sensor: None, addr, reach })
 }
 

@@ -1,10 +1,12 @@
 //! Sign-in, sign-out, who am I.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kenshin_casework::Session;
+use kenshin_casework::{Session, SignedIn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -73,21 +75,7 @@ pub(crate) async fn sign_in(
     caller: Caller,
     Body(given): Body<SignIn>,
 ) -> Result<Response, Problem> {
-    let now = web.now();
-    let attempt = limiter(&web).attempt(&given.login, caller.addr, now);
-    if let Err(wait_s) = attempt {
-        web.inner.metrics.sign_in_refused();
-        return Err(Problem::too_many(wait_s));
-    }
-    let Ok(_hashing) = web.inner.sign_ins.acquire().await else {
-        return Err(Problem::busy("the server is stopping"));
-    };
-    let signed_in = web.casework().sign_in(&given.login, &given.password, now, SESSION_S).await?;
-    let Some(signed_in) = signed_in.filter(|signed_in| signed_in.user.org_id == web.org()) else {
-        web.inner.metrics.sign_in_refused();
-        return Err(Problem::wrong_password());
-    };
-    limiter(&web).succeeded(&given.login, caller.addr);
+    let signed_in = begin(&web, &given.login, &given.password, caller.addr).await?;
     // Whoever signs in anew leaves the session before.
     if let Some(before) = &caller.token {
         web.casework().sign_out(before).await?;
@@ -99,6 +87,26 @@ pub(crate) async fn sign_in(
     response.headers_mut().insert(header::SET_COOKIE, cookie?);
     response.extensions_mut().insert(who);
     Ok(response)
+}
+
+/// A session for whoever knows the password; how often it may be tried is limited, by whichever door.
+pub(crate) async fn begin(web: &Web, login: &str, password: &str, addr: IpAddr) -> Result<SignedIn, Problem> {
+    let now = web.now();
+    let attempt = limiter(web).attempt(login, addr, now);
+    if let Err(wait_s) = attempt {
+        web.inner.metrics.sign_in_refused();
+        return Err(Problem::too_many(wait_s));
+    }
+    let Ok(_hashing) = web.inner.sign_ins.acquire().await else {
+        return Err(Problem::busy("the server is stopping"));
+    };
+    let signed_in = web.casework().sign_in(login, password, now, SESSION_S).await?;
+    let Some(signed_in) = signed_in.filter(|signed_in| signed_in.user.org_id == web.org()) else {
+        web.inner.metrics.sign_in_refused();
+        return Err(Problem::wrong_password());
+    };
+    limiter(web).succeeded(login, addr);
+    Ok(signed_in)
 }
 
 /// Ends the session.

@@ -14,15 +14,28 @@ use crate::guard::Caller;
 use crate::{Problem, Web};
 
 /// Longest query, bytes.
-const SQL_BYTES_MAX: usize = 32 << 10;
+pub(crate) const SQL_BYTES_MAX: usize = 32 << 10;
 /// Most rows of an answer.
-const ROWS_MAX: u32 = 100_000;
+pub(crate) const ROWS_MAX: u32 = 100_000;
 /// Rows of an answer when nobody says how many.
 const ROWS: u32 = 1_000;
 /// What one query may take.
 const MEMORY_BYTES: usize = 256 << 20;
 /// Below the 30 s after which the process gives up an answer that does not begin.
-const TIME: Duration = Duration::from_secs(25);
+pub(crate) const TIME: Duration = Duration::from_secs(25);
+
+/// What a query may take whose answer has so many rows at most.
+pub(crate) const fn limits(rows: u32) -> Limits {
+    Limits { rows: rows as usize, memory_bytes: MEMORY_BYTES, time: TIME }
+}
+
+/// A query that is not too long.
+pub(crate) fn short_enough(sql: &str) -> Result<&str, Problem> {
+    if sql.len() > SQL_BYTES_MAX {
+        return Err(Problem::bad_request(format!("the query is longer than {SQL_BYTES_MAX} bytes")));
+    }
+    Ok(sql)
+}
 
 /// A query.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -84,17 +97,14 @@ pub(crate) async fn ask(
     Body(question): Body<SqlQuestion>,
 ) -> Result<Response<Bytes>, Problem> {
     let SqlQuestion { sql, format, rows } = question;
-    if sql.len() > SQL_BYTES_MAX {
-        return Err(Problem::bad_request(format!("the query is longer than {SQL_BYTES_MAX} bytes")));
-    }
+    short_enough(&sql)?;
     let rows = rows.unwrap_or(ROWS);
     if !(1..=ROWS_MAX).contains(&rows) {
         return Err(Problem::bad_request(format!("an answer has from 1 to {ROWS_MAX} rows"))
             .hint("`kenshin sql --rows` gives more"));
     }
     let _turn = web.asking_sql()?;
-    let limits = Limits { rows: rows as usize, memory_bytes: MEMORY_BYTES, time: TIME };
-    let answer = web.observatory().sql(&caller.viewer()?, &sql, limits).await?;
+    let answer = web.observatory().sql(&caller.viewer()?, &sql, limits(rows)).await?;
     let failed = |error| Problem::from(kenshin_observatory::ActError::from(error));
     let (kind, body) = match format {
         SqlFormat::Json => {
