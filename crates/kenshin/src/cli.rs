@@ -188,8 +188,12 @@ pub(crate) struct Serve {
     /// Address of the listener for sensors instead of that in the settings.
     #[arg(long, value_name = "ADDR")]
     pub(crate) sensors_listen: Option<SocketAddr>,
-    /// Certificate (PEM) with which people and sensors are served through TLS. Without one, people are
-    /// served without TLS and sensors with a certificate that is made for them.
+    /// Address to serve Arrow Flight SQL on (ADBC, JDBC) instead of that in the settings; without either it
+    /// is off. Beyond loopback it needs --tls-cert.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) flight: Option<SocketAddr>,
+    /// Certificate (PEM) with which people, programs and sensors are served through TLS. Without one, people
+    /// and programs are served without TLS and sensors with a certificate that is made for them.
     #[arg(long, requires = "tls_key", value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Private key (PEM) of the certificate.

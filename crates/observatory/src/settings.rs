@@ -49,6 +49,9 @@ pub struct Settings {
     /// The web server.
     #[serde(default)]
     pub web: Web,
+    /// SQL for programs, over Arrow Flight.
+    #[serde(default)]
+    pub flight: Flight,
     /// What this hub tells its sensors.
     #[serde(default)]
     pub sensors: Sensors,
@@ -58,6 +61,15 @@ pub struct Settings {
     /// Address of the sensor's courtesy page, for those who are measured; `None` for no page.
     #[serde(default)]
     pub courtesy_listen: Option<SocketAddr>,
+}
+
+/// SQL for programs, over Arrow Flight.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flight {
+    /// Address to listen on; `None` for none. Without a certificate it must be a loopback address.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What a hub tells its sensors.
@@ -201,6 +213,7 @@ impl Settings {
             intel: Vec::new(),
             mail: Mail::default(),
             web: Web::default(),
+            flight: Flight::default(),
             sensors: Sensors::default(),
             hub: None,
             courtesy_listen: None,
@@ -334,6 +347,10 @@ impl Settings {
              [web]\n\
              listen = \"127.0.0.1:8480\"\n\
              base_url = \"http://127.0.0.1:8480\"\n\n\
+             [flight]\n\
+             # Where programs ask in SQL over Arrow Flight (ADBC, JDBC): docs/sql.md. Beyond this machine it needs\n\
+             # the certificate of `kenshin serve --tls-cert`.\n\
+             # listen = \"127.0.0.1:8482\"\n\n\
              [sensors]\n\
              # Where sensors apart from this machine report, through TLS: `kenshin sensor token` enrols one.\n\
              # listen = \"0.0.0.0:8481\"\n\

@@ -21,7 +21,7 @@ use kenshin_observatory::{ActError, Courtesy, ShownMandate};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
-use crate::door;
+use crate::door::{self, Protocol};
 use crate::limiter::Limiter;
 use page::{Page, Said};
 
@@ -48,7 +48,7 @@ pub async fn serve(
     messages: Messages,
     stop: impl Future<Output = ()> + Send,
 ) {
-    let limits = door::Limits { connections: CONNECTIONS_MAX, life: Some(LIFE) };
+    let limits = door::Limits { protocol: Protocol::Http1, connections: CONNECTIONS_MAX, life: Some(LIFE) };
     door::serve(listener, None, router(courtesy, messages), limits, stop).await;
 }
 

@@ -21,13 +21,14 @@
 //! small count. It holds no privilege, opens no socket of its own and reads no clock but the
 //! observatory's.
 //!
-//! Beside it stand two smaller doors: [`serve_sensors`] for sensors apart from the hub, and
-//! [`courtesy`] for those who are measured.
+//! Beside it stand three smaller doors: [`serve_flight`] for programs that ask in SQL and take Arrow,
+//! [`serve_sensors`] for sensors apart from the hub, and [`courtesy`] for those who are measured.
 
 pub mod api;
 mod assets;
 pub mod courtesy;
 mod door;
+mod flight;
 mod guard;
 mod headers;
 mod limiter;
@@ -51,8 +52,10 @@ use kenshin_observatory::Observatory;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use tower_http::compression::CompressionLayer;
+
+use door::Protocol;
 
 pub use problem::Problem;
 
@@ -62,6 +65,8 @@ const BODY_MAX: usize = 64 * 1024;
 const SHIPMENTS_MAX: usize = 4;
 /// Connections of sensors at once at most.
 const SENSOR_CONNECTIONS_MAX: usize = 512;
+/// Connections for Arrow Flight at once at most.
+const FLIGHT_CONNECTIONS_MAX: usize = 256;
 /// Connections of people at once at most, when this process speaks TLS itself.
 const CONNECTIONS_MAX: usize = 1_024;
 /// Progress streams open at once at most.
@@ -89,7 +94,7 @@ struct Inner {
     sign_ins: Semaphore,
     shipments: Semaphore,
     searches: Semaphore,
-    sql: Semaphore,
+    sql: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     metrics: metrics::Metrics,
     random: Mutex<ChaCha20Rng>,
@@ -110,7 +115,7 @@ impl Web {
                 sign_ins: Semaphore::new(SIGN_INS_MAX),
                 shipments: Semaphore::new(SHIPMENTS_MAX),
                 searches: Semaphore::new(SEARCHES_MAX),
-                sql: Semaphore::new(SQL_MAX),
+                sql: Arc::new(Semaphore::new(SQL_MAX)),
                 streams: Arc::new(Semaphore::new(STREAMS_MAX)),
                 metrics: metrics::Metrics::default(),
                 random: Mutex::new(random),
@@ -171,10 +176,10 @@ impl Web {
         self.inner.searches.acquire().await.map_err(|_| Problem::busy("the server is stopping"))
     }
 
-    /// A turn at SQL, or word that there is none now.
-    pub(crate) fn asking_sql(&self) -> Result<SemaphorePermit<'_>, Problem> {
+    /// A turn at SQL, or word that there is none now; held until the last row is on its way.
+    pub(crate) fn asking_sql(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let busy = |_| Problem::busy(format!("{SQL_MAX} queries in SQL are being answered"));
-        self.inner.sql.try_acquire().map_err(busy)
+        Arc::clone(&self.inner.sql).try_acquire_owned().map_err(busy)
     }
 
     /// 128 random bits, hexadecimal.
@@ -205,13 +210,26 @@ pub async fn serve(
         stopped.stop();
     };
     if certificate.is_some() {
-        let limits = door::Limits { connections: CONNECTIONS_MAX, life: None };
+        let limits = door::Limits { protocol: Protocol::Http1, connections: CONNECTIONS_MAX, life: None };
         door::serve(listener, certificate, router, limits, stopping).await;
         return Ok(());
     }
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stopping)
         .await
+}
+
+/// Serves Arrow Flight SQL until `stop` resolves, through TLS when there is a certificate. Without one,
+/// passwords and answers go in the clear: that is for loopback.
+pub async fn serve_flight(
+    listener: TcpListener,
+    certificate: Option<&tls::Certificate>,
+    web: &Web,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let connections = FLIGHT_CONNECTIONS_MAX;
+    let limits = door::Limits { protocol: Protocol::Http2, connections, life: None };
+    door::serve(listener, certificate, flight::router(web), limits, stop).await;
 }
 
 /// Serves sensors until `stop` resolves, through TLS.
@@ -221,7 +239,8 @@ pub async fn serve_sensors(
     web: &Web,
     stop: impl Future<Output = ()> + Send,
 ) {
-    let limits = door::Limits { connections: SENSOR_CONNECTIONS_MAX, life: None };
+    let connections = SENSOR_CONNECTIONS_MAX;
+    let limits = door::Limits { protocol: Protocol::Http1, connections, life: None };
     door::serve(listener, Some(certificate), web.sensor_router(), limits, stop).await;
 }
 

@@ -106,6 +106,26 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("POST", "/api/v1/sensor/leave-alone", Action::SensorWork),
 ];
 
+/// Every method of Arrow Flight and the action it is. One without a row is served to nobody. Those that
+/// the lake has no use for are here too: who may not ask is not told what is offered.
+pub const CALLS: &[(&str, Action)] = &[
+    ("Handshake", Action::Public),
+    ("ListFlights", Action::AskSql),
+    ("GetFlightInfo", Action::AskSql),
+    ("PollFlightInfo", Action::AskSql),
+    ("GetSchema", Action::AskSql),
+    ("DoGet", Action::AskSql),
+    ("DoPut", Action::AskSql),
+    ("DoExchange", Action::AskSql),
+    ("DoAction", Action::AskSql),
+    ("ListActions", Action::AskSql),
+];
+
+/// The action of a method of Arrow Flight; `None` for one that the table does not name.
+pub fn action_of_call(call: &str) -> Option<Action> {
+    CALLS.iter().find(|(name, _)| *name == call).map(|(_, action)| *action)
+}
+
 /// The action of a route; `None` for one that the table does not name.
 pub fn action_of(method: &Method, route: &str) -> Option<Action> {
     ROUTES

@@ -107,6 +107,17 @@ impl Problem {
             .hint("send the `csrf` value of GET /api/v1/session as header `x-csrf-token`")
     }
 
+    /// 403: a ticket or handle that was made for another session, or by nobody.
+    pub fn foreign_ticket() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "foreign-ticket", "the ticket was not made for this session")
+            .hint("ask GetFlightInfo in the session that fetches the rows")
+    }
+
+    /// 501: what a client may ask for elsewhere, and never here.
+    pub fn not_offered(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not-offered", "this is not offered").detail(detail)
+    }
+
     /// 409: the state of the thing does not allow it.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "not possible in the present state").detail(detail)

@@ -14,6 +14,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::Digest;
 use tokio_rustls::TlsAcceptor;
 
+use crate::door::Protocol;
+
 const CERTIFICATE: &str = "hub.crt";
 const KEY: &str = "hub.key";
 
@@ -107,8 +109,15 @@ impl Certificate {
         &self.fingerprint
     }
 
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+    pub(crate) fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
+        match protocol {
+            Protocol::Http1 => TlsAcceptor::from(Arc::clone(&self.config)),
+            Protocol::Http2 => {
+                let mut config = ServerConfig::clone(&self.config);
+                config.alpn_protocols = vec![b"h2".to_vec()];
+                TlsAcceptor::from(Arc::new(config))
+            }
+        }
     }
 }
 

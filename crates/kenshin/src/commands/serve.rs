@@ -62,6 +62,9 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
             Ok(())
         }));
     }
+    if let Some(address) = options.flight.or(settings.flight.listen) {
+        tasks.push(flight(context, address, given.clone(), &web, stop.clone()).await?);
+    }
     let scheme = if given.is_some() { "https" } else { "http" };
     context.say(&format!("serving on {scheme}://{}  (Ctrl-C to end)", listener.local_addr()?));
     let ended = kenshin_web::serve(listener, given.as_ref(), &web, stop.clone().cancelled_owned()).await;
@@ -71,6 +74,29 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
     }
     ended?;
     Ok(Exit::Done)
+}
+
+/// SQL over Arrow Flight. Passwords and answers leave this machine through TLS or not at all.
+async fn flight(
+    context: &Context<'_>,
+    address: SocketAddr,
+    certificate: Option<Certificate>,
+    web: &Web,
+    stop: CancellationToken,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    if certificate.is_none() && !address.ip().to_canonical().is_loopback() {
+        let refused = format!("Arrow Flight on {address} would send passwords in the clear");
+        let hint = "give a certificate with --tls-cert and --tls-key, or listen on a loopback address";
+        return Err(ActError::input(refused).with_hint(hint).into());
+    }
+    let listener = bind(&address.to_string()).await?;
+    let scheme = if certificate.is_some() { "grpc+tls" } else { "grpc" };
+    context.say(&format!("Arrow Flight SQL on {scheme}://{}", listener.local_addr()?));
+    let web = web.clone();
+    Ok(tokio::spawn(async move {
+        kenshin_web::serve_flight(listener, certificate.as_ref(), &web, stop.cancelled_owned()).await;
+        Ok(())
+    }))
 }
 
 /// Works off jobs until `stop`, or until none is left when `once`. One survey that fails is

@@ -5,6 +5,7 @@ mod components;
 mod daemons;
 mod demo;
 mod exchange;
+mod flight;
 mod house;
 mod killed;
 mod namespace;

@@ -3,6 +3,7 @@
 
 mod contract;
 mod courtesy;
+mod flight;
 mod policy;
 mod rows;
 mod search;

@@ -10,7 +10,7 @@ use crate::world::{HOSTILE, World};
 
 const T0: TimeUs = TimeUs::from_secs(1_790_000_000);
 
-fn service(addr: &str, port: i32, product: &str) -> ServiceRow {
+pub(crate) fn service(addr: &str, port: i32, product: &str) -> ServiceRow {
     let (addr_hi, addr_lo) = addr_to_hi_lo(addr.parse().unwrap());
     ServiceRow {
         schema: SERVICE_VERSION,
@@ -31,7 +31,7 @@ fn service(addr: &str, port: i32, product: &str) -> ServiceRow {
     }
 }
 
-async fn add(world: &World, sequence: i64, rows: Vec<ServiceRow>) {
+pub(crate) async fn add(world: &World, sequence: i64, rows: Vec<ServiceRow>) {
     let lake = world.observatory.lake().await.unwrap();
     lake.add_services(rows, &[(SensorId::new(T0, 1), sequence)].into()).await.unwrap();
 }

@@ -1,0 +1,277 @@
+//! SQL by a client from PyPI: ADBC's driver for Arrow Flight gets the rows that the command line and HTTP
+//! get, through TLS and without, as far as whoever asks may see.
+
+#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test and Python")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+
+use kenshin_casework::providers::Directory;
+use kenshin_casework::{Actor, NewUser, PageRequest, Role};
+use kenshin_observation::TimeUs;
+use kenshin_observatory::{Edge, Home, Observatory};
+use serde_json::{Value, json};
+
+use crate::process::{expect, expect_error, kenshin, skip};
+
+const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
+const PASSWORD: &str = "correct horse battery";
+
+/// Ten questions, each in one order.
+const QUERIES: [&str; 10] = [
+    "SELECT count(*) AS n FROM observations",
+    "SELECT subject_addr, subject_port, outcome, protocol FROM observations ORDER BY 1, 2",
+    "SELECT subject_addr, count(*) AS n, min(t) AS first, max(t_us) AS last FROM observations GROUP BY 1 ORDER BY 1",
+    "SELECT subject_port, ssh, http FROM observations WHERE protocol IN ('ssh', 'http') ORDER BY subject_addr, 1",
+    "SELECT subject_addr, blobs, labels FROM observations ORDER BY subject_addr, subject_port",
+    "SELECT addr, port, product, version, banner, seen_us FROM services ORDER BY addr, port",
+    "SELECT product, count(*) AS n, avg(port) AS mean FROM services GROUP BY product ORDER BY n DESC, product",
+    "SELECT addr, row_number() OVER (PARTITION BY addr ORDER BY port) AS place FROM services ORDER BY 1, 2",
+    "WITH s AS (SELECT * FROM services WHERE in_cidr(addr, '192.0.2.8/29')) SELECT o.subject_addr, s.port, o.check \
+     FROM s JOIN observations o ON o.subject_addr = s.addr AND o.subject_port = s.port ORDER BY 1, 2",
+    "SELECT addr, version_cmp(version, '2.0') AS older, country(addr) AS c, NULL AS nothing FROM services \
+     WHERE port < 1000 ORDER BY addr, port",
+];
+
+/// A home with what nmap and ZMap saw at two providers, and people who may see all of it and a part.
+fn observed(home: &Path) {
+    let sample = |name: &str| format!("{}/../../testdata/exchange/{name}", env!("CARGO_MANIFEST_DIR"));
+    expect(home, 0, &["init", "--organisation", "Example CSIRT"]);
+    expect(home, 0, &["survey", "import", "--as", "nmap-xml", &sample("nmap-services.xml")]);
+    expect(home, 0, &["survey", "import", "--as", "zmap-csv", "--port", "80", &sample("zmap-default.csv")]);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let observatory = Observatory::open(&Home::at(home), &Edge::fixed(NOW, [7; 32])).await.unwrap();
+        let (casework, org) = (observatory.casework(), observatory.org());
+        let directory = "prefix_or_asn,name,mail,language,encryption\n\
+                         192.0.2.10/32,Nishi Net,abuse@nishi.example,ja,link-only\n\
+                         192.0.2.0/24,North ISP,abuse@north.example,en,link-only\n";
+        let parsed =
+            Directory::parse("providers.csv", directory, &["en", "ja"], |_| Err("no such file".into()));
+        casework.import_directory(org, &parsed.unwrap(), &Actor::rule("test"), NOW).await.unwrap();
+        let providers = casework.providers(&observatory.viewer(), &PageRequest::first()).await.unwrap().items;
+        let nishi = providers.iter().find(|one| one.name == "Nishi Net").unwrap().provider_id;
+        for (role, providers) in [(Role::Admin, Vec::new()), (Role::Provider, vec![nishi])] {
+            let user = NewUser {
+                login: format!("the-{role}"),
+                name: format!("The {role}"),
+                role,
+                language: "en".into(),
+                password: PASSWORD.into(),
+                must_change: false,
+                providers,
+            };
+            casework.add_user(org, &user, NOW).await.unwrap();
+        }
+    });
+}
+
+/// `kenshin serve`, until it is dropped.
+struct Served {
+    child: Child,
+    talk: BufReader<ChildStderr>,
+}
+
+impl Served {
+    fn start(home: &Path, options: &[&str]) -> Self {
+        let mut child = kenshin(home)
+            .args(["serve", "--no-jobs", "--listen", "127.0.0.1:0"])
+            .args(options)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let talk = BufReader::new(child.stderr.take().unwrap());
+        Self { child, talk }
+    }
+
+    /// What the program says behind this word.
+    fn after(&mut self, word: &str) -> String {
+        let mut line = String::new();
+        while self.talk.read_line(&mut line).unwrap() > 0 {
+            if let Some(rest) = line.trim().strip_prefix(word) {
+                return rest.split(' ').next().unwrap_or_default().to_owned();
+            }
+            line.clear();
+        }
+        panic!("the program does not say `{word}`");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// ADBC in a process of its own.
+struct Adbc {
+    child: Child,
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Adbc {
+    /// From PyPI, into a folder.
+    fn install(folder: &Path) -> Result<Self, String> {
+        let environment = folder.join("python");
+        let run = |command: &mut Command| match command.stdout(Stdio::null()).stderr(Stdio::null()).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{command:?}: {status}")),
+            Err(error) => Err(format!("{command:?}: {error}")),
+        };
+        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))
+            .map_err(|why| format!("no Python with venv: {why}"))?;
+        let packages = ["install", "--quiet", "adbc-driver-flightsql", "pyarrow"];
+        run(Command::new(environment.join("bin/pip")).args(packages))
+            .map_err(|why| format!("no ADBC from PyPI: {why}"))?;
+        let mut child = Command::new(environment.join("bin/python"))
+            .args(["-c", include_str!("flight.py")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("Python does not start: {error}"))?;
+        let answers = BufReader::new(child.stdout.take().ok_or("Python has no output")?);
+        let questions = child.stdin.take();
+        Ok(Self { child, questions, answers })
+    }
+
+    fn ask(&mut self, question: &Value) -> Value {
+        writeln!(self.questions.as_mut().unwrap(), "{question}").unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{question}: {line}: {error}"))
+    }
+
+    fn connect(&mut self, uri: &str, login: &str, password: &str, more: &Value) -> Value {
+        let mut options = json!({ "username": login, "password": password });
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.ask(&json!({ "connect": uri, "options": options }))
+    }
+
+    fn rows(&mut self, sql: &str) -> Value {
+        let told = self.ask(&json!({ "sql": sql }));
+        assert!(told["rows"].is_array(), "{sql}: {told}");
+        told["rows"].clone()
+    }
+
+    fn error(&mut self, question: &Value) -> String {
+        let told = self.ask(question);
+        told["error"].as_str().unwrap_or_else(|| panic!("{question}: {told}")).to_owned()
+    }
+}
+
+impl Drop for Adbc {
+    fn drop(&mut self) {
+        // Its input ends, and so does it.
+        drop(self.questions.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Rows as `POST /api/v1/sql` answers them.
+fn over_http(address: SocketAddr, login: &str, sql: &str) -> Value {
+    let post = |path: &str, headers: &str, body: &Value| {
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        (head.to_owned(), body.to_owned())
+    };
+    let given = json!({ "login": login, "password": PASSWORD });
+    let (head, body) = post("/api/v1/session", "", &given);
+    let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let me: Value = serde_json::from_str(&body).unwrap();
+    let headers = format!("cookie: {cookie}\r\nx-csrf-token: {}\r\n", me["me"]["csrf"].as_str().unwrap());
+    let (_, body) = post("/api/v1/sql", &headers, &json!({ "sql": sql }));
+    serde_json::from_str::<Value>(&body).unwrap()["rows"].clone()
+}
+
+#[test]
+fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
+    const TEST: &str = "adbc_gets_the_rows_that_the_command_line_and_http_get";
+    let folder = tempfile::tempdir().unwrap();
+    let mut adbc = match Adbc::install(folder.path()) {
+        Ok(adbc) => adbc,
+        Err(why) => return skip(TEST, &why),
+    };
+    let home = folder.path().join("home");
+    observed(&home);
+    let mut served = Served::start(&home, &["--flight", "127.0.0.1:0", "--sensors-listen", "127.0.0.1:0"]);
+    let uri = served.after("Arrow Flight SQL on ");
+    let address = served.after("serving on http://").parse().unwrap();
+
+    let told = adbc.connect(&uri, "the-admin", PASSWORD, &json!({}));
+    assert!(told["driver"].is_string(), "{told}");
+    for sql in QUERIES {
+        let rows = adbc.rows(sql);
+        let printed = expect(&home, 0, &["--format", "json", "sql", sql]);
+        assert_eq!(rows, serde_json::from_str::<Value>(&printed).unwrap(), "{sql}");
+        assert_eq!(rows, over_http(address, "the-admin", sql), "{sql}");
+        assert!(!rows.as_array().unwrap().is_empty(), "{sql}");
+    }
+    let objects = adbc.ask(&json!({ "objects": true }));
+    assert_eq!(objects.as_object().unwrap().len(), 6, "{objects}");
+    assert!(objects["services"].as_u64().unwrap() > 40, "{objects}");
+    let columns = adbc.ask(&json!({ "schema": "observations" }));
+    assert!(columns["columns"].as_array().unwrap().contains(&json!("subject_addr")), "{columns}");
+
+    let all = adbc.rows("SELECT DISTINCT subject_addr AS a FROM observations ORDER BY a");
+    let told = adbc.connect(&uri, "the-provider", PASSWORD, &json!({}));
+    assert!(told["driver"].is_string(), "{told}");
+    for sql in QUERIES {
+        assert_eq!(adbc.rows(sql), over_http(address, "the-provider", sql), "{sql}");
+    }
+    let own = adbc.rows("SELECT DISTINCT subject_addr AS a FROM observations ORDER BY a");
+    assert_eq!(own, json!([{ "a": "192.0.2.10" }]));
+    assert!(all.as_array().unwrap().len() > 1, "{all}");
+    let objects = adbc.ask(&json!({ "objects": true }));
+    assert_eq!(objects.as_object().unwrap().len(), 2, "{objects}");
+
+    // What is refused says why, and what to do.
+    for (question, said) in [
+        (json!({ "sql": "SELECT nothing FROM services" }), "hint: `DESCRIBE services`"),
+        (json!({ "sql": "SELECT * FROM batches" }), "hint: `DESCRIBE services`"),
+        (json!({ "sql": "SELECT unnest(range(0, 100001))" }), "more than 100000 rows; hint: aggregate"),
+        (json!({ "sql": format!("SELECT 1 -- {}", "x".repeat(33_000)) }), "longer than 32768 bytes"),
+        (json!({ "sql": "SELECT * FROM services WHERE port = $1", "parameters": [23] }), "parameter"),
+        (json!({ "update": "DELETE FROM services" }), "read-only"),
+        (json!({ "ingest": true }), "read-only"),
+    ] {
+        let error = adbc.error(&question);
+        assert!(error.to_lowercase().contains(&said.to_lowercase()), "{question}: {error}");
+    }
+    let told = adbc.connect(&uri, "the-admin", "wrong", &json!({}));
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("account or password is wrong"), "{error}");
+
+    // Through TLS, by the certificate that the other start made; without one, on loopback alone.
+    drop(served);
+    let (certificate, key) = (home.join("tls/hub.crt"), home.join("tls/hub.key"));
+    let tls = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let mut served = Served::start(&home, &[&["--flight", "127.0.0.1:0"], &tls[..]].concat());
+    let uri = served.after("Arrow Flight SQL on ");
+    assert!(uri.starts_with("grpc+tls://"), "{uri}");
+    let known = json!({
+        "adbc.flight.sql.client_option.tls_root_certs": std::fs::read_to_string(&certificate).unwrap(),
+        "adbc.flight.sql.client_option.tls_override_hostname": "kenshin-hub",
+    });
+    let told = adbc.connect(&uri, "the-admin", PASSWORD, &known);
+    assert!(told["driver"].is_string(), "{told}");
+    assert_eq!(adbc.rows(QUERIES[0])[0]["n"], 20);
+    let stranger = adbc.connect(&uri, "the-admin", PASSWORD, &json!({}));
+    assert!(stranger["error"].as_str().unwrap().contains("certificate"), "{stranger}");
+    drop(served);
+    let refused =
+        expect_error(&home, 2, &["serve", "--no-jobs", "--listen", "127.0.0.1:0", "--flight", "0.0.0.0:0"]);
+    assert!(refused.contains("in the clear") && refused.contains("--tls-cert"), "{refused}");
+}
