@@ -71,7 +71,7 @@ impl Door {
 async fn rows(client: &mut Client, info: FlightInfo) -> Result<Value, FlightError> {
     let schema: Schema = info.clone().try_decode_schema()?;
     let ticket = info.endpoint[0].ticket.clone().unwrap();
-    let mut flow = client.do_get(ticket).await.map_err(FlightError::from)?;
+    let mut flow = client.do_get(ticket).await?;
     let mut batches: Vec<RecordBatch> = Vec::new();
     while let Some(batch) = flow.try_next().await? {
         assert_eq!(*batch.schema(), schema, "columns are as they were announced");
@@ -208,7 +208,7 @@ async fn a_ticket_is_good_in_its_own_session_alone() {
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let taken = async |client: &mut Client, ticket: &Ticket| match client.do_get(ticket.clone()).await {
         Ok(flow) => flow.try_collect::<Vec<_>>().await.map(|batches| batches[0].num_rows()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
     assert_eq!(taken(&mut analyst, &ticket).await.unwrap(), 2);
     assert_eq!(taken(&mut analyst, &ticket).await.unwrap(), 2, "as often as one likes");
