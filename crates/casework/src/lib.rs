@@ -43,6 +43,7 @@ mod figures;
 mod findings;
 mod intelligence;
 mod jobs;
+mod letter;
 mod mandates;
 mod notices;
 pub mod openpgp;

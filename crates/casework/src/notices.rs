@@ -17,7 +17,7 @@ use crate::page::{Page, PageRequest};
 use crate::providers::Protection;
 use crate::state::{Actor, CaseChange, CaseState, Stage};
 use crate::store::{Casework, Columns, Compose, Tx, Value, query};
-use crate::transport::{Delivery, Transport};
+use crate::transport::{Delivery, Envelope, Transport};
 use crate::viewer::Viewer;
 
 pub(crate) mod attachment;
@@ -88,6 +88,17 @@ pub struct Notice {
     pub sent_at: Option<TimeUs>,
 }
 
+impl Notice {
+    fn envelope(&self) -> Envelope {
+        Envelope {
+            message_id: self.message_id.clone(),
+            sender: self.sender.clone(),
+            recipient: self.recipient.clone(),
+            created_at: self.created_at,
+        }
+    }
+}
+
 /// What a notice says, before protection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeContent {
@@ -149,7 +160,7 @@ impl Casework {
         let mut summary = DeliverySummary::default();
         loop {
             let Some((notice, message)) = self.claim(org, clock()).await? else { return Ok(summary) };
-            let delivery = transport.deliver(&notice, &message).await;
+            let delivery = transport.deliver(&notice.envelope(), &message).await;
             match self.settle(org, &notice, &delivery, clock()).await? {
                 NoticeState::Sent => summary.sent += 1,
                 NoticeState::Failed => summary.failed += 1,
@@ -179,7 +190,7 @@ impl Casework {
         for row in &rows {
             let notice = notice(row)?;
             let delivery = if transport.is_idempotent() {
-                transport.deliver(&notice, &row.text("message")?).await
+                transport.deliver(&notice.envelope(), &row.text("message")?).await
             } else {
                 Delivery::Uncertain("the process ended while the mail was being handed over".into())
             };

@@ -4,8 +4,6 @@
 //! text and the HTML part are written by the same calls, so that they say the same. Everything that
 //! came from a device passes [`crate::escape`] on its way in.
 
-use std::collections::BTreeMap;
-
 use kenshin_observation::{Messages, NoticeId, TimeUs};
 
 use super::NoticeContent;
@@ -13,6 +11,7 @@ use super::attachment::attachments;
 use super::queue::Letterhead;
 use crate::escape;
 use crate::findings::FindingRecord;
+use crate::letter::{Args, Writer, args, letter};
 use crate::providers::Provider;
 use crate::state::CaseState;
 use crate::surveys::Survey;
@@ -21,8 +20,6 @@ use crate::surveys::Survey;
 const BODY_CASES_MAX: usize = 50;
 /// Pieces of evidence shown for each finding.
 const EVIDENCE_MAX: usize = 3;
-
-const HTML: &str = include_str!("../../templates/notice.html");
 
 /// A case with what it is about.
 #[derive(Debug, Clone)]
@@ -42,80 +39,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: TimeUs,
 }
 
-/// A part being written: text or HTML.
-struct Writer<'a> {
-    messages: &'a Messages,
-    language: &'a str,
-    html: bool,
-    out: String,
-}
-
-type Args = BTreeMap<String, String>;
-
-fn args<const N: usize>(pairs: [(&str, &str); N]) -> Args {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-impl Writer<'_> {
-    fn prose(&self, code: &str, args: &Args) -> String {
-        let text = self.messages.render_with(self.language, code, args, escape::line);
-        if self.html { escape::markup(&text) } else { text }
-    }
-
-    fn value(&self, value: &str) -> String {
-        if self.html { escape::html(value) } else { escape::line(value) }
-    }
-
-    fn heading(&mut self, code: &str, args: &Args) {
-        let text = self.prose(code, args);
-        let block = if self.html {
-            format!("<h2 style=\"font-size: 1.15em; margin: 1.6em 0 .4em\">{text}</h2>\n")
-        } else {
-            format!("\n## {text}\n\n")
-        };
-        self.out.push_str(&block);
-    }
-
-    fn paragraph(&mut self, code: &str, args: &Args) {
-        let text = self.prose(code, args);
-        self.raw_paragraph(&text);
-    }
-
-    fn raw_paragraph(&mut self, escaped: &str) {
-        let block = if self.html { format!("<p>{escaped}</p>\n") } else { format!("{escaped}\n\n") };
-        self.out.push_str(&block);
-    }
-
-    fn begin_case(&mut self, number: usize, title: &str) {
-        let title = self.value(title);
-        let block = if self.html {
-            format!(
-                "<h3 style=\"font-size: 1em; margin: 1.2em 0 .2em\">{number}. {title}</h3>\n<dl style=\"margin: 0\">\n"
-            )
-        } else {
-            format!("{number}. {title}\n")
-        };
-        self.out.push_str(&block);
-    }
-
-    fn end_case(&mut self) {
-        self.out.push_str(if self.html { "</dl>\n" } else { "\n" });
-    }
-
-    /// A labelled line; `escaped` has been through [`Writer::value`] or [`Writer::prose`].
-    fn fact(&mut self, label: &str, escaped: &str) {
-        let label = self.prose(label, &Args::new());
-        let block = if self.html {
-            format!(
-                "<dt style=\"font-weight: 600\">{label}</dt><dd style=\"margin: 0 0 .3em 1.2em\">{escaped}</dd>\n"
-            )
-        } else {
-            format!("   {label}: {escaped}\n")
-        };
-        self.out.push_str(&block);
-    }
-}
-
 impl Draft<'_> {
     /// What the notice says: text, HTML and attachments.
     pub(crate) fn content(&self) -> NoticeContent {
@@ -123,17 +46,12 @@ impl Draft<'_> {
             self.messages.explain(&self.provider.language, &record.finding.explanation)
         };
         let attachments = attachments(self.cases, explain, self.notice_id);
-        let write = |html: bool| {
-            let mut writer = Writer {
-                messages: self.messages,
-                language: &self.provider.language,
-                html,
-                out: String::new(),
-            };
-            self.write(&mut writer, &attachments);
-            if html { self.page(&writer) } else { writer.out }
-        };
-        NoticeContent { text: write(false), html: write(true), attachments }
+        let (text, html) = self.letter(|writer| self.write(writer, &attachments));
+        NoticeContent { text, html, attachments }
+    }
+
+    fn letter(&self, write: impl Fn(&mut Writer<'_>)) -> (String, String) {
+        letter(self.messages, &self.provider.language, &self.subject(), write)
     }
 
     /// The subject; it travels unprotected and tells nothing about anybody's devices.
@@ -147,32 +65,18 @@ impl Draft<'_> {
 
     /// What a mail says that holds no data: who writes, where to read, how to check.
     pub(crate) fn link_only(&self, digest: &str) -> (String, String) {
-        let write = |html: bool| {
-            let mut writer = Writer {
-                messages: self.messages,
-                language: &self.provider.language,
-                html,
-                out: String::new(),
-            };
+        self.letter(|writer| {
             writer.paragraph("notice.greeting", &args([("provider", &self.provider.name)]));
             writer.paragraph(
                 "notice.link-only",
                 &args([("organisation", &self.letterhead.organisation), ("url", &self.url())]),
             );
-            self.write_genuine(&mut writer, digest);
-            if html { self.page(&writer) } else { writer.out }
-        };
-        (write(false), write(true))
+            self.write_genuine(writer, digest);
+        })
     }
 
     fn url(&self) -> String {
         format!("{}/notices/{}", self.letterhead.base_url.trim_end_matches('/'), self.notice_id)
-    }
-
-    fn page(&self, writer: &Writer<'_>) -> String {
-        HTML.replace("{language}", &escape::html(&self.provider.language))
-            .replace("{title}", &escape::html(&self.subject()))
-            .replace("{body}", &writer.out)
     }
 
     fn write(&self, writer: &mut Writer<'_>, attachments: &[super::Attachment]) {
@@ -308,16 +212,7 @@ impl Draft<'_> {
             ("notice.label.contact", letterhead.contact.clone()),
             ("notice.label.time", self.now.to_string()),
         ];
-        if writer.html {
-            writer.out.push_str("<dl style=\"margin: 0\">\n");
-        }
-        for (label, value) in facts {
-            let value = writer.value(&value);
-            writer.fact(label, &value);
-        }
-        if writer.html {
-            writer.out.push_str("</dl>\n");
-        }
+        writer.facts(facts);
     }
 }
 

@@ -1,15 +1,13 @@
 //! The mail that carries a notice, RFC 5322: open parts, PGP/MIME (RFC 3156), or only a link.
 
-use std::time::{Duration, UNIX_EPOCH};
-
-use lettre::Message;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, MessageBuilder, MultiPart, SinglePart};
 
 use super::compose::{Draft, digest};
 use super::{NoticeContent, NoticeId};
 use crate::error::{CaseworkError, Result};
 use crate::escape;
+use crate::letter::{Head, alternative, boundary};
 use crate::openpgp::{self, SeededRng};
 use crate::providers::Protection;
 
@@ -31,9 +29,8 @@ impl Draft<'_> {
         let digest = digest(&content.attachments);
         let subject = self.subject();
         let message_id = format!("<{}.{}@{}>", self.notice_id, &digest[..16], self.letterhead.message_domain);
-        let boundaries = Boundaries { notice: self.notice_id };
         let secret = self.provider.openpgp_key.as_ref().and_then(|key| {
-            let parts = parts(&content, &boundaries).formatted();
+            let parts = parts(&content, self.notice_id).formatted();
             match openpgp::encrypt(key, &parts, self.now, random) {
                 Ok(secret) => Some(secret),
                 // A key that has expired since the import must hold up neither this provider's
@@ -45,13 +42,13 @@ impl Draft<'_> {
             }
         });
         let (protection, body) = match secret {
-            Some(secret) => (Protection::OpenPgp, encrypted(secret, &boundaries)),
+            Some(secret) => (Protection::OpenPgp, encrypted(secret, self.notice_id)),
             None => {
                 let (text, html) = self.link_only(&digest);
-                (Protection::LinkOnly, alternative(text, html, &boundaries))
+                (Protection::LinkOnly, alternative(text, html, self.notice_id))
             }
         };
-        let message = self.envelope(&subject, &message_id)?.multipart(body).map_err(|error| {
+        let message = self.head(&subject, &message_id)?.multipart(body).map_err(|error| {
             CaseworkError::Input(format!(
                 "cannot write the mail to {}: {error}",
                 escape::line(&self.provider.name)
@@ -61,68 +58,26 @@ impl Draft<'_> {
         Ok(Mail { message_id, protection, subject, content, digest, message })
     }
 
-    fn envelope(&self, subject: &str, message_id: &str) -> Result<lettre::message::MessageBuilder> {
-        // The organisation's name unless the address brings one of its own.
-        let mailbox = |name: &str, mail: &str| {
-            parse_mailbox(mail).map(|mailbox| {
-                let name = mailbox.name.unwrap_or_else(|| name.to_owned());
-                Mailbox::new(Some(escape::header(&name)), mailbox.email)
-            })
-        };
-        let seconds = u64::try_from(self.now.micros() / 1_000_000).unwrap_or(0);
-        let mut builder = Message::builder()
-            .from(mailbox(&self.letterhead.organisation, &self.letterhead.from)?)
-            .to(mailbox(&self.provider.name, &self.provider.mail)?)
-            .subject(subject)
-            .date(UNIX_EPOCH + Duration::from_secs(seconds))
-            .message_id(Some(message_id.to_owned()));
-        if let Some(reply_to) = &self.letterhead.reply_to {
-            builder = builder.reply_to(mailbox(&self.letterhead.organisation, reply_to)?);
+    fn head(&self, subject: &str, message_id: &str) -> Result<MessageBuilder> {
+        let letterhead = self.letterhead;
+        Head {
+            from: (&letterhead.organisation, &letterhead.from),
+            to: (Some(&self.provider.name), &self.provider.mail),
+            reply_to: letterhead.reply_to.as_deref(),
+            subject,
+            message_id,
+            now: self.now,
+            about: ("X-Kenshin-Notice", self.notice_id.to_string()),
         }
-        for (name, value) in [
-            ("Auto-Submitted", "auto-generated".to_owned()),
-            ("X-Kenshin-Notice", self.notice_id.to_string()),
-        ] {
-            let name = HeaderName::new_from_ascii(name.to_owned()).expect("a fixed header name is ASCII");
-            builder = builder.raw_header(HeaderValue::new(name, value));
-        }
-        Ok(builder)
+        .builder()
     }
 }
 
-/// `Name <address>` or only the address.
-pub(crate) fn parse_mailbox(text: &str) -> Result<Mailbox> {
-    text.parse().map_err(|error| {
-        CaseworkError::Input(format!(
-            "`{}` is not a mail address: {error}; hint: write it as abuse@example.net or Name <abuse@example.net>",
-            escape::line(text)
-        ))
-    })
-}
-
-/// Boundaries of the parts: from the notice's id, so that the same notice has the same bytes.
-struct Boundaries {
-    notice: NoticeId,
-}
-
-impl Boundaries {
-    fn of(&self, part: &str) -> String {
-        format!("kenshin-{part}-{}", self.notice)
-    }
-}
-
-fn alternative(text: String, html: String, boundaries: &Boundaries) -> MultiPart {
-    MultiPart::alternative()
-        .boundary(boundaries.of("alternative"))
-        .singlepart(SinglePart::plain(text))
-        .singlepart(SinglePart::html(html))
-}
-
-fn parts(content: &NoticeContent, boundaries: &Boundaries) -> MultiPart {
-    let mut mixed = MultiPart::mixed().boundary(boundaries.of("mixed")).multipart(alternative(
+fn parts(content: &NoticeContent, id: NoticeId) -> MultiPart {
+    let mut mixed = MultiPart::mixed().boundary(boundary("mixed", id)).multipart(alternative(
         content.text.clone(),
         content.html.clone(),
-        boundaries,
+        id,
     ));
     for attachment in &content.attachments {
         let csv = ContentType::parse("text/csv; charset=utf-8").expect("a fixed content type parses");
@@ -131,12 +86,12 @@ fn parts(content: &NoticeContent, boundaries: &Boundaries) -> MultiPart {
     mixed
 }
 
-fn encrypted(armoured: String, boundaries: &Boundaries) -> MultiPart {
+fn encrypted(armoured: String, id: NoticeId) -> MultiPart {
     let octets = ContentType::parse("application/octet-stream; name=\"encrypted.asc\"")
         .expect("a fixed content type parses");
     let control = ContentType::parse("application/pgp-encrypted").expect("a fixed content type parses");
     MultiPart::encrypted("application/pgp-encrypted".to_owned())
-        .boundary(boundaries.of("encrypted"))
+        .boundary(boundary("encrypted", id))
         .singlepart(SinglePart::builder().header(control).body("Version: 1\r\n".to_owned()))
         .singlepart(SinglePart::builder().header(octets).body(armoured))
 }

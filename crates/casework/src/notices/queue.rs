@@ -6,12 +6,13 @@ use kenshin_observation::{CaseId, Messages, NoticeId, OrgId, ProviderId, SurveyI
 use serde::{Deserialize, Serialize};
 
 use super::compose::{Draft, NoticeCase};
-use super::mail::{Mail, parse_mailbox};
+use super::mail::Mail;
 use super::{NoticeState, RULE, journal};
 use crate::audit::audit_in;
 use crate::cases::append;
 use crate::error::{CaseworkError, Result};
 use crate::findings::{FindingFilter, FindingState};
+use crate::letter::parse_mailbox;
 use crate::openpgp::SeededRng;
 use crate::page::PageRequest;
 use crate::providers::Provider;

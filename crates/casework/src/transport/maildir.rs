@@ -7,11 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::Delivery;
-use crate::notices::Notice;
+use super::{Delivery, Envelope};
 
-pub(super) fn deliver(path: &Path, notice: &Notice, message: &str) -> Delivery {
-    let name = file_name(notice);
+pub(super) fn deliver(path: &Path, envelope: &Envelope, message: &str) -> Delivery {
+    let name = file_name(envelope);
     match write(path, &name, message) {
         Ok(()) => Delivery::Sent(format!("maildir file {name}")),
         // Repeating it is safe, so a failure is certain enough to be tried again.
@@ -22,9 +21,9 @@ pub(super) fn deliver(path: &Path, notice: &Notice, message: &str) -> Delivery {
 }
 
 /// Seconds, a part that is unique, a host: the parts maildir readers expect.
-fn file_name(notice: &Notice) -> String {
-    let seconds = notice.created_at.micros().div_euclid(1_000_000).max(0);
-    format!("{seconds}.{}.kenshin", &crate::store::digest(&notice.message_id)[..32])
+fn file_name(envelope: &Envelope) -> String {
+    let seconds = envelope.created_at.micros().div_euclid(1_000_000).max(0);
+    format!("{seconds}.{}.kenshin", &crate::store::digest(&envelope.message_id)[..32])
 }
 
 fn write(path: &Path, name: &str, message: &str) -> io::Result<()> {

@@ -12,8 +12,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 
-use super::Delivery;
-use crate::notices::Notice;
+use super::{Delivery, Envelope};
 
 /// A conversation lasts so long at most; the body alone may take most of it.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -67,9 +66,9 @@ struct Broken {
 }
 
 impl Smtp {
-    pub(super) async fn deliver(&self, notice: &Notice, message: &str) -> Delivery {
+    pub(super) async fn deliver(&self, envelope: &Envelope, message: &str) -> Delivery {
         let mut handed_over = false;
-        let conversation = self.converse(notice, message, &mut handed_over);
+        let conversation = self.converse(envelope, message, &mut handed_over);
         match tokio::time::timeout(DEADLINE, conversation).await {
             Ok(Ok(answer)) => Delivery::Sent(answer),
             Ok(Err(Broken { uncertain: false, what })) => Delivery::Failed(what),
@@ -83,14 +82,14 @@ impl Smtp {
 
     async fn converse(
         &self,
-        notice: &Notice,
+        envelope: &Envelope,
         message: &str,
         handed_over: &mut bool,
     ) -> Result<String, Broken> {
         let hello = ClientId::Domain(self.hello.clone());
         let address =
             |mail: &str| mail.parse::<Address>().map_err(|error| certain("read the address", error));
-        let (sender, recipient) = (address(&notice.sender)?, address(&notice.recipient)?);
+        let (sender, recipient) = (address(&envelope.sender)?, address(&envelope.recipient)?);
         let server = (self.host.as_str(), self.port);
         let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(DEADLINE), &hello, None, None)
             .await
