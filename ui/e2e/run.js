@@ -109,7 +109,8 @@ try {
   const page = await context.newPage();
   page.on("console", (message) => {
     // What is refused because it is asked for wrongly, below, is no trouble.
-    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400", "a question in SQL": "400" }[step];
+    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400", "a question in SQL": "400",
+      "a query is saved by keyboard, and its secret is shown once": "400" }[step];
     if (message.type() === "error" && !(refused && message.text().includes(refused)))
       troubles.push(`${step}: ${message.text()}`);
   });
@@ -270,15 +271,62 @@ try {
     await find(page, "[role=alert]:has-text('nothing')");
   });
 
+  let watched = "";
+  await act("a query is saved by keyboard, and its secret is shown once", async () => {
+    await page.goto(`${options.base}/search?q=${encodeURIComponent("protocol:telnet")}`);
+    await find(page, "table.rows tbody tr");
+    await page.focus("header button:has-text('Save and alert')");
+    await page.keyboard.press("Enter");
+    await find(page, "[role=dialog]");
+    await page.getByLabel("Name", { exact: true }).fill("Telnet in town");
+    await page.getByLabel("Alert on").selectOption("count");
+    await page.getByLabel("Threshold").fill("100000");
+    await page.getByLabel("Mail addresses").fill("soc@csirt.example");
+    await page.getByLabel("Webhook").fill("http://hooks.example/x");
+    await keep(page, "search-save");
+    await page.keyboard.press("Enter");
+    await find(page, "[role=dialog] [role=alert]:has-text('TLS')");
+    await page.getByLabel("Webhook").fill("https://hooks.example/x");
+    await page.keyboard.press("Enter");
+    await find(page, "[role=dialog] code:has-text('whsec_')");
+    await keep(page, "search-saved");
+    await page.click("[role=dialog] a");
+    await find(page, "h1:has-text('Telnet in town')");
+    watched = new URL(page.url()).pathname;
+    check(!((await page.textContent("body")) ?? "").includes("whsec_"), "the secret is not shown again");
+  });
+
+  await act("a saved search is looked at, silenced and let alert again", async () => {
+    await page.click("header button:has-text('Look now')");
+    await find(page, "[role=status]:has-text('Nothing is otherwise')");
+    await page.click("header button:has-text('Silence')");
+    await find(page, "aside .tag:has-text('silent')");
+    await page.click("header button:has-text('Let it alert')");
+    await find(page, "aside .tag:has-text('alerts')");
+    await keep(page, "saved-search");
+    await page.click(".crumbs a");
+    await find(page, "table.rows tbody th:has-text('Telnet in town')");
+    await keep(page, "saved-searches");
+  });
+
   await act("the explorer on a small screen, in Japanese", async () => {
     await page.setViewportSize({ width: 390, height: 860 });
-    for (const [path, name] of [["/search?q=protocol:http", "search"], [new URL(host).pathname, "host"], ["/compare?a=port:10080", "compare"]]) {
+    for (const [path, name] of [["/search?q=protocol:http", "search"], [new URL(host).pathname, "host"], ["/compare?a=port:10080", "compare"], ["/searches", "saved-searches"]]) {
       await page.goto(`${options.base}${path}${path.includes("?") ? "&" : "?"}lang=ja`);
       await find(page, "table.rows tbody tr");
       await keep(page, `${name}-narrow-ja`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       check(wide <= 0, `${name} is ${wide} pixels too wide`);
     }
+    await page.goto(`${options.base}${watched}?lang=ja`);
+    await find(page, "h2:has-text('知らせ')");
+    await keep(page, "saved-search-narrow-ja");
+    await page.click("header button:has-text('削除')");
+    await find(page, "[role=dialog]");
+    await keep(page, "saved-search-delete-narrow-ja");
+    await page.locator("[role=dialog] button:has-text('削除')").click();
+    await page.waitForURL(/\/searches$/);
+    await find(page, "h2:has-text('保存した検索はありません')");
     await page.setViewportSize({ width: 1360, height: 860 });
     await page.goto(`${options.base}/findings?lang=en`);
     await find(page, "table.rows tbody tr");

@@ -23,6 +23,8 @@ import { NoticePage } from "./pages/Notice";
 import { NoticesPage } from "./pages/Notices";
 import { OverviewPage } from "./pages/Overview";
 import { ProvidersPage } from "./pages/Providers";
+import { SavedSearchPage } from "./pages/SavedSearch";
+import { SavedSearchesPage } from "./pages/SavedSearches";
 import { SearchPage } from "./pages/Search";
 import { SignInPage } from "./pages/SignIn";
 import { SqlPage } from "./pages/Sql";
@@ -70,6 +72,8 @@ export function App() {
       <Route element={<Inside />}>
         <Route index element={<OverviewPage />} />
         <Route path="/search" element={<SearchPage />} />
+        <Route path="/searches" element={<SavedSearchesPage />} />
+        <Route path="/searches/:id" element={<SavedSearchPage />} />
         <Route path="/compare" element={<ComparePage />} />
         <Route path="/sql" element={<SqlPage />} />
         <Route path="/hosts/:addr" element={<HostPage />} />

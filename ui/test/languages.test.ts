@@ -61,6 +61,13 @@ describe("languages", () => {
       ["NoticeRow", "protection", "protection"],
       ["SurveyRow", "state", "surveyState"],
       ["SurveyRow", "kind", "surveyKind"],
+      ["SavedSearchRow", "on", "watch"],
+      ["SavedSearchRow", "on", "watchMeaning"],
+      ["SavedSearchRow", "trouble", "trouble"],
+      ["AlertRow", "turn", "turn"],
+      ["AlertDeliveryRow", "channel", "channel"],
+      ["AlertDeliveryRow", "state", "noticeState"],
+      ["LookRow", "outcome", "look"],
       ["Me", "role", "role"],
     ];
     const schemas = document.components.schemas as unknown as Record<

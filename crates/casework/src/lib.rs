@@ -1,5 +1,5 @@
 //! Casework: what people decide and are told. Organisations and people, mandates, surveys, jobs,
-//! sensors and their batches, providers, assets, findings, cases, notices, figures and the audit trail, in SQL.
+//! sensors and their batches, providers, assets, findings, cases, notices, saved searches, figures and the audit trail, in SQL.
 //!
 //! The main type is [`Casework`], a handle to an SQLite file or a PostgreSQL database; both get the
 //! same migrations and the same queries. Cases are kept as an append-only trail of
@@ -52,6 +52,7 @@ mod page;
 mod people;
 pub mod providers;
 mod retrospect;
+mod searches;
 mod sensors;
 mod shards;
 pub mod state;
@@ -85,6 +86,10 @@ pub use page::{Order, PAGE_MAX, Page, PageRequest};
 pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
 pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
 pub use retrospect::{Retrospect, RetrospectSummary};
+pub use searches::{
+    Alert, AlertDelivery, AnswerChange, ChangedService, Channel, INTERVAL_S, Look, MAILS_MAX, NewSearch,
+    Outgoing, SEARCHES_MAX, SavedSearch, Sender, Trouble, Turn, Watch,
+};
 pub use sensors::{NewSensor, SensorRecord};
 pub use shards::{NewShard, Shard};
 pub use state::{

@@ -203,6 +203,19 @@ impl Casework {
         self.user_of(&row).await
     }
 
+    /// The person who signs in by this name.
+    pub async fn user_named(&self, org: OrgId, login: &str) -> Result<User> {
+        let row = self
+            .maybe(
+                query("SELECT * FROM user_account WHERE org_id = $1 AND login = $2")
+                    .bind(org.to_string())
+                    .bind(login.to_owned()),
+            )
+            .await?
+            .ok_or_else(|| CaseworkError::not_found("user", login))?;
+        self.user_of(&row).await
+    }
+
     /// The people of an organisation.
     pub async fn users(&self, org: OrgId, page: &PageRequest) -> Result<Page<User>> {
         let mut compose = Compose::new("SELECT * FROM user_account WHERE 1 = 1");

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/0002_sensors.sql")),
     (3, include_str!("../migrations/0003_priority.sql")),
     (4, include_str!("../migrations/0004_urgency.sql")),
+    (5, include_str!("../migrations/0005_searches.sql")),
 ];
 
 /// Connections held at most; a hub that needs more is better served by a second hub.

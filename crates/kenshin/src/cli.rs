@@ -20,7 +20,7 @@ pub(crate) use case::{Case, Provider};
 pub(crate) use intel::{Insight, Intel, IntelKind, WhichPack};
 pub(crate) use mandate::{Mandate, OptOut};
 pub(crate) use report::{CryptoBy, Report};
-pub(crate) use search::{Lake, Search};
+pub(crate) use search::{Lake, SaveSearch, SavedSearches, Search, SearchCommand};
 pub(crate) use sensor::{Enrol, Sensor, SensorCommand, SensorRun};
 pub(crate) use survey::{Engine, Survey, SurveyExport, SurveyImport, SurveySpec, Sweep};
 pub(crate) use town::{Demo, Town, TownSpec};
@@ -119,7 +119,10 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example: kenshin search 'port:23 country:JP vendor:buffalo version:<1.99 seen:7d'\n\
         Side by side means and; OR; -x or NOT x; (parentheses); \"free text\" over banners, titles and certificates. \
-        Put the query into single quotes. `kenshin search --fields` lists what can be asked about."
+        Put the query into single quotes. `kenshin search --fields` lists what can be asked about. \
+        `save` keeps a query and tells when its answer changes; the words save and saved alone are looked for in quotes: '\"save\"'.",
+        args_conflicts_with_subcommands = true,
+        disable_help_subcommand = true
     )]
     Search(Search),
     /// Keep the lake: make the current view anew.

@@ -113,8 +113,21 @@ impl View {
         Ok(Self { version, segments, live })
     }
 
-    pub(crate) fn version(&self) -> Option<u64> {
+    /// Version of the table it was made from: another one with every change of the view. None for a
+    /// view that was made from rows.
+    pub fn version(&self) -> Option<u64> {
         self.version
+    }
+
+    /// When the lake took the latest of the observations that the view stands on.
+    pub async fn known_until(&self) -> Result<Option<TimeUs>, LakeError> {
+        let mut latest = None;
+        for (segment, live) in self.segments.iter().zip(&self.live) {
+            let loaded = segment.load(&["known_us"]).await?;
+            let known = loaded.column("known_us").longs();
+            latest = latest.max(in_place(|| live.set_indices().map(|row| known[row]).max()));
+        }
+        Ok(latest.map(TimeUs::from_micros))
     }
 
     /// The run that was read from this file, if it is one of the view.
@@ -262,9 +275,27 @@ impl Found<'_> {
         self.view.rows(&all).await
     }
 
+    /// What tells its services apart, in their order, each with when the lake took what is known of it.
+    pub async fn keys(&self) -> Result<Vec<(ServiceKey, TimeUs)>, LakeError> {
+        let mut keys = Vec::new();
+        for (segment, rows) in self.view.segments.iter().zip(&self.rows) {
+            let loaded = segment.load(&KEYS).await?;
+            let known = loaded.column("known_us").longs();
+            let one = |row: usize| (key_at(&loaded, row), TimeUs::from_micros(known[row]));
+            keys.extend(rows.set_indices().map(one));
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// How many services it is.
+    pub fn count(&self) -> u64 {
+        self.rows.iter().map(|rows| rows.count_set_bits() as u64).sum()
+    }
+
     /// How much it is.
     pub async fn total(&self) -> Result<Total, LakeError> {
-        let services = self.rows.iter().map(|rows| rows.count_set_bits() as u64).sum();
+        let services = self.count();
         let mut loaded = Vec::new();
         for segment in &self.view.segments {
             loaded.push(segment.load(&["addr_hi", "addr_lo"]).await?);

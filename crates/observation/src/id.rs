@@ -91,6 +91,14 @@ id!(
     NoticeId
 );
 id!(
+    /// A question about services that somebody saved, to be told when its answer changes.
+    SearchId
+);
+id!(
+    /// What was told of one change of the answer to a saved search.
+    AlertId
+);
+id!(
     /// The organisation that owns a row: everything in casework carries one.
     OrgId
 );

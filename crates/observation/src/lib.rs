@@ -37,7 +37,10 @@ pub use batch::{Batch, BatchHeader};
 pub use case::{CaseSubject, Condition, DeviceKey, DeviceKeyKind};
 pub use coverage::Coverage;
 pub use finding::{Evidence, Explanation, Finding, FindingKind, Remedy, Severity};
-pub use id::{AssetId, BatchId, CaseId, JobId, NoticeId, OrgId, ProviderId, SensorId, SurveyId, UserId};
+pub use id::{
+    AlertId, AssetId, BatchId, CaseId, JobId, NoticeId, OrgId, ProviderId, SearchId, SensorId, SurveyId,
+    UserId,
+};
 pub use identity::{Claim, Component, DeviceType, Identity};
 pub use message::{Messages, MessagesError};
 pub use net::{Endpoint, ParsePrefixError, Prefix, Transport, addr_from_hi_lo, addr_to_hi_lo};

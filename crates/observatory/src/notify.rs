@@ -113,8 +113,8 @@ impl Observatory {
         })
     }
 
-    /// How notices leave, by the settings.
-    fn transport(&self) -> Result<Transport, ActError> {
+    /// How mails leave, by the settings.
+    pub(crate) fn transport(&self) -> Result<Transport, ActError> {
         let mail = &self.settings().mail;
         let Some(relay) = mail.relay.as_deref().filter(|_| mail.transport == "smtp") else {
             return Ok(Transport::Maildir(self.home().outbox()));
@@ -183,7 +183,7 @@ impl Observatory {
 }
 
 /// What follows the `@` of a sender.
-fn domain(from: &str) -> &str {
+pub(crate) fn domain(from: &str) -> &str {
     from.trim_end_matches('>').rsplit('@').next().unwrap_or("localhost")
 }
 

@@ -344,7 +344,7 @@ fn by_survey(seen: Vec<HostObservation>) -> Vec<Vec<HostObservation>> {
     surveys
 }
 
-fn is_in_sight(sight: &Sight, addr: IpAddr) -> bool {
+pub(crate) fn is_in_sight(sight: &Sight, addr: IpAddr) -> bool {
     match sight {
         Sight::All => true,
         Sight::Only(ranges) => ranges

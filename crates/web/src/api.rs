@@ -13,6 +13,7 @@ pub mod overview;
 pub mod providers;
 mod query;
 pub mod search;
+pub mod searches;
 pub mod sensor;
 pub mod sensors;
 pub mod session;
@@ -39,6 +40,7 @@ pub use instant::Instant;
         (name = "health", description = "Public aggregates, small counts withheld"),
         (name = "overview", description = "The figures of the circle"),
         (name = "search", description = "Searching services, counting them, one host through time"),
+        (name = "searches", description = "Saved searches that tell when their answer changes"),
         (name = "surveys", description = "Surveys and their progress"),
         (name = "components", description = "Which components devices carry"),
         (name = "findings", description = "Findings with evidence"),
@@ -69,6 +71,11 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(search::facets))
         .routes(routes!(search::fields))
         .routes(routes!(search::host))
+        .routes(routes!(searches::list, searches::save))
+        .routes(routes!(searches::show, searches::delete))
+        .routes(routes!(searches::check))
+        .routes(routes!(searches::enable))
+        .routes(routes!(searches::disable))
         .routes(routes!(sql::ask))
         .routes(routes!(findings::list))
         .routes(routes!(findings::show))

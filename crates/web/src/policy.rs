@@ -20,6 +20,10 @@ pub enum Action {
     SeeSurveys,
     /// Search services and look at hosts.
     Search,
+    /// Read saved searches and their alerts.
+    SeeSearches,
+    /// Save searches of one's own, silence and delete them.
+    SaveSearches,
     /// Ask the tables by SQL.
     AskSql,
     /// Read findings with their evidence.
@@ -74,6 +78,13 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/search/facets", Action::Search),
     ("GET", "/api/v1/search/fields", Action::Search),
     ("GET", "/api/v1/hosts/{addr}", Action::Search),
+    ("GET", "/api/v1/searches", Action::SeeSearches),
+    ("POST", "/api/v1/searches", Action::SaveSearches),
+    ("GET", "/api/v1/searches/{id}", Action::SeeSearches),
+    ("DELETE", "/api/v1/searches/{id}", Action::SaveSearches),
+    ("POST", "/api/v1/searches/{id}/check", Action::SaveSearches),
+    ("POST", "/api/v1/searches/{id}/enable", Action::SaveSearches),
+    ("POST", "/api/v1/searches/{id}/disable", Action::SaveSearches),
     ("POST", "/api/v1/sql", Action::AskSql),
     ("GET", "/api/v1/findings", Action::SeeFindings),
     ("GET", "/api/v1/findings/{key}", Action::SeeFindings),
@@ -161,6 +172,8 @@ impl Action {
         Self::SeeOverview,
         Self::SeeSurveys,
         Self::Search,
+        Self::SeeSearches,
+        Self::SaveSearches,
         Self::AskSql,
         Self::SeeFindings,
         Self::SeeComponents,
@@ -188,6 +201,8 @@ impl Action {
             Self::SeeOverview => "see-overview",
             Self::SeeSurveys => "see-surveys",
             Self::Search => "search",
+            Self::SeeSearches => "see-searches",
+            Self::SaveSearches => "save-searches",
             Self::AskSql => "ask-sql",
             Self::SeeFindings => "see-findings",
             Self::SeeComponents => "see-components",
@@ -233,6 +248,8 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeOverview => b"OOOPOO",
         A::SeeSurveys => b"OOO-OO",
         A::Search => b"OOOP-O",
+        A::SeeSearches => b"OOOP-O",
+        A::SaveSearches => b"OOOP--",
         A::AskSql => b"OOOP-O",
         A::SeeFindings => b"OOOP-O",
         A::SeeComponents => b"OOOP-O",

@@ -227,6 +227,58 @@ export function useFields() {
   });
 }
 
+export function useSavedSearches(query: Query) {
+  return useQuery({
+    queryKey: ["searches", query],
+    placeholderData: keepPreviousData,
+    queryFn: () => take(api.GET("/api/v1/searches", { params: { query } })),
+  });
+}
+
+export function useSavedSearch(id: string) {
+  return useQuery({
+    queryKey: ["saved-search", id],
+    queryFn: () => take(api.GET("/api/v1/searches/{id}", { params: { path: { id } } })),
+  });
+}
+
+export function useSaveSearch() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Schemas["NewSavedSearch"]) => take(api.POST("/api/v1/searches", { body })),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["searches"] }),
+  });
+}
+
+export type SearchAction = "check" | "enable" | "disable" | "delete";
+
+export function useSearchAction(id: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: async (action: SearchAction): Promise<{ looked?: Schemas["LookRow"] }> => {
+      const params = { path: { id } };
+      switch (action) {
+        case "check":
+          return { looked: await take(api.POST("/api/v1/searches/{id}/check", { params })) };
+        case "enable":
+          await take(api.POST("/api/v1/searches/{id}/enable", { params }));
+          return {};
+        case "disable":
+          await take(api.POST("/api/v1/searches/{id}/disable", { params }));
+          return {};
+        case "delete":
+          await take(api.DELETE("/api/v1/searches/{id}", { params }));
+          queries.removeQueries({ queryKey: ["saved-search", id] });
+          return {};
+      }
+    },
+    onSettled: (_data, _error, action) => {
+      void queries.invalidateQueries({ queryKey: ["searches"] });
+      if (action !== "delete") void queries.invalidateQueries({ queryKey: ["saved-search", id] });
+    },
+  });
+}
+
 /** The answer to a query in SQL. */
 export function useSql(sql: string) {
   return useQuery({

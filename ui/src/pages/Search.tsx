@@ -1,6 +1,6 @@
 import { lazy, Suspense, useEffect, useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useSearchParams } from "react-router";
+import { Link, useOutletContext, useSearchParams } from "react-router";
 
 import { Failure, type Schemas } from "../api/client";
 import { useFacets, useFields, useSearch } from "../api/queries";
@@ -9,6 +9,7 @@ import { remember } from "../explore/history";
 import type { MapName } from "../explore/PlaceMap";
 import { bins, term, withOnly, withTerm } from "../explore/query";
 import { QueryBox } from "../explore/QueryBox";
+import { SaveSearch } from "../explore/SaveSearch";
 import { ServiceTable } from "../explore/ServiceTable";
 import { SpanForm, Timeline } from "../explore/Timeline";
 import { useValueName } from "../explore/values";
@@ -39,6 +40,7 @@ const EXAMPLES = [
 
 export function SearchPage() {
   const { t } = useTranslation();
+  const me = useOutletContext<Schemas["Me"]>();
   const [params, setParams] = useSearchParams();
   const q = params.get("q") ?? "";
   const sort = params.get("sort") ?? "";
@@ -66,6 +68,8 @@ export function SearchPage() {
   return (
     <>
       <PageHead title={t("search.title")} lead={t("search.lead")}>
+        {me.actions.includes("save-searches") && !failure && <SaveSearch query={search.data?.query ?? q} />}
+        <Link to="/searches">{t("searches.title")}</Link>
         <Link to={`/compare?a=${encodeURIComponent(q)}`}>{t("search.compare")}</Link>
         <Link to="/sql">SQL</Link>
       </PageHead>

@@ -15,6 +15,7 @@ mod providers;
 mod registries;
 mod retrospect;
 mod schema;
+mod searches;
 mod sensors;
 mod smtp;
 mod world;

@@ -34,6 +34,98 @@ pub(crate) struct Search {
     /// Say when, and by which sensor, an address was asked, whether it answered or not.
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["query", "facet", "count", "at", "history"])]
     pub(crate) probed: Option<std::net::IpAddr>,
+    #[command(subcommand)]
+    pub(crate) command: Option<SearchCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SearchCommand {
+    /// Save a query, and tell when its answer changes.
+    #[command(
+        after_help = "Example: kenshin search save 'new cameras' 'type:camera country:JP' --mail soc@example.net\n\
+        What it finds now is the base line. `kenshin serve` looks after every change of the current view; without it, \
+        `kenshin search saved check` does, for example from cron."
+    )]
+    Save(SaveSearch),
+    /// List, show, check, enable, disable and delete saved searches.
+    #[command(subcommand)]
+    Saved(SavedSearches),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SaveSearch {
+    /// What to call it.
+    pub(crate) name: String,
+    /// The query; several words are put together with blanks between.
+    #[arg(required = true)]
+    pub(crate) query: Vec<String>,
+    /// Mail address to tell; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mail: Vec<String>,
+    /// Address to tell by a signed HTTP request: https://, or http:// on this machine. The secret is printed
+    /// once.
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook: Option<String>,
+    /// What counts as a change: new (services that were never in the answer), gone, any (either, and those that
+    /// come back), count (a threshold is reached, or not any more).
+    #[arg(long, default_value = "new", value_name = "CHANGE")]
+    pub(crate) on: kenshin_casework::Watch,
+    /// Of how many services, for `--on count`.
+    #[arg(long, value_name = "N")]
+    pub(crate) threshold: Option<i64>,
+    /// Least time between two alerts, for example 10m, 6h, 1d.
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = seconds)]
+    pub(crate) every: i64,
+    /// Account of the person as whom it looks: what they may not see is not told. Default: the first
+    /// administrator.
+    #[arg(long, value_name = "LOGIN")]
+    pub(crate) owner: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SavedSearches {
+    /// List saved searches.
+    List,
+    /// Show one, with its alerts and what became of them.
+    Show {
+        /// Its id or name.
+        search: String,
+    },
+    /// Look now, and send what is to be sent. Exit code 1 when nothing is otherwise.
+    Check {
+        /// Only this one, by id or name; default: all.
+        search: Option<String>,
+    },
+    /// Let one alert again; it tells what came meanwhile.
+    Enable {
+        /// Its id or name.
+        search: String,
+    },
+    /// Silence one.
+    Disable {
+        /// Its id or name.
+        search: String,
+    },
+    /// Delete one with its alerts.
+    Delete {
+        /// Its id or name.
+        search: String,
+    },
+}
+
+/// Seconds of a length of time: `90s`, `10m`, `6h`, `1d`.
+fn seconds(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no length of time; for example 10m, 6h, 1d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let times = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    i64::from(count).checked_mul(times).ok_or_else(wrong)
 }
 
 #[derive(Debug, Subcommand)]

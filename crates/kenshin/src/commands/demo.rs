@@ -7,7 +7,7 @@ use kenshin_observatory::{ActError, Home};
 use tokio::net::TcpListener;
 
 use super::Context;
-use super::serve::stop_token;
+use super::serve::{alert, stop_token};
 use crate::cli::{Demo, Format};
 use crate::exit::Exit;
 use crate::output::{print_json, print_text, thousands};
@@ -59,8 +59,10 @@ pub(crate) async fn run(context: &Context<'_>, options: &Demo) -> anyhow::Result
         demo.password
     ));
     let stop = stop_token();
+    let alerts = tokio::spawn(alert(demo.observatory.clone(), stop.clone()));
     let web = kenshin_web::Web::new(demo.observatory);
     kenshin_web::serve(listener, None, &web, stop.cancelled_owned()).await?;
+    alerts.await??;
     demo.town.stop().await;
     Ok(Exit::Done)
 }

@@ -3,20 +3,23 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kenshin_lake::search::{FIELDS, FieldInfo, Query};
+use kenshin_lake::search::{FIELDS, FieldInfo};
 use kenshin_lake::view::{Counted, Facet, Found, PAGE_MAX, ParseCountedError, Search as Asked, Sight, Total};
 use kenshin_lake::{Answer, Format as Rendered};
 use kenshin_observation::TimeUs;
 use kenshin_observation::schema::{ServiceRow, Table};
-use kenshin_observatory::{ActError, Observatory, Probed};
+use kenshin_observatory::{ActError, Observatory, Probed, understand};
 use serde_json::{Map, Value, json};
 
-use super::Context;
+use super::{Context, saved};
 use crate::cli::{Format, Lake, Search};
 use crate::exit::Exit;
 use crate::output::{Rows, print_json, print_text, thousands, visible};
 
 pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Result<Exit> {
+    if let Some(command) = &options.command {
+        return saved::run(context, command).await;
+    }
     if options.fields {
         return fields(context);
     }
@@ -69,17 +72,6 @@ pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Resu
         context.say("hint: the current view is of another version; `kenshin lake rebuild` makes it anew");
     }
     Ok(exit)
-}
-
-/// A query from text; when it cannot be understood, the error points at where.
-fn understand(text: &str) -> Result<Query, ActError> {
-    text.parse::<Query>().map_err(|error| {
-        let refused = ActError::input(format!("{error}\n{}", error.pointed(text)));
-        match error.hint {
-            Some(hint) => refused.with_hint(hint),
-            None => refused,
-        }
-    })
 }
 
 /// An instant, or the end of a day.

@@ -10,6 +10,7 @@ use kenshin_web::tls::{Certificate, TlsError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -20,6 +21,8 @@ use crate::exit::Exit;
 const IDLE: Duration = Duration::from_secs(1);
 /// How long the lake is left alone before it is looked whether files are to be merged.
 const TENDING: Duration = Duration::from_secs(300);
+/// How long saved searches are left alone at least.
+const LOOK: Duration = Duration::from_secs(5);
 /// How long a worker may take to stop in good order.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,7 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
     }
     tasks.push(tokio::spawn(assess(observatory.clone(), stop.clone())));
     tasks.push(tokio::spawn(tend(observatory.clone(), stop.clone())));
+    tasks.push(tokio::spawn(alert(observatory.clone(), stop.clone())));
     if let Some(address) = options.sensors_listen.or(settings.sensors.listen) {
         let certificate = match &given {
             Some(given) => given.clone(),
@@ -196,6 +200,25 @@ async fn tend(observatory: Observatory, stop: CancellationToken) -> anyhow::Resu
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(TENDING) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Looks at saved searches when the current view has changed, and delivers alerts, until `stop`. However
+/// long that takes, as long a pause follows, so that it never has more than half of a processor.
+pub(crate) async fn alert(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        let begun = Instant::now();
+        if let Err(error) = observatory.look_at_searches().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "saved searches are not looked at");
+        }
+        if let Err(error) = observatory.deliver_alerts().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "alerts are not delivered");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(begun.elapsed().max(LOOK)) => {}
         }
     }
     Ok(())

@@ -154,6 +154,18 @@ impl Query {
             Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.mentions(field)),
         }
     }
+
+    /// True when its answer changes as time passes, with nothing new being known: an age is in it.
+    pub fn names_age(&self) -> bool {
+        match self {
+            Self::Term(Term::Time(_, tests)) => {
+                tests.iter().any(|test| matches!(test, TimeTest::Within(_) | TimeTest::Beyond(_)))
+            }
+            Self::All | Self::Term(_) => false,
+            Self::Not(inner) => inner.names_age(),
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::names_age),
+        }
+    }
 }
 
 impl Term {

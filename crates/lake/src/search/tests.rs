@@ -224,3 +224,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_age_anywhere_makes_the_answer_change_as_time_passes() {
+    for (text, ages) in [
+        ("port:23 seen:7d", true),
+        ("port:23 OR -(expires:30d)", true),
+        ("first:>1y", true),
+        ("seen:2026-10-01..2026-10-31 has:expires", false),
+        ("\"seen:7d\" port:7", false),
+        ("", false),
+    ] {
+        assert_eq!(text.parse::<Query>().unwrap().names_age(), ages, "{text}");
+    }
+}

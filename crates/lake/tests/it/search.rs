@@ -437,3 +437,36 @@ async fn what_is_known_at_an_endpoint() {
     assert_eq!(known[0].software().unwrap()[0].product, "dropbear");
     assert!(TimeUs::from_micros(known[0].first_us) < NOW);
 }
+
+/// What tells services apart comes once for each that holds, in order, whatever runs it lies in.
+#[tokio::test]
+async fn the_keys_of_an_answer() {
+    let (_folder, lake) = lake().await;
+    let sensor = SensorId::from_bits(1);
+    let empty = lake.view().await.unwrap();
+    assert_eq!(empty.known_until().await.unwrap(), None);
+    let older = ["198.51.100.2 23 telnet seen=3", "192.0.2.1 23 telnet", "192.0.2.1 80 http"];
+    lake.add_services(older.map(service).into(), &[(sensor, 1)].into()).await.unwrap();
+    let mut newer = service("192.0.2.9 23 telnet seen=0");
+    newer.known_us = NOW.micros();
+    let again = service("198.51.100.2 23 telnet seen=0");
+    lake.add_services(vec![newer, again], &[(sensor, 2)].into()).await.unwrap();
+    let view = lake.view().await.unwrap();
+    assert!(view.version() > empty.version());
+    assert_eq!(view.known_until().await.unwrap(), Some(NOW));
+    let found = view.find(&search("port:23")).await.unwrap();
+    let keys = found.keys().await.unwrap();
+    let told: Vec<(String, i64)> = keys
+        .iter()
+        .map(|(key, known)| {
+            let addr = kenshin_observation::addr_from_hi_lo(key.addr.0, key.addr.1);
+            (
+                format!("{addr} {} {} {:?}", key.port, key.transport, key.protocol),
+                NOW.micros_since(*known) / DAY,
+            )
+        })
+        .collect();
+    let line = |addr: &str, days: i64| (format!("{addr} 23 tcp Some(\"telnet\")"), days);
+    assert_eq!(told, [line("192.0.2.1", 1), line("192.0.2.9", 0), line("198.51.100.2", 1)]);
+    assert_eq!(found.count(), 3);
+}

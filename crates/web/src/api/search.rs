@@ -380,9 +380,14 @@ fn failed(error: kenshin_lake::LakeError) -> Problem {
 /// The question as the caller may ask it.
 async fn search(web: &Web, caller: &Caller, text: Option<&str>) -> Result<Search, Problem> {
     let text = text.unwrap_or_default();
-    let query = text.parse::<Asked>().map_err(|error| misunderstood(text, &error))?;
+    let query = understood(text)?;
     let sight = web.observatory().sight(&caller.viewer()?).await?;
     Ok(Search { query, sight, now: web.now() })
+}
+
+/// A query from text.
+pub(super) fn understood(text: &str) -> Result<Asked, Problem> {
+    text.parse::<Asked>().map_err(|error| misunderstood(text, &error))
 }
 
 /// A query that cannot be understood: where, in UTF-16 units as browsers count.

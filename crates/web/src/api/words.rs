@@ -83,6 +83,31 @@ pub(super) fn opt_out_state() -> Object {
     list(casework::OptOutState::ALL.iter().map(|word| word.as_str()))
 }
 
+/// What counts as a change of an answer.
+pub(super) fn watch() -> Object {
+    list(casework::Watch::ALL.iter().map(|word| word.as_str()))
+}
+
+/// Why a saved search does not alert.
+pub(super) fn trouble() -> Object {
+    list(casework::Trouble::ALL.iter().map(|word| word.as_str()))
+}
+
+/// How an answer is otherwise.
+pub(super) fn turn() -> Object {
+    list(casework::Turn::ALL.iter().map(|word| word.as_str()))
+}
+
+/// How somebody is told.
+pub(super) fn channel() -> Object {
+    list(casework::Channel::ALL.iter().map(|word| word.as_str()))
+}
+
+/// What a look at a saved search came to.
+pub(super) fn look() -> Object {
+    list(kenshin_observatory::Outcome::ALL.iter().map(|word| word.as_str()))
+}
+
 /// What the caller may do with a case.
 pub(super) fn case_actions() -> Array {
     Array::new(list(["ack", "dispute", "close", "recheck"].into_iter()))

@@ -7,6 +7,7 @@ mod flight;
 mod policy;
 mod rows;
 mod search;
+mod searches;
 mod sensors;
 mod sessions;
 mod tls;
