@@ -291,7 +291,8 @@ impl Observatory {
             then = Some(Then { services: found.count(), keys });
         }
         let keys = if told_apart { Some(found.keys().await?) } else { None };
-        Ok(Answer { at: now, known_until: view.known_until().await?, services, keys, then })
+        let known_until = if query.names_age() { view.known_until().await? } else { None };
+        Ok(Answer { at: now, known_until, services, keys, then })
     }
 
     /// What is told of changes: counts, and the first services as the view knows them.

@@ -426,6 +426,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved searches, oldest first. */
+        get: operations["searches_list"];
+        put?: never;
+        /** Saves a search of the caller. What it finds now is its base line. */
+        post: operations["searches_save"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One saved search with its alerts. */
+        get: operations["searches_show"];
+        put?: never;
+        post?: never;
+        /** Deletes a search with its alerts. */
+        delete: operations["searches_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks at the answer now; what is otherwise goes out. */
+        post: operations["searches_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Silences a search. */
+        post: operations["searches_disable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a search alert again; it tells what came meanwhile. */
+        post: operations["searches_enable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sensor/batches": {
         parameters: {
             query?: never;
@@ -687,6 +774,54 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An alert on its way to one place. */
+        AlertDeliveryRow: {
+            /**
+             * Format: int64
+             * @description Attempts begun.
+             */
+            attempts: number;
+            /** @description When it last changed. */
+            changed_at: components["schemas"]["Instant"];
+            /** @enum {string} */
+            channel: "mail" | "webhook";
+            /** @description What was said last. */
+            detail: string;
+            /** @description Message-ID, or the webhook's idempotency key. */
+            message_id: string;
+            /** @enum {string} */
+            state: "queued" | "sending" | "sent" | "failed" | "delivery-uncertain";
+            /** @description To where; of others' searches a webhook's host alone. */
+            target: string;
+        };
+        /** @description One alert. */
+        AlertRow: {
+            /**
+             * Format: int64
+             * @description Services that came.
+             */
+            added: number;
+            /** @description Id. */
+            alert_id: string;
+            /** @description When the change was seen. */
+            at: components["schemas"]["Instant"];
+            /** @description Who was told. */
+            deliveries: components["schemas"]["AlertDeliveryRow"][];
+            /**
+             * Format: int64
+             * @description Services that went.
+             */
+            gone: number;
+            /** @description The first of them. */
+            items: components["schemas"]["ChangedServiceRow"][];
+            /**
+             * Format: int64
+             * @description Services found then.
+             */
+            services: number;
+            /** @enum {string} */
+            turn: "changed" | "reached" | "fell" | "grown";
+        };
         /** @description The arm of an experiment. */
         ArmRow: {
             /**
@@ -866,6 +1001,26 @@ export interface components {
              * @description The count; absent when withheld.
              */
             count?: number | null;
+        };
+        /** @description A service that came or went. What it says of itself is hostile text. */
+        ChangedServiceRow: {
+            /** @description Address. */
+            addr: string;
+            /** @description It went; else it came. */
+            gone: boolean;
+            /**
+             * Format: int32
+             * @description Port.
+             */
+            port: number;
+            /** @description What it was taken for. */
+            product?: string | null;
+            /** @description What it speaks, when that is known. */
+            protocol?: string | null;
+            /** @description What it says. */
+            says?: string | null;
+            /** @description `tcp` or `udp`. */
+            transport: string;
         };
         /** @description One attribute of an identity. */
         ClaimRow: {
@@ -1231,6 +1386,19 @@ export interface components {
             /** @enum {string} */
             kind: "telnet-open" | "default-credentials" | "admin-open" | "known-exploited" | "end-of-life" | "anonymous-ftp" | "anonymous-mqtt" | "broken-tls" | "database-open" | "adb-open" | "screen-open" | "snmp-public" | "open-resolver" | "amplifier" | "controller-exposed" | "smb1" | "cwmp-exposed" | "rdp-without-nla" | "weak-ssh" | "shared-key" | "unmaintained-component" | "altered-content";
         };
+        /** @description What a look came to. */
+        LookRow: {
+            /** @description The alert. */
+            alert_id?: string | null;
+            /** @enum {string} */
+            outcome: "alerted" | "same" | "waiting" | "disabled" | "trouble";
+            /**
+             * Format: int64
+             * @description Services found now, where they were counted.
+             */
+            services?: number | null;
+            waits_until?: components["schemas"]["Instant"] | null;
+        };
         /** @description Whether somebody mends a component. */
         MaintenanceRow: {
             /** @description Last day of support, when it is known. */
@@ -1387,6 +1555,34 @@ export interface components {
              * @description Estimated share, 0 to 1.
              */
             rate: number;
+        };
+        /** @description A search to be saved. */
+        NewSavedSearch: {
+            /**
+             * Format: int64
+             * @description Least seconds between two alerts; an hour when left out.
+             */
+            interval_s?: number | null;
+            /** @description Language of mails; the caller's when left out. */
+            language?: string | null;
+            /** @description Mail addresses to tell. */
+            mails?: string[];
+            /** @description What to call it. */
+            name: string;
+            /** @enum {string} */
+            on?: "new" | "gone" | "any" | "count";
+            /**
+             * @description The query.
+             * @example type:camera country:JP
+             */
+            query: string;
+            /**
+             * Format: int64
+             * @description For `count`: of how many services.
+             */
+            threshold?: number | null;
+            /** @description Address to tell by a signed HTTP request, `https://`. */
+            webhook?: string | null;
         };
         /** @description A sensor to be enrolled. */
         NewToken: {
@@ -1788,6 +1984,72 @@ export interface components {
              *     answered: how much silence means nothing.
              */
             vanished: components["schemas"]["Share"];
+        };
+        /** @description One saved search with its alerts. */
+        SavedSearchDetail: {
+            /** @description Newest first. */
+            alerts: components["schemas"]["AlertRow"][];
+            /** @description The row of the list. */
+            search: components["schemas"]["SavedSearchRow"];
+        };
+        /** @description A search that was saved. */
+        SavedSearchMade: {
+            /** @description It. */
+            search: components["schemas"]["SavedSearchRow"];
+            /** @description What its webhook's messages are signed with, told once. */
+            secret?: string | null;
+        };
+        /** @description A page of saved searches, oldest first. */
+        SavedSearchPage: {
+            /** @description The rows. */
+            items: components["schemas"]["SavedSearchRow"][];
+            /** @description `after` of the next page. */
+            next?: string | null;
+        };
+        /** @description One saved search. */
+        SavedSearchRow: {
+            alerted_at?: components["schemas"]["Instant"] | null;
+            /** @description When it was saved. */
+            created_at: components["schemas"]["Instant"];
+            /** @description False when it is to stay silent. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description Least seconds between two alerts.
+             */
+            interval_s: number;
+            /** @description Language of its mails. */
+            language: string;
+            /** @description When its answer was last looked at. */
+            looked_at: components["schemas"]["Instant"];
+            /** @description Mail addresses that are told. */
+            mails: string[];
+            /** @description The caller may silence and delete it. */
+            may_change: boolean;
+            /** @description What its owner calls it. */
+            name: string;
+            /** @enum {string} */
+            on: "new" | "gone" | "any" | "count";
+            /** @description As whom it looks. */
+            owner: string;
+            /** @description The query. */
+            query: string;
+            /** @description Id. */
+            search_id: string;
+            /**
+             * Format: int64
+             * @description Services found at the last look.
+             */
+            services: number;
+            /**
+             * Format: int64
+             * @description For `count`: of how many services.
+             */
+            threshold?: number | null;
+            /** @enum {string} */
+            trouble?: "owner-disabled" | "owner-may-not-search" | "misunderstood" | "too-many" | "failed";
+            /** @description Address that is told by HTTP; of others' searches its host alone. */
+            webhook?: string | null;
         };
         /** @description A page of services. */
         SearchPage: {
@@ -2945,6 +3207,212 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FieldList"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_list: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                after?: string;
+                /** @description Rows wanted. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSavedSearch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchMade"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LookRow"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_disable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchRow"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searches_enable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchRow"];
                 };
             };
             "4XX": {

@@ -7,7 +7,7 @@ import { Failure, type Schemas } from "../api/client";
 import { useSavedSearch, useSearchAction, type SearchAction } from "../api/queries";
 import { INTERVALS } from "../explore/SaveSearch";
 import { Icon } from "../parts/Icon";
-import { Facts, PageHead, Section } from "../parts/Page";
+import { Facts, PageHead } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
 import { number } from "../parts/text";

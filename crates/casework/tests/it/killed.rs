@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of queueing and delivering: no notice twice, no case untold.
+//! `kill -9` in the middle of queueing and delivering: no notice or alert twice, no case or change untold.
 
 #![expect(clippy::disallowed_methods, reason = "the test starts, and kills, copies of itself")]
 
@@ -7,9 +7,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use kenshin_casework::{NoticeState, Stage, SurveyKind, Transport, Viewer};
+use kenshin_casework::{
+    Delivery, Look, NoticeState, PageRequest, Role, SavedSearch, Stage, SurveyKind, Transport, Viewer,
+};
+use kenshin_observation::TimeUs;
 
 use crate::notices::{all, queue};
+use crate::searches;
 use crate::world::{DAY, DIRECTORY, Place, T0, World, assessment, clock, directory, key, telnet};
 
 const CHILD: &str = "KENSHIN_CASEWORK_TEST_HOME";
@@ -30,6 +34,7 @@ async fn work(home: &Path) -> World {
     let rule = kenshin_casework::Actor::rule("test");
     world.casework.import_directory(org, &directory(DIRECTORY, Some(&key().0)), &rule, T0).await.unwrap();
     let outbox = Transport::Maildir(home.join("outbox"));
+    let search = search(&world).await;
     for round in 1..=3 {
         let now = T0.plus_secs(round * DAY);
         let surveys =
@@ -51,8 +56,39 @@ async fn work(home: &Path) -> World {
         world.casework.recover_notices(org, &outbox, now, now).await.unwrap();
         queue(&world, survey.survey_id, now).await;
         world.casework.deliver_notices(org, &outbox, &clock(now)).await.unwrap();
+        alert(&world, &search, round, home, now).await;
     }
+    // A delivery whose process died is taken up when its lease is over.
+    alert(&world, &search, 3, home, T0.plus_secs(4 * DAY)).await;
     world
+}
+
+/// A saved search whose answer changes in every round.
+async fn search(world: &World) -> SavedSearch {
+    let page = PageRequest::first();
+    if let Some(search) = world.casework.saved_searches(&world.viewer, None, &page).await.unwrap().items.pop()
+    {
+        return search;
+    }
+    let owner = match world.casework.user_named(world.org, "hanako").await {
+        Ok(owner) => owner,
+        Err(_) => searches::person(&world.casework, world.org, "hanako", Role::Analyst).await,
+    };
+    let rule = kenshin_casework::Actor::rule("test");
+    let (new, base) = (searches::new(&owner), searches::base());
+    world.casework.save_search(world.org, &new, &base, &rule, T0).await.unwrap().0
+}
+
+/// Looks at it when it has not seen this round, and delivers.
+async fn alert(world: &World, search: &SavedSearch, round: i64, home: &Path, now: TimeUs) {
+    let outbox = Transport::Maildir(home.join("alerts"));
+    let held = world.casework.saved_search(&world.viewer, None, search.search_id).await.unwrap();
+    if held.looked_version.is_some_and(|seen| seen < 10 + round) {
+        let look = Look { version: Some(10 + round), ..searches::change(false) };
+        searches::record(&world.casework, &held, &look, now).await.unwrap();
+    }
+    let never = Delivery::Failed(String::new());
+    searches::deliver(&world.casework, &outbox, &never, now).await;
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -143,6 +179,14 @@ fn finish_and_verify(home: &Path) {
             assert!(ids.insert(id), "a notice was sent twice");
         }
         assert_eq!(ids, notices.iter().map(|notice| notice.message_id.clone()).collect());
+        let alerts = world.casework.alerts(&search(&world).await).await.unwrap();
+        let told: Vec<_> = alerts.iter().flat_map(|alert| &alert.deliveries).collect();
+        assert!(told.iter().all(|delivery| delivery.state == NoticeState::Sent), "{told:?}");
+        let mails = searches::mails(&home.join("alerts"));
+        assert_eq!((alerts.len(), told.len(), mails.len()), (3, 3, 3), "one change a round");
+        for delivery in told {
+            assert_eq!(mails.iter().filter(|mail| mail.contains(&delivery.message_id)).count(), 1);
+        }
         let cases = world.cases().await;
         assert_eq!(cases.len(), 24);
         assert!(cases.iter().all(|case| case.stage == Stage::Notified));

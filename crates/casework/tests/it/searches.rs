@@ -38,32 +38,48 @@ impl World {
     }
 
     async fn record(&self, search: &SavedSearch, look: &Look, now: TimeUs) -> Option<AlertId> {
-        self.casework.record_look(search, look, &sender(), &Messages::builtin(), now).await.unwrap()
+        record(&self.casework, search, look, now).await
     }
 
     async fn alerts(&self, search: &SavedSearch) -> Vec<Alert> {
         self.casework.alerts(search).await.unwrap()
     }
 
-    /// Delivers what is due; webhooks end as `webhook` says.
     async fn deliver(&self, transport: &Transport, webhook: &Delivery, now: TimeUs) -> usize {
-        let mut made = 0;
-        while let Some(job) = self.casework.lease_alert("test", now).await.unwrap() {
-            let Some(outgoing) = self.casework.begin_alert(&job, transport, now).await.unwrap() else {
-                continue;
-            };
-            let end = match outgoing.delivery.channel {
-                Channel::Mail => transport.deliver_alert(&outgoing).await,
-                Channel::Webhook => webhook.clone(),
-            };
-            self.casework.settle_alert(&job, &outgoing, &end, now).await.unwrap();
-            made += 1;
-        }
-        made
+        deliver(&self.casework, transport, webhook, now).await
     }
 }
 
-async fn person(casework: &Casework, org: OrgId, login: &str, role: Role) -> User {
+pub(crate) async fn record(
+    casework: &Casework,
+    search: &SavedSearch,
+    look: &Look,
+    now: TimeUs,
+) -> Option<AlertId> {
+    casework.record_look(search, look, &sender(), &Messages::builtin(), now).await.unwrap()
+}
+
+/// Delivers what is due; webhooks end as `webhook` says.
+pub(crate) async fn deliver(
+    casework: &Casework,
+    transport: &Transport,
+    webhook: &Delivery,
+    now: TimeUs,
+) -> usize {
+    let mut made = 0;
+    while let Some(job) = casework.lease_alert("test", now).await.unwrap() {
+        let Some(outgoing) = casework.begin_alert(&job, transport, now).await.unwrap() else { continue };
+        let end = match outgoing.delivery.channel {
+            Channel::Mail => transport.deliver_alert(&outgoing).await,
+            Channel::Webhook => webhook.clone(),
+        };
+        casework.settle_alert(&job, &outgoing, &end, now).await.unwrap();
+        made += 1;
+    }
+    made
+}
+
+pub(crate) async fn person(casework: &Casework, org: OrgId, login: &str, role: Role) -> User {
     let user = NewUser {
         login: login.into(),
         name: format!("Person {login}"),
@@ -89,7 +105,7 @@ fn sender() -> Sender {
     }
 }
 
-fn new(owner: &User) -> NewSearch {
+pub(crate) fn new(owner: &User) -> NewSearch {
     NewSearch {
         owner: owner.user_id,
         name: "new cameras".into(),
@@ -103,11 +119,11 @@ fn new(owner: &User) -> NewSearch {
     }
 }
 
-fn base() -> Look {
+pub(crate) fn base() -> Look {
     Look { version: Some(1), services: Some(3), standing: Some("base".into()), ..Look::default() }
 }
 
-fn change(gone: bool) -> Look {
+pub(crate) fn change(gone: bool) -> Look {
     let item = ChangedService {
         gone,
         addr: "192.0.2.7".parse().unwrap(),
@@ -130,7 +146,7 @@ fn change(gone: bool) -> Look {
     }
 }
 
-fn mails(outbox: &Path) -> Vec<String> {
+pub(crate) fn mails(outbox: &Path) -> Vec<String> {
     let folder = std::fs::read_dir(outbox.join("new")).into_iter().flatten();
     folder.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }

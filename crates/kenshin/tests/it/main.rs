@@ -11,5 +11,6 @@ mod killed;
 mod namespace;
 mod office;
 mod process;
+mod searches;
 mod sensors;
 mod usage;

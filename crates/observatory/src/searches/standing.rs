@@ -40,7 +40,7 @@ pub(super) struct Watched {
 pub(super) struct Answer {
     /// When it was asked.
     pub(super) at: TimeUs,
-    /// When the lake took the latest of what the view stands on.
+    /// For a query with ages: when the lake took the latest of what the view stands on.
     pub(super) known_until: Option<TimeUs>,
     /// Services found.
     pub(super) services: u64,

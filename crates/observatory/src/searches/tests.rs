@@ -64,7 +64,7 @@ impl World {
             self.observatory.casework().providers(&self.observatory.viewer(), &PageRequest::first()).await;
         let own = all.unwrap().items.into_iter().find(|provider| provider.name == "Nishi Net").unwrap();
         let user = NewUser {
-            login: role.to_string(),
+            login: format!("a-{role}"),
             name: format!("A {role}"),
             role,
             language: "ja".into(),
@@ -300,7 +300,7 @@ async fn who_may_not_search_any_more_is_told_nothing_and_it_is_said_why() {
     let held = world.search(search.search_id).await;
     assert_eq!(
         (held.trouble, held.trouble_detail.as_deref()),
-        (Some(Trouble::OwnerDisabled), Some("analyst"))
+        (Some(Trouble::OwnerDisabled), Some("a-analyst"))
     );
     assert!(world.mails().is_empty());
     // Back again, they are told what came meanwhile.
