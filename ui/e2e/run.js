@@ -302,7 +302,7 @@ try {
     await page.click("header button:has-text('Silence')");
     await find(page, "aside .tag:has-text('silent')");
     await page.click("header button:has-text('Let it alert')");
-    await find(page, "aside .tag:has-text('alerts')");
+    await find(page, "aside .tag:has-text('watching')");
     await keep(page, "saved-search");
     await page.click(".crumbs a");
     await find(page, "table.rows tbody th:has-text('Telnet in town')");

@@ -66,7 +66,8 @@ impl Writer<'_> {
         let block = if self.html {
             format!("<h2 style=\"font-size: 1.15em; margin: 1.6em 0 .4em\">{text}</h2>\n")
         } else {
-            format!("\n## {text}\n\n")
+            let apart = if self.out.ends_with("\n\n") { "" } else { "\n" };
+            format!("{apart}## {text}\n\n")
         };
         self.out.push_str(&block);
     }
@@ -119,9 +120,7 @@ impl Writer<'_> {
             let value = self.value(&value);
             self.fact(label, &value);
         }
-        if self.html {
-            self.out.push_str("</dl>\n");
-        }
+        self.end_case();
     }
 
     /// A list of lines, each on its own.

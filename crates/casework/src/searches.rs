@@ -133,6 +133,8 @@ pub struct SavedSearch {
     pub trouble: Option<Trouble>,
     /// More about that.
     pub trouble_detail: Option<String>,
+    /// Places that were not, or not certainly, told of its last alert.
+    pub undelivered: i64,
 }
 
 impl SavedSearch {
@@ -395,7 +397,11 @@ impl Casework {
 /// Saved searches that `viewer` may see: those of a person, or, for who sees every provider, all.
 fn seen(viewer: &Viewer, mine: Option<UserId>) -> Compose {
     let mut compose = Compose::new(
-        "SELECT s.*, u.name AS owner_name FROM saved_search s JOIN user_account u ON u.user_id = s.user_id WHERE 1 = 1",
+        "SELECT s.*, u.name AS owner_name,
+           (SELECT COUNT(*) FROM alert_delivery d
+            WHERE d.alert_id = (SELECT MAX(a.alert_id) FROM alert a WHERE a.search_id = s.search_id)
+              AND d.state IN ('failed', 'delivery-uncertain')) AS undelivered
+         FROM saved_search s JOIN user_account u ON u.user_id = s.user_id WHERE 1 = 1",
     );
     compose.push(" AND s.org_id = ?", [viewer.org.to_string()]);
     match mine {
@@ -472,5 +478,6 @@ fn saved(row: &AnyRow) -> Result<SavedSearch> {
         alerted_at: row.maybe_time("alerted_us")?,
         trouble: row.maybe_word("trouble")?,
         trouble_detail: row.maybe_text("trouble_detail")?,
+        undelivered: row.int("undelivered")?,
     })
 }

@@ -109,7 +109,7 @@ function Alert({ alert }: { alert: Schemas["AlertRow"] }) {
               <code>{delivery.target}</code>
               {delivery.state !== "sent" && delivery.detail && (
                 <span className="under">
-                  <Said value={delivery.detail} />
+                  <Said value={delivery.detail} /> ({t("searches.attempts", { count: delivery.attempts })})
                 </span>
               )}
             </li>
@@ -122,7 +122,7 @@ function Alert({ alert }: { alert: Schemas["AlertRow"] }) {
           rows={alert.items}
           id={(item) => `${item.addr} ${item.port} ${item.transport} ${item.protocol ?? ""}`}
           columns={[
-            { name: t("searches.change"), cell: (item) => t(item.gone ? "searches.gone" : "searches.new") },
+            { name: t("searches.change"), cell: (item) => <span className="nowrap">{t(item.gone ? "searches.gone" : "searches.new")}</span> },
             {
               name: t("field.ip"),
               head: true,

@@ -13,11 +13,15 @@ import { Plain, Tag } from "../parts/words";
 export function Standing({ search }: { search: Schemas["SavedSearchRow"] }) {
   const { t } = useTranslation();
   if (!search.enabled) return <Tag>{t("searches.disabled")}</Tag>;
-  if (!search.trouble) return <Tag>{t("searches.watching")}</Tag>;
+  if (!search.trouble && search.undelivered === 0) return <Tag>{t("searches.watching")}</Tag>;
   return (
     <Tag strong>
       <span aria-hidden="true">! </span>
-      <Plain list="trouble" word={search.trouble} />
+      {search.trouble ? (
+        <Plain list="trouble" word={search.trouble} />
+      ) : (
+        t("searches.undelivered", { count: search.undelivered })
+      )}
     </Tag>
   );
 }

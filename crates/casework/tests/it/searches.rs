@@ -193,6 +193,7 @@ fn one_change_is_told_once_whoever_looks_and_whenever() {
         assert_eq!(world.deliver(&outbox, &never, T0.plus_secs(900)).await, 0);
         let kept = world.alerts(&search).await;
         assert_eq!((kept.len(), kept[0].deliveries[1].state), (1, NoticeState::Sent));
+        assert_eq!(world.again(&search).await.undelivered, 0);
         assert!(world.casework.verify_audit(world.org).await.unwrap().is_ok());
     });
 }
@@ -399,6 +400,7 @@ fn what_certainly_was_not_sent_is_tried_again_later_and_later_and_given_up() {
             }
             assert_eq!(waits, [0, 30, 120, 480, 1_920, 7_680]);
             assert_eq!(world.deliver(&outbox, &refused, at.plus_secs(86_400)).await, 0);
+            assert_eq!(world.again(&search).await.undelivered, 1);
         },
     );
 }

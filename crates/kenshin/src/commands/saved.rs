@@ -163,7 +163,8 @@ fn state(search: &SavedSearch) -> String {
     match (search.enabled, search.trouble) {
         (false, _) => "disabled".to_owned(),
         (true, Some(trouble)) => trouble.to_string(),
-        (true, None) => "alerts".to_owned(),
+        (true, None) if search.undelivered > 0 => format!("{} not delivered", search.undelivered),
+        (true, None) => "watching".to_owned(),
     }
 }
 

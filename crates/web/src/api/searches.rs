@@ -65,6 +65,8 @@ pub struct SavedSearchRow {
     /// Why it does not alert.
     #[schema(schema_with = super::words::trouble)]
     pub trouble: Option<String>,
+    /// Places that were not, or not certainly, told of its last alert.
+    pub undelivered: i64,
 }
 
 /// One saved search with its alerts.
@@ -387,6 +389,7 @@ fn row(search: SavedSearch, caller: &Caller) -> Result<SavedSearchRow, Problem> 
         looked_at: search.looked_at.into(),
         alerted_at: search.alerted_at.map(Instant),
         trouble: search.trouble.map(|trouble| trouble.to_string()),
+        undelivered: search.undelivered,
     })
 }
 
