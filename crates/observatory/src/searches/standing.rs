@@ -243,8 +243,11 @@ mod tests {
         keys.iter().map(|key| (key.addr.1 & 0xff) as u8).collect()
     }
 
-    /// Looks at answers one after another, and gives what each told: turn, new ones, gone ones.
-    fn told(watch: Watch, answers: Vec<Answer>) -> Vec<Option<(Turn, Vec<u8>, Vec<u8>)>> {
+    /// What was told: turn, new ones, gone ones.
+    type Told = Option<(Turn, Vec<u8>, Vec<u8>)>;
+
+    /// Looks at answers one after another, and gives what each told.
+    fn told(watch: Watch, answers: Vec<Answer>) -> Vec<Told> {
         let mut answers = answers.into_iter();
         let mut standing = Standing::base(watched(watch), answers.next().unwrap()).unwrap();
         answers
