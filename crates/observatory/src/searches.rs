@@ -253,7 +253,8 @@ impl Observatory {
             Ok(query) => query,
             Err(error) => return no(Trouble::Misunderstood, error.to_string()),
         };
-        let before = Standing::decode(&self.casework().search_standing(search.search_id).await?)?;
+        let stored = self.casework().search_standing(search.search_id).await?;
+        let before = Standing::decode(&stored)?;
         let watched = Watched { watch: search.watch, threshold: search.threshold.unwrap_or_default() };
         let sight = self.sight(&owner.viewer()).await?;
         let answer = self.answer(view, &query, &sight, watched, Some(&before)).await?;
@@ -265,7 +266,9 @@ impl Observatory {
             None => None,
         };
         let trouble = next.grown().then(|| (Trouble::TooMany, format!("{services} > {KNOWN_MAX}")));
-        Ok(Look { services: Some(services), standing: Some(next.encode()?), trouble, change, ..seen })
+        // It may be large: what is the same is not written again.
+        let standing = Some(next.encode()?).filter(|standing| *standing != stored);
+        Ok(Look { services: Some(services), standing, trouble, change, ..seen })
     }
 
     /// The answer to a query as far as it is compared with the one `before`.
@@ -277,13 +280,13 @@ impl Observatory {
         watched: Watched,
         before: Option<&Standing>,
     ) -> Result<Answer, ActError> {
-        let now = self.now();
+        let (now, ages) = (self.now(), query.names_age());
         let search = |now| Search { query: query.clone(), sight: sight.clone(), now };
         let found = view.find(&search(now)).await?;
         let few = |count: u64| usize::try_from(count).is_ok_and(|count| count <= KNOWN_MAX);
         let (services, mut told_apart) = (found.count(), watched.watch != Watch::Count && few(found.count()));
         let mut then = None;
-        if let Some(before) = before.filter(|_| query.names_age()) {
+        if let Some(before) = before.filter(|_| ages) {
             let found = view.find(&search(before.at())).await?;
             told_apart &= few(found.count());
             let keys = if told_apart { found.keys().await? } else { Vec::new() };
@@ -291,8 +294,10 @@ impl Observatory {
             then = Some(Then { services: found.count(), keys });
         }
         let keys = if told_apart { Some(found.keys().await?) } else { None };
-        let known_until = if query.names_age() { view.known_until().await? } else { None };
-        Ok(Answer { at: now, known_until, services, keys, then })
+        // Instants matter to ages alone: without them, the same answer makes the same standing.
+        let at = before.filter(|_| !ages).map_or(now, Standing::at);
+        let known_until = if ages { view.known_until().await? } else { None };
+        Ok(Answer { at, known_until, services, keys, then })
     }
 
     /// What is told of changes: counts, and the first services as the view knows them.
