@@ -2048,6 +2048,11 @@ export interface components {
             threshold?: number | null;
             /** @enum {string} */
             trouble?: "owner-disabled" | "owner-may-not-search" | "misunderstood" | "too-many" | "failed";
+            /**
+             * Format: int64
+             * @description Places that were not, or not certainly, told of its last alert.
+             */
+            undelivered: number;
             /** @description Address that is told by HTTP; of others' searches its host alone. */
             webhook?: string | null;
         };
