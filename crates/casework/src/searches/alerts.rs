@@ -186,7 +186,7 @@ impl Casework {
         Ok(alert_id)
     }
 
-    /// Alerts of a search, newest first, at most [`KEPT`], with their deliveries.
+    /// Alerts of a search, newest first, the last hundred, with their deliveries.
     pub async fn alerts(&self, search: &SavedSearch) -> Result<Vec<Alert>> {
         let id = search.search_id.to_string();
         let rows = self
