@@ -19,20 +19,20 @@ use crate::process::{expect, expect_error, kenshin, skip};
 const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 const PASSWORD: &str = "correct horse battery";
 
-/// Ten questions, each in one order.
+/// Ten questions, each with one order of rows.
 const QUERIES: [&str; 10] = [
     "SELECT count(*) AS n FROM observations",
-    "SELECT subject_addr, subject_port, outcome, protocol FROM observations ORDER BY 1, 2",
+    "SELECT subject_addr, subject_port, outcome, protocol FROM observations ORDER BY 1, 2, survey_id, \"check\"",
     "SELECT subject_addr, count(*) AS n, min(t) AS first, max(t_us) AS last FROM observations GROUP BY 1 ORDER BY 1",
-    "SELECT subject_port, ssh, http FROM observations WHERE protocol IN ('ssh', 'http') ORDER BY subject_addr, 1",
-    "SELECT subject_addr, blobs, labels FROM observations ORDER BY subject_addr, subject_port",
-    "SELECT addr, port, product, version, banner, seen_us FROM services ORDER BY addr, port",
+    "SELECT subject_port, ssh, http FROM observations WHERE protocol IN ('ssh', 'http') ORDER BY subject_addr, 1, survey_id",
+    "SELECT subject_addr, blobs, labels FROM observations ORDER BY subject_addr, subject_port, survey_id, \"check\"",
+    "SELECT addr, port, product, version, banner, seen_us FROM services ORDER BY addr, port, transport, protocol",
     "SELECT product, count(*) AS n, avg(port) AS mean FROM services GROUP BY product ORDER BY n DESC, product",
     "SELECT addr, row_number() OVER (PARTITION BY addr ORDER BY port) AS place FROM services ORDER BY 1, 2",
     "WITH s AS (SELECT * FROM services WHERE in_cidr(addr, '192.0.2.8/29')) SELECT o.subject_addr, s.port, o.check \
-     FROM s JOIN observations o ON o.subject_addr = s.addr AND o.subject_port = s.port ORDER BY 1, 2",
+     FROM s JOIN observations o ON o.subject_addr = s.addr AND o.subject_port = s.port ORDER BY 1, 2, o.check, o.survey_id, s.protocol",
     "SELECT addr, version_cmp(version, '2.0') AS older, country(addr) AS c, NULL AS nothing FROM services \
-     WHERE port < 1000 ORDER BY addr, port",
+     WHERE port < 1000 ORDER BY addr, port, transport, protocol",
 ];
 
 /// A home with what nmap and ZMap saw at two providers, and people who may see all of it and a part.
