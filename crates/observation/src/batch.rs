@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{BatchId, Blob, Coverage, Observation, SensorId, SurveyId, TimeUs};
+use crate::{merkle, BatchId, Blob, Coverage, Observation, SensorId, SurveyId, TimeUs};
 
 /// Version of the batch format written today. Version 2 brought records and labels, version 3 the key
 /// exchange of TLS, that the version before would read as nothing, and so would find another root.
@@ -147,7 +147,7 @@ impl Batch {
             slice: seal.slice,
             sequence: seal.sequence,
             rows: i64::try_from(observations.len()).expect("a batch fits in memory"),
-            root: merkle_root(leaves(&observations, &salts)),
+            root: merkle_root(&leaves(&observations, &salts)),
             previous: seal.previous,
             mandate_digest: seal.mandate_digest,
             attachments_sha256: attachments(&coverage, &blobs),
@@ -173,7 +173,7 @@ impl Batch {
         if i64::try_from(count.0) != Ok(self.header.rows) || count.0 != count.1 {
             return Err(BatchError::Count { rows: count.0, salts: count.1, header: self.header.rows });
         }
-        if merkle_root(leaves(&self.observations, &self.salts)) != self.header.root {
+        if merkle_root(&leaves(&self.observations, &self.salts)) != self.header.root {
             return Err(BatchError::Root);
         }
         if attachments(&self.coverage, &self.blobs) != self.header.attachments_sha256 {
@@ -188,18 +188,12 @@ impl Batch {
 }
 
 /// Fields in declaration order, no white space: the same value has the same bytes everywhere.
-fn canonical(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn canonical(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("vocabulary types serialise to JSON")
 }
 
-fn leaves(observations: &[Observation], salts: &[String]) -> Vec<[u8; 32]> {
-    let leaf = |(observation, salt): (&Observation, &String)| {
-        let mut hash = Sha256::new_with_prefix([0u8]);
-        hash.update(salt.as_bytes());
-        hash.update(canonical(observation));
-        hash.finalize().into()
-    };
-    observations.iter().zip(salts).map(leaf).collect()
+fn leaves(observations: &[Observation], salts: &[String]) -> Vec<Option<merkle::Hash>> {
+    observations.iter().zip(salts).map(|(observation, salt)| Some(merkle::leaf(observation, salt))).collect()
 }
 
 fn attachments(coverage: &[Coverage], blobs: &[Blob]) -> String {
@@ -214,20 +208,6 @@ fn attachments(coverage: &[Coverage], blobs: &[Blob]) -> String {
     hex::encode(hash.finalize())
 }
 
-/// RFC 6962 §2.1: the split is the largest power of two below the number of leaves.
-fn merkle_root(leaves: Vec<[u8; 32]>) -> String {
-    fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
-        match leaves {
-            [] => Sha256::digest([]).into(),
-            [leaf] => *leaf,
-            _ => {
-                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-                let mut hash = Sha256::new_with_prefix([1u8]);
-                hash.update(root(left));
-                hash.update(root(right));
-                hash.finalize().into()
-            }
-        }
-    }
-    hex::encode(root(&leaves))
+fn merkle_root(leaves: &[Option<merkle::Hash>]) -> String {
+    hex::encode(merkle::root(leaves, &[]).expect("every row has its leaf"))
 }

@@ -22,6 +22,7 @@ mod coverage;
 mod finding;
 mod id;
 mod identity;
+pub mod merkle;
 mod message;
 mod net;
 mod observation;

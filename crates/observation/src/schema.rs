@@ -15,6 +15,7 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
+use crate::words::words;
 use crate::{Batch, BatchHeader, Blob, BlobClass, Coverage, TimeUs};
 
 mod intake;
@@ -118,6 +119,43 @@ pub struct SaltRow {
     pub mandate_id: Option<String>,
 }
 
+/// A row of the table `erasures`: what retention took away, kept for ever so that proofs stay whole. An
+/// erasure has rows of three steps, told by [`ErasureStep`]. It counts when the table it is about holds the
+/// application transaction `erasure:ID`, which comes with the removal of the files: one that was given up
+/// before never happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the type says it")]
+pub struct ErasureRow {
+    pub schema: i32,
+    pub erasure_id: String,
+    pub step: String,
+    /// The table that rows were taken from.
+    pub of_table: String,
+    pub month: Option<String>,
+    pub mandate_id: Option<String>,
+    pub class: Option<String>,
+    pub batch_id: Option<String>,
+    /// Rows that were taken away: of the batch, else of the table.
+    pub rows: i64,
+    /// What stands for them in the tree of their batch ([`crate::merkle::Node::to_bytes`]).
+    pub nodes: Option<Vec<u8>>,
+    /// JSON.
+    pub statement: Option<String>,
+    pub written_at: i64,
+}
+
+words!(
+    /// What a row of `erasures` tells.
+    ErasureStep, "erasure step" {
+        /// What is to be taken away, written before anything is.
+        Intent = "intent",
+        /// What is taken away of one batch, written with the intent.
+        Batch = "batch",
+        /// What was done, written when the bytes were gone.
+        Proof = "proof",
+    }
+);
+
 macro_rules! tables {
     ($($row:ty = $table:literal, $apart:expr;)+) => {
         $(
@@ -133,12 +171,12 @@ macro_rules! tables {
     };
 }
 
-/// The columns of a type. What is called `bytes` is bytes, not a list of numbers.
+/// The columns of a type. What is called `bytes` or `nodes` is bytes, not a list of numbers.
 fn traced<T: for<'de> Deserialize<'de>>() -> Vec<FieldRef> {
     let options = TracingOptions::default().sequence_as_large_list(false).strings_as_large_utf8(false);
     let fields = Vec::<FieldRef>::from_type::<T>(options).expect("row types are plain structs");
     let as_bytes = |field: FieldRef| match field.name().as_str() {
-        "bytes" => Arc::new(Field::new("bytes", DataType::Binary, field.is_nullable())),
+        name @ ("bytes" | "nodes") => Arc::new(Field::new(name, DataType::Binary, field.is_nullable())),
         _ => field,
     };
     fields.into_iter().map(as_bytes).collect()
@@ -183,6 +221,7 @@ tables! {
     // What proofs rest on is kept for ever, and so in one place.
     BatchRow = "batches", &[];
     SaltRow = "salts", &["month", "mandate_id"];
+    ErasureRow = "erasures", &[];
     ServiceRow = "services", &[];
 }
 
