@@ -17,9 +17,12 @@ use deltalake::kernel::{Action, Add, LogicalFileView, Remove};
 use deltalake::parquet::arrow::AsyncArrowWriter;
 use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaTable, DeltaTableError, ObjectStore, ObjectStoreError, Path};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use kenshin_observation::TimeUs;
-use kenshin_observation::schema::{BatchRow, BlobRow, CoverageRow, ObservationRow, SaltRow, Table};
+use kenshin_observation::schema::{
+    BatchRow, BlobRow, CoverageRow, ErasureRow, ObservationRow, SaltRow, ServiceRow, Table,
+};
 use serde::Serialize;
 
 use crate::files::{MONTH, ORDER, SORTED};
@@ -28,8 +31,8 @@ use crate::store::{Lake, LakeError};
 use crate::write::{self, digest};
 
 /// Tables whose files are merged here; the current view has a way of its own.
-const TABLES: [&str; 5] =
-    [ObservationRow::NAME, SaltRow::NAME, BlobRow::NAME, CoverageRow::NAME, BatchRow::NAME];
+const TABLES: [&str; 6] =
+    [ObservationRow::NAME, SaltRow::NAME, BlobRow::NAME, CoverageRow::NAME, BatchRow::NAME, ErasureRow::NAME];
 /// Files of one month and mandate above which some are merged while the month goes on.
 const FILES_MAX: usize = 24;
 /// Files are merged with the smaller ones when together these have this part of their bytes, so that the
@@ -40,7 +43,7 @@ const FILE_BYTES: usize = 256 << 20;
 /// Rows that are read at once of each file.
 const BATCH_ROWS: usize = 1_024;
 /// For how long a file that was replaced stays, µs.
-const GRACE_US: i64 = 3_600_000_000;
+pub(crate) const GRACE_US: i64 = 3_600_000_000;
 /// After which time a file that is not in the table never will be, µs.
 const FORGOTTEN_US: i64 = 24 * GRACE_US;
 
@@ -137,7 +140,8 @@ impl Lake {
         let all_sorted = in_order && chosen.iter().all(|file| file.sorted);
         let files = self.files(name).await?.as_ref().clone().only(|path| paths.contains(path), all_sorted);
         let order = if in_order { format!(" ORDER BY {}", ORDER.join(", ")) } else { String::new() };
-        let mut rows = self.rows_of(name, files, &order, BATCH_ROWS).await?;
+        let sql = format!("SELECT * FROM files{order}");
+        let mut rows = self.rows_of(name, files, &sql, BATCH_ROWS).await?;
         let (store, version) = {
             let table = self.tables[name].read().await;
             (table.log_store().object_store(None), table.version())
@@ -183,12 +187,23 @@ impl Lake {
         Ok(done)
     }
 
+    /// Rows of some files of a table, by a query that calls them `files`.
+    pub(crate) async fn ask_files(
+        &self,
+        name: &'static str,
+        which: impl Fn(&Path) -> bool,
+        sql: &str,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
+        let files = self.files(name).await?.as_ref().clone().only(which, false);
+        Ok(self.rows_of(name, files, sql, BATCH_ROWS).await?.boxed())
+    }
+
     /// Rows of some files.
     async fn rows_of(
         &self,
         name: &'static str,
         files: crate::files::Files,
-        order: &str,
+        sql: &str,
         batch_rows: usize,
     ) -> Result<impl futures::Stream<Item = Result<RecordBatch, LakeError>> + Unpin + use<>, LakeError> {
         let read = move |source: datafusion::error::DataFusionError| LakeError::Read {
@@ -202,7 +217,7 @@ impl Lake {
         let (url, store) = files.store();
         context.runtime_env().register_object_store(url.as_ref(), store);
         context.register_table("files", Arc::new(files)).map_err(read)?;
-        let frame = context.sql(&format!("SELECT * FROM files{order}")).await.map_err(read)?;
+        let frame = context.sql(sql).await.map_err(read)?;
         Ok(frame.execute_stream().await.map_err(read)?.map_err(read))
     }
 }
@@ -349,7 +364,8 @@ pub(crate) fn removals(
 }
 
 /// Deletes files that were replaced some time ago, and files that whoever wrote them never put into the
-/// table.
+/// table. Files that were taken out with their rows are left to whoever did so; those of the current view
+/// are made of others.
 pub(crate) async fn sweep(name: &'static str, table: &DeltaTable, now: TimeUs) -> Result<(), LakeError> {
     let reading = |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Read { table: name, source };
     let log_store = table.log_store();
@@ -357,16 +373,22 @@ pub(crate) async fn sweep(name: &'static str, table: &DeltaTable, now: TimeUs) -
     let snapshot = table.snapshot().map_err(|error| reading(error.into()))?;
     let held: HashSet<Path> = snapshot.log_data().into_iter().map(|file| file.object_store_path()).collect();
     let mut replaced: HashMap<Path, i64> = HashMap::new();
+    let mut taken_out: HashSet<Path> = HashSet::new();
     let mut tombstones = snapshot.all_tombstones(log_store.as_ref());
     while let Some(tombstone) = tombstones.next().await {
         let tombstone = tombstone.map_err(|error| reading(error.into()))?;
+        if tombstone.data_change() && name != ServiceRow::NAME {
+            taken_out.insert(Path::from(tombstone.path().as_ref()));
+            continue;
+        }
         let millis = tombstone.deletion_timestamp().unwrap_or_default();
         replaced.insert(Path::from(tombstone.path().as_ref()), millis.saturating_mul(1_000));
     }
     let listed: Vec<_> = store.list(None).try_collect().await.map_err(|error| reading(error.into()))?;
     let is_log = |path: &Path| path.prefix_matches(&Path::from("_delta_log"));
     let files = listed.into_iter().filter(|file| file.location.extension() == Some("parquet"));
-    for file in files.filter(|file| !is_log(&file.location) && !held.contains(&file.location)) {
+    let is_left = |path: &Path| held.contains(path) || taken_out.contains(path);
+    for file in files.filter(|file| !is_log(&file.location) && !is_left(&file.location)) {
         let until = match replaced.get(&file.location) {
             Some(since) => since.saturating_add(GRACE_US),
             None => file.last_modified.timestamp_micros().saturating_add(FORGOTTEN_US),

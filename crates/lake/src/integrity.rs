@@ -16,7 +16,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder, ObjectStore, ObjectStoreError, Path, ensure_table_uri};
 use futures::{StreamExt, TryStreamExt};
 use kenshin_observation::schema::{
-    BatchRow, BlobRow, CoverageRow, ObservationRow, SaltRow, ServiceRow, Table,
+    BatchRow, BlobRow, CoverageRow, ErasureRow, ErasureStep, ObservationRow, SaltRow, ServiceRow, Table,
 };
 use kenshin_observation::{TimeUs, words};
 use serde::Serialize;
@@ -26,8 +26,15 @@ use crate::store::{Lake, LakeError};
 use crate::view::StoredFile;
 
 /// Every table, in the order in which commits write them.
-const TABLES: [&str; 6] =
-    [BlobRow::NAME, SaltRow::NAME, CoverageRow::NAME, ObservationRow::NAME, BatchRow::NAME, ServiceRow::NAME];
+const TABLES: [&str; 7] = [
+    BlobRow::NAME,
+    SaltRow::NAME,
+    CoverageRow::NAME,
+    ObservationRow::NAME,
+    BatchRow::NAME,
+    ErasureRow::NAME,
+    ServiceRow::NAME,
+];
 /// Most batches that are named in a report.
 const BATCHES_MAX: usize = 1_000;
 
@@ -192,6 +199,11 @@ async fn look(
     };
     let mut table = unopened(location, name)?;
     let store = table.log_store().object_store(None);
+    // A lake that no version with retention has opened.
+    if name == ErasureRow::NAME && store.list(None).try_next().await.map_err(|e| reading(name, e))?.is_none()
+    {
+        return Ok(seen);
+    }
     let mut damaged = log_faults(&*store, name).await?;
     if damaged.is_empty()
         && let Err(error) = table.load().await
@@ -315,32 +327,45 @@ async fn file_as_told(
     Ok(Ok(()))
 }
 
-/// Batches without all their observations, and batches that are there twice. Observations ahead of their
-/// batch are those of a commit that goes on, or that a crash has stopped and the next completes.
+/// Batches without all their observations, those apart that were erased, and batches that are there twice.
+/// Observations ahead of their batch are those of a commit that goes on, or that a crash has stopped and the
+/// next completes.
 async fn batches(location: &str, faults: &mut Vec<Fault>) -> Result<(), LakeError> {
     let lake = Lake::open(location).await?;
     let limits = Limits { rows: BATCHES_MAX, ..Limits::default() };
+    let effective: Vec<String> = lake.effective().await?.iter().map(|id| format!("'{id}'")).collect();
+    let erased = match effective.is_empty() {
+        true => "false".to_owned(),
+        false => format!("step = '{}' AND erasure_id IN ({})", ErasureStep::Batch, effective.join(", ")),
+    };
     for (kind, sql) in [
         (
             FaultKind::RepeatedBatch,
-            "SELECT batch_id, count(*) AS told, count(*) AS found FROM batches GROUP BY 1 HAVING count(*) > 1 ORDER BY 1",
+            "SELECT batch_id, count(*) AS told, count(*) AS found, 0 AS erased FROM batches GROUP BY 1 \
+             HAVING count(*) > 1 ORDER BY 1"
+                .to_owned(),
         ),
         (
             FaultKind::IncompleteBatch,
-            "SELECT b.batch_id, b.rows AS told, coalesce(o.found, 0) AS found FROM batches b LEFT JOIN \
-             (SELECT batch_id, count(*) AS found FROM observations GROUP BY 1) o ON o.batch_id = b.batch_id \
-             WHERE b.rows <> coalesce(o.found, 0) ORDER BY 1",
+            format!(
+                "SELECT b.batch_id, b.rows AS told, coalesce(o.found, 0) AS found, coalesce(e.erased, 0) AS erased \
+                 FROM batches b LEFT JOIN \
+                 (SELECT batch_id, count(*) AS found FROM observations GROUP BY 1) o ON o.batch_id = b.batch_id LEFT JOIN \
+                 (SELECT batch_id, sum(rows) AS erased FROM erasures WHERE {erased} GROUP BY 1) e ON e.batch_id = b.batch_id \
+                 WHERE b.rows <> coalesce(o.found, 0) + coalesce(e.erased, 0) ORDER BY 1"
+            ),
         ),
     ] {
         let answer = lake.query(&format!("{sql} LIMIT {BATCHES_MAX}"), limits).await?;
         let rows = answer.render(Format::Json)?;
         let rows: Vec<Counted> = serde_json::from_str(&rows).map_err(|error| reading("batches", error))?;
-        faults.extend(rows.into_iter().map(|Counted { batch_id, told, found }| {
-            let detail = match kind {
-                FaultKind::RepeatedBatch => format!("it is there {told} times"),
-                _ => format!("{found} of its {told} observations are there"),
+        faults.extend(rows.into_iter().map(|Counted { batch_id, told, found, erased }| {
+            let detail = match (kind, erased) {
+                (FaultKind::RepeatedBatch, _) => format!("it is there {told} times"),
+                (_, 0) => format!("{found} of its {told} observations are there"),
+                _ => format!("{found} of its {told} observations are there, and {erased} were erased"),
             };
-            let missing = told.checked_sub(found).filter(|missing| *missing > 0);
+            let missing = told.checked_sub(found + erased).filter(|missing| *missing > 0);
             fault("batches", kind, &batch_id, detail, missing)
         }));
     }
@@ -352,6 +377,7 @@ struct Counted {
     batch_id: String,
     told: u64,
     found: u64,
+    erased: u64,
 }
 
 fn fault(table: &str, kind: FaultKind, what: &str, detail: String, rows: Option<u64>) -> Fault {

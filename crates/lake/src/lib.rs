@@ -19,6 +19,7 @@
 //! not check who signed a batch: the act that ingests it does.
 
 mod compact;
+mod erasure;
 mod files;
 mod functions;
 mod host;
@@ -31,6 +32,7 @@ pub mod view;
 mod write;
 
 pub use compact::{Compacted, Thoroughness};
+pub use erasure::{ErasedFile, Holding, Intent, Matter, NewErasure, Proved, Removal, Shelf};
 pub use functions::Places;
 pub use kenshin_observation::Batch;
 pub use query::{Answer, Format, Limits, Question, Rows};

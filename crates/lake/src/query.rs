@@ -61,6 +61,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("batches", "SELECT * FROM stored.batches"),
     ("blobs", "SELECT * FROM stored.blobs"),
     ("salts", "SELECT * FROM stored.salts"),
+    ("erasures", "SELECT * FROM stored.erasures"),
     ("services", "SELECT *, ip_text(addr_hi, addr_lo) AS addr FROM stored.services"),
 ];
 
@@ -231,7 +232,7 @@ impl Lake {
     }
 
     /// Answers a read-only SQL query over the tables `observations`, `coverage`, `batches`, `blobs`,
-    /// `salts` and `services`, the current view. `observations` also has the readable columns
+    /// `salts`, `erasures` and `services`, the current view. `observations` also has the readable columns
     /// `subject_addr`, `vantage_addr` and `t`; functions are listed in docs/sql.md.
     ///
     /// Who sees some addresses alone has the tables about addresses and no other, and no `EXPLAIN`, which

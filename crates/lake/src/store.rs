@@ -17,7 +17,8 @@ use deltalake::{DeltaTable, DeltaTableError, Path, ensure_table_uri};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kenshin_observation::schema::{
-    BatchRow, BlobRow, CoverageRow, Intake, ObservationRow, SaltRow, SchemaError, ServiceRow, Table, Taken,
+    BatchRow, BlobRow, CoverageRow, ErasureRow, Intake, ObservationRow, SaltRow, SchemaError, ServiceRow,
+    Table, Taken,
 };
 use kenshin_observation::{
     Batch, Blob, Direction, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo,
@@ -211,7 +212,7 @@ impl Told {
     }
 }
 
-/// The columnar store of observations: five Delta tables in one folder or bucket, and the current
+/// The columnar store of observations: six Delta tables in one folder or bucket, and the current
 /// view that is made from them.
 pub struct Lake {
     location: String,
@@ -219,7 +220,7 @@ pub struct Lake {
     pub(crate) view: Mutex<Option<Arc<View>>>,
     /// Held while runs of the view are merged.
     pub(crate) merging: Mutex<()>,
-    /// Held while files are merged.
+    /// Held while files are merged, or taken out.
     pub(crate) compacting: Mutex<()>,
     /// Held while batches are committed: what they lack is asked first, and added later.
     committing: Mutex<()>,
@@ -243,6 +244,7 @@ impl Lake {
         tables.insert(CoverageRow::NAME, open_table::<CoverageRow>(location).await?);
         tables.insert(ObservationRow::NAME, open_table::<ObservationRow>(location).await?);
         tables.insert(BatchRow::NAME, open_table::<BatchRow>(location).await?);
+        tables.insert(ErasureRow::NAME, open_table::<ErasureRow>(location).await?);
         // What is computed from the others comes last.
         tables.insert(ServiceRow::NAME, open_table::<ServiceRow>(location).await?);
         Ok(Self {
@@ -354,7 +356,7 @@ impl Lake {
     }
 
     /// The last sequence of which a table has the rows; 0 before the first.
-    async fn sequence(&self, name: &'static str, app: &str) -> Result<i64, LakeError> {
+    pub(crate) async fn sequence(&self, name: &'static str, app: &str) -> Result<i64, LakeError> {
         let mut table = self.tables[name].write().await;
         let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
         table.update_state().await.map_err(read)?;

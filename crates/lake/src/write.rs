@@ -62,7 +62,7 @@ pub(crate) fn properties(schema: &Schema) -> Result<WriterProperties, DeltaTable
         properties = properties.set_column_statistics_enabled(path(field.name()), by);
     }
     // Digests, random bytes and bodies are all different, and so are numbers that lie in their order.
-    for name in ["sha256", "bytes"] {
+    for name in ["sha256", "bytes", "nodes"] {
         properties = properties.set_column_dictionary_enabled(path(name), false);
     }
     for name in ["subject_addr_hi", "subject_addr_lo", "t_us", "row"] {
@@ -145,7 +145,7 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn encode(columns: &RecordBatch, values: Vec<Option<String>>) -> Result<Encoded, DeltaTableError> {
+pub(crate) fn encode(columns: &RecordBatch, values: Vec<Option<String>>) -> Result<Encoded, DeltaTableError> {
     let mut bytes = Vec::new();
     let mut writer =
         ArrowWriter::try_new(&mut bytes, columns.schema(), Some(properties(&columns.schema())?))?;
@@ -156,7 +156,7 @@ fn encode(columns: &RecordBatch, values: Vec<Option<String>>) -> Result<Encoded,
 
 /// Puts a file beside the others of a table; it is one of them when the action is committed. `told`
 /// names it: the same rows have the same name, and others another.
-pub(crate) async fn put<R: Taken>(
+pub(crate) async fn put<R: Table>(
     table: &DeltaTable,
     encoded: Encoded,
     told: &str,

@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{merkle, BatchId, Blob, Coverage, Observation, SensorId, SurveyId, TimeUs};
+use crate::{BatchId, Blob, Coverage, Observation, SensorId, SurveyId, TimeUs, merkle};
 
 /// Version of the batch format written today. Version 2 brought records and labels, version 3 the key
 /// exchange of TLS, that the version before would read as nothing, and so would find another root.
