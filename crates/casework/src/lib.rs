@@ -51,6 +51,7 @@ mod opt_outs;
 mod page;
 mod people;
 pub mod providers;
+mod retention;
 mod retrospect;
 mod searches;
 mod sensors;
@@ -85,6 +86,7 @@ pub use opt_outs::{NewOptOut, OptOutRequest, OptOutState};
 pub use page::{Order, PAGE_MAX, Page, PageRequest};
 pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
 pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
+pub use retention::{ErasureRecord, ErasureState, Hold, NewHold};
 pub use retrospect::{Retrospect, RetrospectSummary};
 pub use searches::{
     Alert, AlertDelivery, AnswerChange, ChangedService, Channel, INTERVAL_S, Look, MAILS_MAX, NewSearch,

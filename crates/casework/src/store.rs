@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/0003_priority.sql")),
     (4, include_str!("../migrations/0004_urgency.sql")),
     (5, include_str!("../migrations/0005_searches.sql")),
+    (6, include_str!("../migrations/0006_retention.sql")),
 ];
 
 /// Connections held at most; a hub that needs more is better served by a second hub.

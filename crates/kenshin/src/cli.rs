@@ -10,6 +10,7 @@ mod case;
 mod intel;
 mod mandate;
 mod report;
+mod retention;
 mod search;
 mod sensor;
 mod survey;
@@ -20,6 +21,7 @@ pub(crate) use case::{Case, Provider};
 pub(crate) use intel::{Insight, Intel, IntelKind, WhichPack};
 pub(crate) use mandate::{Mandate, OptOut};
 pub(crate) use report::{CryptoBy, Report};
+pub(crate) use retention::{AddHold, Hold, Retain};
 pub(crate) use search::{Lake, SaveSearch, SavedSearches, Search, SearchCommand};
 pub(crate) use sensor::{Enrol, Sensor, SensorCommand, SensorRun};
 pub(crate) use survey::{Engine, Survey, SurveyExport, SurveyImport, SurveySpec, Sweep};
@@ -125,14 +127,14 @@ pub(crate) enum Command {
         disable_help_subcommand = true
     )]
     Search(Search),
-    /// Keep the lake: make the current view anew.
+    /// Keep the lake: whole, in few files, and for no longer than it may be.
     #[command(subcommand)]
     Lake(Lake),
     /// Ask the lake in SQL (read-only).
     #[command(
         after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
         WHERE outcome = 'answered' AND in_cidr(subject_addr, '203.0.113.0/24') LIMIT 20\"\n\
-        Tables: services (the current view), observations, coverage, batches, blobs, salts. `SELECT * FROM observations LIMIT 1` shows the columns."
+        Tables: services (the current view), observations, coverage, batches, blobs, salts, erasures. `SELECT * FROM observations LIMIT 1` shows the columns."
     )]
     Sql {
         /// The query.

@@ -15,6 +15,7 @@ mod opt_out;
 mod provider;
 pub(crate) mod raw;
 mod report;
+mod retention;
 mod saved;
 mod search;
 pub(crate) mod sensor;

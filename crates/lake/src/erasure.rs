@@ -292,23 +292,25 @@ impl Lake {
         Ok(Removal::Done)
     }
 
-    /// Deletes the bytes of an erasure that is out of its tables, and of replaced files of the current view.
-    pub async fn delete_bytes(&self, intent: &Intent, now: TimeUs) -> Result<(), LakeError> {
+    /// Deletes the bytes of an erasure that is out of its tables, and those of files of the current view that
+    /// were replaced `grace_us` µs ago.
+    pub async fn delete_bytes(&self, intent: &Intent, now: TimeUs, grace_us: i64) -> Result<(), LakeError> {
         for file in &intent.files {
             let name = table_name(&file.table);
-            let store = self.current(name).await?.log_store().object_store(None);
-            let held = self.current(name).await?;
+            let table = self.current(name).await?;
             let path = Path::from(file.path.as_str());
-            let snapshot = held.snapshot().map_err(|error| reading(name, error))?;
+            let snapshot = table.snapshot().map_err(|error| reading(name, error))?;
+            // Never what the table holds.
             if snapshot.log_data().into_iter().any(|held| held.object_store_path() == path) {
                 continue;
             }
-            match store.delete(&path).await {
+            match table.log_store().object_store(None).delete(&path).await {
                 Ok(()) | Err(ObjectStoreError::NotFound { .. }) => {}
                 Err(error) => return Err(reading(name, error)),
             }
         }
         let view = kenshin_observation::schema::ServiceRow::NAME;
+        let now = now.plus_micros(GRACE_US.saturating_sub(grace_us).saturating_add(1));
         sweep(view, &*self.tables[view].read().await, now).await
     }
 
@@ -383,28 +385,29 @@ impl Lake {
 
     /// The files of a shelf, each with its digest.
     async fn files_on(&self, name: &'static str, shelf: &Shelf) -> Result<Vec<ErasedFile>, LakeError> {
-        let mut files = Vec::new();
         let table = self.current(name).await?;
         let store = table.log_store().object_store(None);
-        let snapshot = table.snapshot().map_err(|error| reading(name, error))?;
-        for file in snapshot.log_data() {
+        let mut files = Vec::new();
+        for file in table.snapshot().map_err(|error| reading(name, error))?.log_data() {
             let of = shelf_of(name, &file.partition_values_map());
-            if (&of.month, &of.mandate_id, &of.class) != (&shelf.month, &shelf.mandate_id, &shelf.class) {
-                continue;
+            if (&of.month, &of.mandate_id, &of.class) == (&shelf.month, &shelf.mandate_id, &shelf.class) {
+                files.push(ErasedFile {
+                    table: name.to_owned(),
+                    path: file.object_store_path().to_string(),
+                    bytes: file.size().unsigned_abs(),
+                    rows: file.num_records().unwrap_or_default() as u64,
+                    sha256: String::new(),
+                });
             }
-            let path = file.object_store_path();
+        }
+        for file in &mut files {
+            let path = Path::from(file.path.as_str());
             let mut digest = Sha256::new();
             let mut bytes = store.get(&path).await.map_err(|error| reading(name, error))?.into_stream();
             while let Some(bytes) = bytes.try_next().await.map_err(|error| reading(name, error))? {
                 digest.update(&bytes);
             }
-            files.push(ErasedFile {
-                table: name.to_owned(),
-                path: path.to_string(),
-                bytes: file.size().unsigned_abs(),
-                rows: file.num_records().unwrap_or_default() as u64,
-                sha256: hex::encode(digest.finalize()),
-            });
+            file.sha256 = hex::encode(digest.finalize());
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)

@@ -41,6 +41,7 @@ mod plan;
 mod probed;
 mod receipt;
 mod recheck;
+mod retention;
 mod retrospect;
 mod searches;
 mod sensors;
@@ -79,6 +80,10 @@ pub use notify::Notified;
 pub use plan::{Planned, SurveyRequest};
 pub use probed::Probed;
 pub use receipt::Shipper;
+pub use retention::{
+    Bytes, Due, Erasures, Keep, OfMandate, Outlook, ParseKeepError, Retained, Retention, SignedStatement,
+    Statement,
+};
 pub use retrospect::{Reassessed, RetrospectRequest};
 pub use searches::{Looked, Outcome, Saved, SearchRequest, understand};
 pub use sensors::TOKEN_S;

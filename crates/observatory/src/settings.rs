@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ActError;
 use crate::home::Home;
 use crate::intelligence::IntelSource;
+use crate::retention::Retention;
 
 /// Version of the settings format.
 const SCHEMA_VERSION: i64 = 1;
@@ -61,6 +62,9 @@ pub struct Settings {
     /// Address of the sensor's courtesy page, for those who are measured; `None` for no page.
     #[serde(default)]
     pub courtesy_listen: Option<SocketAddr>,
+    /// For how long the lake keeps what; without it, for ever.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// SQL for programs, over Arrow Flight.
@@ -217,6 +221,7 @@ impl Settings {
             sensors: Sensors::default(),
             hub: None,
             courtesy_listen: None,
+            retention: Retention::default(),
         }
     }
 
@@ -355,7 +360,17 @@ impl Settings {
              # Where sensors apart from this machine report, through TLS: `kenshin sensor token` enrols one.\n\
              # listen = \"0.0.0.0:8481\"\n\
              # Seconds for which a sensor holds a part of a survey without being heard.\n\
-             lease_s = 1200\n"
+             lease_s = 1200\n\n\
+             # For how long the lake keeps what, after the month is over: N months, N years or forever. What is\n\
+             # not named is kept for ever. `kenshin lake retain --dry-run` shows what would go.\n\
+             # [retention]\n\
+             # observations = \"24 months\"\n\
+             # coverage = \"24 months\"\n\
+             # [retention.blobs]\n\
+             # banner = \"6 months\"\n\
+             # page = \"6 months\"\n\
+             # [retention.mandate.\"national-2026\"]\n\
+             # observations = \"12 months\"\n"
         )
     }
 

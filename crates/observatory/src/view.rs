@@ -176,13 +176,14 @@ impl Observatory {
         &self,
         progress: impl FnMut(&str, &str, usize),
     ) -> Result<(Compacted, bool), ActError> {
-        let lake = self.lake().await?;
+        let (lake, _turn) = (self.lake().await?, self.tending().await?);
         let compacted = lake.compact(self.now(), Thoroughness::All, progress).await?;
         Ok((compacted, lake.compact_services(self.now()).await?))
     }
 
     /// Merges what is due of the lake's small files; to be called now and then.
     pub async fn tend_lake(&self) -> Result<Compacted, ActError> {
+        let _turn = self.tending().await?;
         Ok(self.lake().await?.compact(self.now(), Thoroughness::Due, |_, _, _| {}).await?)
     }
 

@@ -13,6 +13,7 @@ mod people;
 mod postgres;
 mod providers;
 mod registries;
+mod retention;
 mod retrospect;
 mod schema;
 mod searches;

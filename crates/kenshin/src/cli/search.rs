@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::{Hold, Retain};
+
 #[derive(Debug, Args)]
 pub(crate) struct Search {
     /// The query; several words are put together with blanks between.
@@ -146,4 +148,22 @@ pub(crate) enum Lake {
     /// Take out of the tables what cannot be read, so that the rest can: files that are lost or damaged, a
     /// commit that was cut off. Put files back from a copy first, if there is one.
     Repair,
+    /// Erase what is due by `[retention]` in `kenshin.toml`. Without that everything is kept for ever.
+    ///
+    /// Whole months go, of one mandate each, when they ended so long ago. Salts go with their observations;
+    /// batches stay, because proofs rest on them. The bytes are deleted an hour later, and then the deletion
+    /// is proved. `kenshin serve` does the same once a day.
+    Retain(Retain),
+    /// List proofs of deletion, each signed and naming the one before. Exit code 1 when there is none, or
+    /// when the chain is broken.
+    Erasures,
+    /// Legal holds: what is kept whatever retention says.
+    #[command(subcommand)]
+    Hold(Hold),
+    /// Make the root of a batch of the rows that are kept and of what stands for erased ones. Exit code 1 when
+    /// it is not the one that the sensor signed.
+    Prove {
+        /// Id of the batch.
+        batch: kenshin_observation::BatchId,
+    },
 }

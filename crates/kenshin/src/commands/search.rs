@@ -301,6 +301,10 @@ pub(crate) async fn lake(context: &Context<'_>, command: &Lake) -> anyhow::Resul
     match command {
         Lake::Verify { deep } => return super::integrity::verify(context, *deep).await,
         Lake::Repair => return super::integrity::repair(context).await,
+        Lake::Retain(options) => return super::retention::retain(context, options).await,
+        Lake::Erasures => return super::retention::erasures(context).await,
+        Lake::Hold(command) => return super::retention::hold(context, command).await,
+        Lake::Prove { batch } => return super::retention::prove(context, *batch).await,
         Lake::Rebuild => {
             let services = context.open().await?.rebuild_view().await?;
             context.say(&format!("the current view was made anew: {} services", thousands(services)));

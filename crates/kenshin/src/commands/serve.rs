@@ -23,6 +23,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const TENDING: Duration = Duration::from_secs(300);
 /// How long saved searches are left alone at least.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often it is looked what is due to be erased, µs.
+const DAY_US: i64 = 86_400_000_000;
 /// How long a worker may take to stop in good order.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -185,9 +187,29 @@ async fn assess(observatory: Observatory, stop: CancellationToken) -> anyhow::Re
     Ok(())
 }
 
-/// Keeps the lake in shape until `stop`: nothing depends on it but how fast questions are answered.
+/// Keeps the lake in shape until `stop`, and erases once a day what is due: nothing else depends on it but how
+/// fast questions are answered.
 async fn tend(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut erased_at = None;
     while !stop.is_cancelled() {
+        let now = observatory.now();
+        let daily = erased_at.is_none_or(|last| now.micros_since(last) >= DAY_US);
+        match observatory.tend_retention(daily).await {
+            Ok(done) => {
+                if done.removed + done.erased > 0 {
+                    tracing::info!(
+                        removed = done.removed,
+                        rows = done.rows,
+                        proved = done.erased,
+                        "what was due was erased"
+                    );
+                }
+                erased_at = if daily { Some(now) } else { erased_at };
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "what is due was not erased");
+            }
+        }
         match observatory.tend_lake().await {
             Ok(done) if done.files > 0 => {
                 tracing::info!(files = done.files, into = done.into, "files of the lake were merged");

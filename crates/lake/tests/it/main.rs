@@ -1,6 +1,7 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
 mod compact;
+mod erasure;
 mod fuzz;
 mod integrity;
 mod kill;
