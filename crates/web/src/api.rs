@@ -12,6 +12,7 @@ pub mod opt_outs;
 pub mod overview;
 pub mod providers;
 mod query;
+pub mod retention;
 pub mod search;
 pub mod searches;
 pub mod sensor;
@@ -49,6 +50,7 @@ pub use instant::Instant;
         (name = "providers", description = "The provider directory"),
         (name = "mandates", description = "Mandates in plain words"),
         (name = "audit", description = "Who did what"),
+        (name = "retention", description = "What is kept for how long, held, and erased"),
         (name = "sensors", description = "The registry of sensors, for administrators"),
         (name = "opt-outs", description = "Requests to leave a prefix alone"),
         (name = "sensor", description = "What sensors say to their hub, signed with their own keys (RFC 9421)")
@@ -92,6 +94,7 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(mandates::list))
         .routes(routes!(mandates::show))
         .routes(routes!(audit::list))
+        .routes(routes!(retention::show))
         .routes(routes!(sensors::list))
         .routes(routes!(sensors::token))
         .routes(routes!(sensors::retire))

@@ -40,6 +40,8 @@ pub enum Action {
     SeeMandates,
     /// Read who did what.
     SeeAudit,
+    /// Read for how long the lake keeps what, what is held, and what was erased.
+    SeeRetention,
     /// Read which sensors there are.
     SeeSensors,
     /// Make an enrolment token, or retire a sensor.
@@ -103,6 +105,7 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/mandates", Action::SeeMandates),
     ("GET", "/api/v1/mandates/{id}", Action::SeeMandates),
     ("GET", "/api/v1/audit", Action::SeeAudit),
+    ("GET", "/api/v1/retention", Action::SeeRetention),
     ("GET", "/api/v1/sensors", Action::SeeSensors),
     ("POST", "/api/v1/sensors/tokens", Action::ManageSensors),
     ("POST", "/api/v1/sensors/{id}/retire", Action::ManageSensors),
@@ -182,6 +185,7 @@ impl Action {
         Self::SeeProviders,
         Self::SeeMandates,
         Self::SeeAudit,
+        Self::SeeRetention,
         Self::SeeSensors,
         Self::ManageSensors,
         Self::SeeOptOuts,
@@ -211,6 +215,7 @@ impl Action {
             Self::SeeProviders => "see-providers",
             Self::SeeMandates => "see-mandates",
             Self::SeeAudit => "see-audit",
+            Self::SeeRetention => "see-retention",
             Self::SeeSensors => "see-sensors",
             Self::ManageSensors => "manage-sensors",
             Self::SeeOptOuts => "see-opt-outs",
@@ -258,6 +263,7 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeProviders => b"OOOP-O",
         A::SeeMandates => b"OOOOOO",
         A::SeeAudit => b"OO---O",
+        A::SeeRetention => b"O----O",
         A::SeeSensors => b"OOO--O",
         A::ManageSensors => b"O-----",
         A::SeeOptOuts => b"OOO--O",

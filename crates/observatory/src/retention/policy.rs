@@ -255,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_example_is_one() {
+        let text = include_str!("../../../../config/retention-example.toml");
+        let policy = Settings::parse("retention-example.toml", text).unwrap().retention;
+        assert_eq!(policy.coverage, Some(Keep::Months(60)));
+        assert_eq!(policy.mandate["national-2026"].blobs[&BlobClass::Page], Keep::Months(1));
+    }
+
+    #[test]
     fn bad_policies_name_the_line() {
         for (text, line, says) in [
             ("[retention]\nobservations = \"24 moons\"\n", 4, "write `forever`"),
