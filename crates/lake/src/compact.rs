@@ -2,8 +2,11 @@
 //!
 //! Files of one month and mandate are merged among themselves, those of observations in the order of
 //! address, port and time, so that each of the files that come of it holds addresses of its own. Nothing is
-//! changed by it, and the tables can be read and added to meanwhile. What was replaced is deleted an hour
+//! changed by it, and the tables can be read and added to meanwhile. Tables of a first version, in which rows
+//! lie together whatever their month, are put apart by [`Thoroughness::All`]. What was replaced is deleted an hour
 //! later, because somebody may be reading it.
+
+mod apart;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -71,6 +74,16 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
+impl Compacted {
+    fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.into += other.into;
+        self.rows += other.rows;
+        self.bytes_before += other.bytes_before;
+        self.bytes_after += other.bytes_after;
+    }
+}
+
 /// What is known of a file when it is decided what to merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
@@ -92,6 +105,9 @@ impl Lake {
         let mut done = Compacted::default();
         // One is enough: whoever comes while it goes on leaves it at that.
         let Ok(_compacting) = self.compacting.try_lock() else { return Ok(done) };
+        if thoroughness == Thoroughness::All {
+            done.add(self.put_apart(now, &mut progress).await?);
+        }
         for name in TABLES {
             let groups = self.groups(name).await?;
             for (values, candidates) in groups {
@@ -102,12 +118,7 @@ impl Lake {
                     continue;
                 }
                 progress(name, &month, chosen.len());
-                let one = self.merge_files(name, &values, &chosen, now).await?;
-                done.files += one.files;
-                done.into += one.into;
-                done.rows += one.rows;
-                done.bytes_before += one.bytes_before;
-                done.bytes_after += one.bytes_after;
+                done.add(self.merge_files(name, &values, &chosen, now).await?);
             }
             sweep(name, &*self.tables[name].read().await, now).await?;
         }
@@ -198,7 +209,7 @@ impl Lake {
         Ok(self.rows_of(name, files, sql, BATCH_ROWS).await?.boxed())
     }
 
-    /// Rows of some files.
+    /// Rows of some files, by a query that calls them `files`, and all observations `observed`.
     async fn rows_of(
         &self,
         name: &'static str,
@@ -217,6 +228,9 @@ impl Lake {
         let (url, store) = files.store();
         context.runtime_env().register_object_store(url.as_ref(), store);
         context.register_table("files", Arc::new(files)).map_err(read)?;
+        if sql.contains(" observed ") {
+            context.register_table("observed", self.files(ObservationRow::NAME).await?).map_err(read)?;
+        }
         let frame = context.sql(sql).await.map_err(read)?;
         Ok(frame.execute_stream().await.map_err(read)?.map_err(read))
     }

@@ -45,8 +45,8 @@ pub struct Due {
 pub struct Outlook {
     /// What is due, held or not.
     pub due: Vec<Due>,
-    /// Files by table that lie without a month, as an old version of this program wrote them: they cannot be
-    /// told apart, and are kept.
+    /// Files by table that lie without a month, as an old version of this program wrote them: they are kept
+    /// until [`Observatory::compact_lake`] puts their rows apart.
     pub undated: BTreeMap<String, u64>,
 }
 

@@ -136,7 +136,8 @@ pub(crate) enum Lake {
     Rebuild,
     /// Merge small files into great ones, sorted by address, and the runs of the current view into one.
     ///
-    /// `kenshin serve` does what is due of this by itself: when a month is over, and when files are many.
+    /// `kenshin serve` does what is due of this by itself: when a month is over, and when files are many. Tables
+    /// that a first version of Kenshin made are put apart by month and mandate, which `serve` does not.
     Compact,
     /// Look whether every file that the tables name is there and whole, and every batch has its
     /// observations. Exit code 1 when not.

@@ -95,7 +95,8 @@ fn undated(context: &Context<'_>, outlook: &Outlook) {
     let tables: Vec<String> =
         outlook.undated.iter().map(|(table, files)| format!("{table} ({files} files)")).collect();
     context.say(&format!(
-        "kept whatever the policy says, because an old version of Kenshin wrote them without a month: {}",
+        "kept whatever the policy says, because an old version of Kenshin wrote them without a month: {}\n\
+         hint: `kenshin lake compact` puts their rows apart by month and mandate",
         tables.join(", ")
     ));
 }

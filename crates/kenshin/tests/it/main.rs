@@ -11,6 +11,7 @@ mod killed;
 mod namespace;
 mod office;
 mod process;
+mod retention;
 mod searches;
 mod sensors;
 mod usage;

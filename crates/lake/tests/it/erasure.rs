@@ -1,7 +1,5 @@
 //! Rows are erased by whole files, proofs of the others stay, and nothing is lost that is not due.
 
-use std::collections::BTreeMap;
-
 use kenshin_lake::integrity::verify;
 use kenshin_lake::{Lake, Matter, NewErasure, Removal, Shelf, Thoroughness};
 use kenshin_observation::{BatchId, Observation, SurveyId, TimeUs};
@@ -72,9 +70,6 @@ async fn erased_rows_are_gone_from_the_disk_and_the_rest_is_proved() {
     let (folder, lake) = filled().await;
     assert_eq!(csv(&lake, COUNTS).await, BEFORE);
     assert_eq!(proved(&lake).await, [(7, 0); 4]);
-    let files = |table: &str| files_below(&folder.path().join(table), ".parquet");
-    let before: BTreeMap<&str, usize> =
-        ["observations", "salts"].map(|table| (table, files(table).len())).into();
     let shelves = lake.shelves().await.unwrap();
     let due = shelf("observations", "2026-09", "m-1", None);
     assert_eq!((shelves[&due].files, shelves[&due].rows), (4, 6), "with two files of salts");
@@ -106,10 +101,6 @@ async fn erased_rows_are_gone_from_the_disk_and_the_rest_is_proved() {
     lake.delete_bytes(&intent, first_of(12), 0).await.unwrap();
     for file in &intent.files {
         assert!(!folder.path().join(&file.table).join(&file.path).exists(), "{file:?}");
-    }
-    for (table, count) in before {
-        let of_others = files(table).iter().filter(|file| file.contains("month=2026-09")).count();
-        assert!(of_others >= 1 && files(table).len() < count, "{table}");
     }
     assert_eq!(csv(&lake, "SELECT count(*) AS n FROM salts").await, "n\n22\n");
     // And from elsewhere, with the other month erased as well.
@@ -199,4 +190,51 @@ async fn it_is_known_in_which_months_a_matter_is() {
     assert_eq!(months(at("192.0.2.194/32")).await, everything[2..]);
     assert_eq!(months(at("192.0.2.192/26")).await, everything);
     assert!(months(at("2001:db8::/32")).await.is_empty());
+}
+
+/// The folder was written by version 1, whose files have no month.
+#[tokio::test]
+async fn rows_of_version_1_are_put_apart_and_can_be_erased() {
+    let testdata = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata"));
+    let folder = tempfile::tempdir().unwrap();
+    super::copy(&testdata.join("lake/v1"), folder.path());
+    let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    let stored = std::fs::read_to_string(testdata.join("schema/batch-v1.json")).unwrap();
+    let stored: kenshin_observation::Batch = serde_json::from_str(&stored).unwrap();
+    let questions = [
+        "SELECT batch_id, row, subject_addr, t_us, mandate_id, http['title'] AS x FROM observations ORDER BY 1, 2",
+        "SELECT batch_id, row, salt FROM salts ORDER BY 1, 2",
+        "SELECT sha256, class, size, mandate_id FROM blobs ORDER BY 1, 2",
+        "SELECT batch_id, index_from, index_to, t_from, sent FROM coverage ORDER BY 1, 2",
+    ];
+    let mut before = Vec::new();
+    for sql in questions {
+        before.push(csv(&lake, sql).await);
+    }
+    assert!(lake.shelves().await.unwrap().keys().all(|shelf| shelf.month.is_none()));
+    assert!(lake.months_of(Matter::default()).await.unwrap().is_empty(), "nothing can be told yet");
+    lake.compact(first_of(11), Thoroughness::Due, |_, _, _| {}).await.unwrap();
+    assert!(lake.shelves().await.unwrap().keys().all(|shelf| shelf.month.is_none()), "only when asked");
+    let done = lake.compact(first_of(11), Thoroughness::All, |_, _, _| {}).await.unwrap();
+    assert!(done.files >= 4 && done.rows >= 2 * stored.observations.len() as u64, "{done:?}");
+    let again = lake.compact(first_of(11), Thoroughness::All, |_, _, _| {}).await.unwrap();
+    assert_eq!(again, Default::default(), "once");
+    let other = Lake::open(lake.location()).await.unwrap();
+    for (sql, before) in questions.into_iter().zip(&before) {
+        assert_eq!(&csv(&lake, sql).await, before, "{sql}");
+        assert_eq!(&csv(&other, sql).await, before, "{sql}");
+    }
+    clean(&lake).await;
+    // It goes on, and what is erased is proved.
+    lake.commit(&[batch(1, around_october(1, "m-1"))], first_of(11)).await.unwrap();
+    let shelves = lake.shelves().await.unwrap();
+    assert!(shelves.keys().all(|shelf| shelf.month.is_some() && shelf.mandate_id.is_some()), "{shelves:?}");
+    let month = stored.observations[0].time.month();
+    let due = shelf("observations", &month, &stored.observations[0].mandate_id, None);
+    let intent = lake.intend(&erasure("E1", due), first_of(11)).await.unwrap().unwrap();
+    assert_eq!((intent.rows, intent.unproven), (stored.header.rows.unsigned_abs(), 0));
+    assert_eq!(lake.remove(&intent, first_of(11)).await.unwrap(), Removal::Done);
+    let proved = lake.prove(stored.header.batch_id).await.unwrap().unwrap();
+    assert!(proved.holds() && proved.kept == 0, "{proved:?}");
+    clean(&lake).await;
 }
