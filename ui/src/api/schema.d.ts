@@ -375,6 +375,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Retention as it stands. */
+        get: operations["retention_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/search": {
         parameters: {
             query?: never;
@@ -1126,6 +1143,46 @@ export interface components {
             /** @enum {string} */
             state: "queued" | "sending" | "sent" | "failed" | "delivery-uncertain";
         };
+        /** @description Something that is due. */
+        DueRow: {
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            bytes: number;
+            /** @description Class, of blobs. */
+            class?: string | null;
+            /**
+             * Format: int64
+             * @description Files.
+             */
+            files: number;
+            /** @description Ids of the holds that keep it nevertheless. */
+            held_by: string[];
+            /** @description For how long it was to be kept. */
+            keep: string;
+            /** @description Mandate. */
+            mandate_id?: string | null;
+            /** @description Month. */
+            month?: string | null;
+            /**
+             * Format: int64
+             * @description Rows.
+             */
+            rows: number;
+            /** @description Table. */
+            table: string;
+        };
+        /** @description An erasure under way. */
+        ErasureRow: {
+            /** @description Its id. */
+            erasure_id: string;
+            /** @description When it was written down. */
+            intended_at: components["schemas"]["Instant"];
+            removed_at?: components["schemas"]["Instant"] | null;
+            /** @description How far it has come. */
+            state: string;
+        };
         /** @description A pointer to the bytes a finding stands on. */
         EvidenceRow: {
             /** @description When. */
@@ -1333,6 +1390,25 @@ export interface components {
              * @description Counts below this are not published.
              */
             threshold: number;
+        };
+        /** @description A hold in force. */
+        HoldRow: {
+            /** @description Since when. */
+            created_at: components["schemas"]["Instant"];
+            /** @description From this month on. */
+            from?: string | null;
+            /** @description Its id. */
+            hold_id: string;
+            /** @description Of this mandate. */
+            mandate_id?: string | null;
+            /** @description About addresses in this prefix. */
+            prefix?: string | null;
+            /** @description Why. */
+            reason: string;
+            /** @description Of this survey. */
+            survey_id?: string | null;
+            /** @description To this month. */
+            to?: string | null;
         };
         /** @description One host through time. */
         HostDetail: {
@@ -1764,6 +1840,19 @@ export interface components {
              */
             total: number;
         };
+        /** @description A proof of deletion. */
+        ProofRow: {
+            /** @description The key (Ed25519), hexadecimal. */
+            public_key: string;
+            /** @description The sensor whose key it is. */
+            sensor_id: string;
+            /** @description SHA-256 of the text, hexadecimal, which the next one names. */
+            sha256: string;
+            /** @description Over `kenshin-erasure-v1`, a zero byte and the text, hexadecimal. */
+            signature: string;
+            /** @description What is stated, as JSON text: exactly what is signed. */
+            statement: string;
+        };
         /** @description What stands with one provider. */
         ProviderFigures: {
             /**
@@ -1904,6 +1993,32 @@ export interface components {
         Recheck: {
             /** @description The durable job that will do it. */
             job_id: string;
+        };
+        /** @description Retention as it stands. */
+        RetentionView: {
+            /** @description What is due now, held or not. */
+            due: components["schemas"]["DueRow"][];
+            /** @description What is wrong with the chain of proofs. */
+            fault?: string | null;
+            /** @description Holds in force. */
+            holds: components["schemas"]["HoldRow"][];
+            /** @description The same of single mandates. */
+            mandates: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
+            /** @description Erasures under way. */
+            open: components["schemas"]["ErasureRow"][];
+            /**
+             * @description For how long what is kept when nothing else is said of its mandate, by table, blobs by class
+             *     (`blobs/banner`). What is not named is kept for ever.
+             */
+            policy: {
+                [key: string]: string;
+            };
+            /** @description Proofs of deletion, in their order. */
+            proofs: components["schemas"]["ProofRow"][];
         };
         /** @description What one round measured, and how the cases stood right after it. */
         RoundRow: {
@@ -3108,6 +3223,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProviderPage"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retention_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
                 };
             };
             "4XX": {

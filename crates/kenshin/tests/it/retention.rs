@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::process::{expect, expect_error, kenshin};
 
-const KILLS: usize = 24;
+const KILLS: usize = 12;
 const POLICY: &str =
     "\n[retention]\nobservations = \"1 month\"\n[retention.mandate.kept]\nobservations = \"forever\"\n";
 
