@@ -335,7 +335,7 @@ async fn who_browses_finds_the_tables_that_they_may_ask() {
     let only = |tables: &[(String, Schema)]| tables.iter().map(|table| table.0.clone()).collect::<Vec<_>>();
     assert_eq!(
         only(&names(&mut analyst, None).await),
-        ["batches", "blobs", "coverage", "observations", "salts", "services"]
+        ["batches", "blobs", "coverage", "erasures", "observations", "salts", "services"]
     );
     assert_eq!(only(&names(&mut provider, None).await), ["observations", "services"]);
     assert!(names(&mut provider, Some("batch%")).await.is_empty());
