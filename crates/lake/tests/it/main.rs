@@ -411,7 +411,7 @@ async fn an_answer_flows_and_its_columns_are_known_before() {
     };
     assert_eq!(
         names(&Sight::All).await,
-        ["batches", "blobs", "coverage", "observations", "salts", "services"]
+        ["batches", "blobs", "coverage", "erasures", "observations", "salts", "services"]
     );
     let nothing = Sight::Only(Vec::new());
     assert_eq!(names(&nothing).await, ["observations", "services"]);
