@@ -220,7 +220,7 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
         assert!(!rows.as_array().unwrap().is_empty(), "{sql}");
     }
     let objects = adbc.ask(&json!({ "objects": true }));
-    assert_eq!(objects.as_object().unwrap().len(), 6, "{objects}");
+    assert_eq!(objects.as_object().unwrap().len(), 7, "{objects}");
     assert!(objects["services"].as_u64().unwrap() > 40, "{objects}");
     let columns = adbc.ask(&json!({ "schema": "observations" }));
     assert!(columns["columns"].as_array().unwrap().contains(&json!("subject_addr")), "{columns}");
