@@ -6,7 +6,7 @@ CARGO ?= cargo
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 
 # What the tests drive: real daemons, network namespaces, a database server, a browser.
-PACKAGES := iproute2 nftables openssh-server openssh-client dropbear-bin inetutils-telnetd vsftpd lighttpd \
+PACKAGES := python3-venv iproute2 nftables openssh-server openssh-client dropbear-bin inetutils-telnetd vsftpd lighttpd \
 	nginx-light mosquitto memcached redis-server samba tigervnc-standalone-server xrdp gnupg postgresql \
 	python3-aiosmtpd chromium fonts-noto-cjk nmap libxml2-utils \
 	exim4-daemon-light lighttpd-mod-openssl inetutils-inetd openssl \

@@ -168,6 +168,9 @@ impl Files {
     /// Files in which rows may be for which all the filters are true.
     fn kept(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
         let mut all: Vec<&PartitionedFile> = self.files.values().collect();
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
         all.sort_by(|a, b| a.object_meta.location.cmp(&b.object_meta.location));
         let schema = self.schema.table_schema();
         let columns = DFSchema::try_from(schema.clone())?;
