@@ -42,8 +42,7 @@ pub(crate) struct Encoded {
 }
 
 /// How rows are written: in small pages that say which addresses they hold. Most columns of most pages
-/// are empty, and a small page costs more to set a compressor up for than to compress: only bodies are
-/// and digests are worth Zstandard.
+/// are empty, and Zstandard is set up anew for each of them, so only bodies and digests have it.
 pub(crate) fn properties(schema: &Schema) -> Result<WriterProperties, DeltaTableError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::LZ4_RAW)
