@@ -292,11 +292,22 @@ fn unsettled(files: Vec<Candidate>) -> Vec<Candidate> {
     let small = files.iter().filter(|file| !great(file)).count();
     let mut ranges: Vec<_> = files.iter().filter_map(|file| file.addresses).collect();
     ranges.sort_unstable();
-    let overlap = ranges.windows(2).any(|pair| pair[1].0 < pair[0].1);
+    let overlap = ranges.windows(2).any(|pair| overlap(pair[0], pair[1]));
     let sorted = files.iter().all(|file| file.sorted);
     match sorted && !overlap && small <= 1 {
         true => Vec::new(),
         false => files,
+    }
+}
+
+/// True when two files have addresses among each other's. The table tells the ends of each half by itself,
+/// so the lower halves count only where all addresses have the same upper one, as those of IPv4 do.
+fn overlap(first: ((i64, i64), (i64, i64)), second: ((i64, i64), (i64, i64))) -> bool {
+    let (((first_from, _), (first_to, first_last)), ((second_from, second_first), (second_to, _))) =
+        (first, second);
+    match first_from == first_to && second_from == second_to && first_to == second_from {
+        true => second_first < first_last,
+        false => second_from < first_to,
     }
 }
 
@@ -453,5 +464,10 @@ mod tests {
         let more: Vec<_> = left.into_iter().chain([late]).collect();
         assert_eq!(chosen(more.clone(), Thoroughness::Due, true).len(), 4);
         assert!(chosen(more, Thoroughness::Due, false).is_empty(), "the month goes on");
+        // Of IPv6 the lower halves lie anywhere: that the second file begins where the first ends is no overlap.
+        let ipv6 =
+            |name, from, to| Candidate { addresses: Some(((from, 5), (to, 900))), ..file(name, great, None) };
+        assert!(chosen(vec![ipv6(1, 0, 7), ipv6(2, 7, 9)], Thoroughness::All, true).is_empty());
+        assert_eq!(chosen(vec![ipv6(1, 0, 7), ipv6(2, 6, 9)], Thoroughness::All, true).len(), 2);
     }
 }

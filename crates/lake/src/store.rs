@@ -312,11 +312,11 @@ impl Lake {
         let encoded = in_place(|| write::all(work))?;
         let mut encoded = encoded.into_iter();
         let mut next = || encoded.next().unwrap_or_default();
-        self.append::<BlobRow>(app, &batches[lacks[0]..], next()).await?;
-        self.append::<SaltRow>(app, &batches[lacks[1]..], next()).await?;
-        self.append::<CoverageRow>(app, &batches[lacks[2]..], next()).await?;
-        self.append::<ObservationRow>(app, &batches[lacks[3]..], next()).await?;
-        self.append::<BatchRow>(app, &batches[lacks[4]..], next()).await?;
+        self.append::<BlobRow>(app, &batches[lacks[0]..], next(), now).await?;
+        self.append::<SaltRow>(app, &batches[lacks[1]..], next(), now).await?;
+        self.append::<CoverageRow>(app, &batches[lacks[2]..], next(), now).await?;
+        self.append::<ObservationRow>(app, &batches[lacks[3]..], next(), now).await?;
+        self.append::<BatchRow>(app, &batches[lacks[4]..], next(), now).await?;
         Ok(batches.len() - lacks[4])
     }
 
@@ -326,6 +326,7 @@ impl Lake {
         app: &str,
         batches: &[&Batch],
         encoded: Vec<Encoded>,
+        now: TimeUs,
     ) -> Result<(), LakeError> {
         let (Some(first), Some(last), false) = (batches.first(), batches.last(), encoded.is_empty()) else {
             return Ok(());
@@ -335,7 +336,7 @@ impl Lake {
         let mut table = self.tables[R::NAME].write().await;
         let mut actions: Vec<Action> = write::evolved::<R>(&table).map_err(failed)?.into_iter().collect();
         for (nth, file) in encoded.into_iter().enumerate() {
-            let told = format!("{app} {from} {to} {nth} {:?}", table.version());
+            let told = format!("{app} {from} {to} {nth} {now} {:?}", table.version());
             actions.push(write::put::<R>(&table, file, &told).await.map_err(failed)?);
         }
         let properties = CommitProperties::default().with_application_transaction(Transaction::new(app, to));
