@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::BooleanArray;
 use arrow_schema::{DataType, Field, FieldRef, SchemaRef};
@@ -60,6 +60,8 @@ pub(crate) struct Files {
     metadata: Arc<FileMetadataCache>,
     /// Read in the order of [`ORDER`], each file by itself.
     in_order: bool,
+    /// The same with texts as views, once it was asked for.
+    viewed: OnceLock<Arc<Self>>,
 }
 
 impl Files {
@@ -102,7 +104,32 @@ impl Files {
             files,
             metadata: metadata.clone(),
             in_order: false,
+            viewed: OnceLock::new(),
         })
+    }
+
+    /// The same files with texts as views (Arrow's `Utf8View`), which point into what was decoded where
+    /// others copy it: faster to compare, to group and to filter, and not what is stored or handed out.
+    pub(crate) fn viewed(&self) -> Arc<Self> {
+        let make = || {
+            let fields = self.schema.file_schema().fields().iter().map(viewed).collect::<Vec<_>>();
+            let schema = TableSchema::builder(Arc::new(arrow_schema::Schema::new(fields)));
+            let schema =
+                schema.with_table_partition_cols(self.schema.table_partition_cols().to_vec()).build();
+            let mut files = self.files.clone();
+            for file in files.values_mut() {
+                let Some(statistics) = &file.statistics else { continue };
+                let mut statistics = statistics.as_ref().clone();
+                for column in &mut statistics.column_statistics {
+                    for end in [&mut column.min_value, &mut column.max_value] {
+                        *end = std::mem::take(end).map(text_as_view);
+                    }
+                }
+                file.statistics = Some(Arc::new(statistics));
+            }
+            Arc::new(Self { schema, files, viewed: OnceLock::new(), ..self.clone() })
+        };
+        self.viewed.get_or_init(make).clone()
     }
 
     /// Number of files.
@@ -318,6 +345,21 @@ impl Told {
             min_value: exact(&self.min_values),
             ..ColumnStatistics::new_unknown()
         }
+    }
+}
+
+/// The field with texts as views. Texts inside of structs stay as they are.
+fn viewed(field: &FieldRef) -> FieldRef {
+    match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => field.clone(),
+    }
+}
+
+fn text_as_view(value: ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::Utf8(text) => ScalarValue::Utf8View(text),
+        other => other,
     }
 }
 

@@ -27,6 +27,7 @@ pub mod integrity;
 mod query;
 pub mod search;
 mod services;
+mod sight;
 mod store;
 pub mod view;
 mod write;

@@ -1,30 +1,28 @@
 //! SQL: read-only, within limits.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use datafusion::catalog::TableProvider;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{Stream, StreamExt, TryStreamExt};
-use kenshin_observation::addr_to_hi_lo;
 use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
 use tokio::time::Instant;
 
 use crate::files::{Files, selection};
 use crate::functions::{self, Places};
+use crate::sight::in_sight;
 use crate::store::{Lake, LakeError};
 use crate::view::Sight;
 
@@ -44,11 +42,6 @@ impl Default for Limits {
         Self { rows: 1_000_000, memory_bytes: 1 << 30, time: Duration::from_secs(300) }
     }
 }
-
-/// Tables that are about addresses, by the column of their high and low halves. Who may see some
-/// addresses alone sees these tables and no other.
-const ABOUT_ADDRESSES: &[(&str, [&str; 2])] =
-    &[("observations", ["subject_addr_hi", "subject_addr_lo"]), ("services", ["addr_hi", "addr_lo"])];
 
 /// The tables as they are read: with addresses and instants in a readable form.
 const VIEWS: &[(&str, &str)] = &[
@@ -77,6 +70,9 @@ pub struct Question {
     /// What the functions `asn`, `as_name`, `country` and `region` answer by; without it, nothing.
     pub places: Option<Arc<dyn Places>>,
 }
+
+/// Parts of a query that run at once.
+const PARTITIONS: usize = 2;
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +104,7 @@ impl Rows {
             return Err(out_of_time(self.limits));
         };
         let Some(batch) = batch.transpose().map_err(running)? else { return Ok(None) };
+        let batch = handed_out(&batch, &self.schema)?;
         self.found += batch.num_rows();
         if self.found > self.limits.rows {
             return Err(LakeError::Limit { limit: self.limits.rows as u64, unit: "rows" });
@@ -251,7 +248,7 @@ impl Lake {
         let limits = question.limits;
         let until = Instant::now() + limits.time;
         let (context, plan) = self.plan(question, until).await?;
-        let schema = plan.schema();
+        let schema = as_handed_out(&plan.schema());
         let stream = execute_stream(plan, context.task_ctx()).map_err(running)?;
         Ok(Rows { schema, stream, found: 0, limits, until })
     }
@@ -259,7 +256,7 @@ impl Lake {
     /// Columns of the answer, which is not sought.
     pub async fn columns(&self, question: &Question) -> Result<SchemaRef, LakeError> {
         let (_, plan) = self.plan(question, Instant::now() + question.limits.time).await?;
-        Ok(plan.schema())
+        Ok(as_handed_out(&plan.schema()))
     }
 
     /// The tables that `sight` has, with their columns, by name.
@@ -267,9 +264,9 @@ impl Lake {
         let context = self.context(Limits::default())?;
         let mut tables = Vec::new();
         for (name, select) in VIEWS {
-            if register(&context, name, self.files(name).await?, sight)? {
+            if register(&context, name, self.files(name).await?.viewed(), sight)? {
                 let frame = context.sql(select).await.map_err(planning)?;
-                tables.push((*name, Arc::new(frame.schema().as_arrow().clone())));
+                tables.push((*name, as_handed_out(frame.schema().as_arrow())));
             }
         }
         tables.sort_unstable_by_key(|(name, _)| *name);
@@ -355,8 +352,11 @@ impl Lake {
         };
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_cache_manager(caches);
         let runtime = runtime.build_arc().map_err(running)?;
-        let context =
-            SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), runtime);
+        // Of rows for which a filter is false only what the filter asks is decoded.
+        let config = SessionConfig::new()
+            .with_target_partitions(PARTITIONS)
+            .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+        let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
         let stored = Arc::new(datafusion::catalog::MemorySchemaProvider::new());
         context
@@ -377,7 +377,7 @@ impl Lake {
     ) -> Result<bool, LakeError> {
         let files = match name {
             ServiceRow::NAME => self.services().await?,
-            _ => self.files(name).await?,
+            _ => self.files(name).await?.viewed(),
         };
         register(context, name, files, sight)
     }
@@ -386,14 +386,14 @@ impl Lake {
     async fn services(&self) -> Result<Arc<Files>, LakeError> {
         let files = self.files(ServiceRow::NAME).await?;
         if files.count() < 2 {
-            return Ok(files);
+            return Ok(files.viewed());
         }
         // Somebody may add to the view in between: then it is looked at once more.
         let (mut files, mut view) = (files, self.view().await?);
         while view.version() != files.version() {
             (files, view) = (self.files(ServiceRow::NAME).await?, self.view().await?);
         }
-        Ok(Arc::new(files.as_ref().clone().with_rows(|path| view.live_in(path).map(selection))))
+        Ok(Arc::new(files.viewed().as_ref().clone().with_rows(|path| view.live_in(path).map(selection))))
     }
 }
 
@@ -407,9 +407,8 @@ fn register(
 ) -> Result<bool, LakeError> {
     let (url, store) = files.store();
     context.runtime_env().register_object_store(url.as_ref(), store);
-    let Some(provider) = in_sight(context, name, files, sight).map_err(planning)? else {
-        return Ok(false);
-    };
+    // The table itself has no name in the session, so that no query reaches around its sight.
+    let Some(provider) = in_sight(name, files, sight) else { return Ok(false) };
     context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
     Ok(true)
 }
@@ -423,31 +422,23 @@ fn named(context: &SessionContext, sql: &str) -> Result<HashSet<String>, LakeErr
     Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
 }
 
-/// A table as far as it may be seen; none when nothing of it may. The table itself has no name in the
-/// session, so that no query reaches around the predicate.
-fn in_sight(
-    context: &SessionContext,
-    name: &str,
-    table: Arc<dyn TableProvider>,
-    sight: &Sight,
-) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-    let Sight::Only(ranges) = sight else { return Ok(Some(table)) };
-    let Some((_, [hi, lo])) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name) else {
-        return Ok(None);
+/// Columns as they are handed out: texts as views are for the way there.
+fn as_handed_out(schema: &Schema) -> SchemaRef {
+    let one = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8View => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+        _ => field.clone(),
     };
-    let frame = context.read_table(table)?.filter(within(ranges, &col(*hi), &col(*lo)))?;
-    Ok(Some(frame.into_view()))
+    let fields: Vec<FieldRef> = schema.fields().iter().map(one).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
-/// The predicate that an address lies in one of these ranges. What lies before and behind all of them is
-/// left out by plain comparisons, so that whole files are.
-fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
-    let first = ranges.iter().map(|(from, _)| addr_to_hi_lo(*from)).min();
-    let last = ranges.iter().map(|(_, to)| addr_to_hi_lo(*to)).max();
-    let (Some((from, _)), Some((to, _))) = (first, last) else { return lit(false) };
-    hi.clone()
-        .between(lit(from), lit(to))
-        .and(functions::in_ranges(ranges).call(vec![hi.clone(), lo.clone()]))
+fn handed_out(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, LakeError> {
+    let failed = |source: ArrowError| LakeError::Read { table: "answer", source: source.into() };
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| arrow_cast::cast(column, field.data_type()));
+    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &rows).map_err(failed)
 }
 
 fn out_of_time(limits: Limits) -> LakeError {

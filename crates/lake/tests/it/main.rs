@@ -302,6 +302,10 @@ async fn what_is_out_of_sight_changes_no_answer() {
         "SELECT a.subject_addr FROM observations a FULL JOIN observations b ON a.row = b.row + 100000 ORDER BY 1",
         "SELECT subject_addr FROM observations WHERE in_cidr(subject_addr, '198.51.0.0/16')",
         "SELECT count(*) OVER () AS n FROM observations LIMIT 1",
+        // Conditions that fail at rows out of sight.
+        "SELECT count(*) AS n FROM observations WHERE 1 / (CASE WHEN telnet['text'] = 'mine' THEN 1 ELSE 0 END) = 1",
+        "SELECT count(*) AS n FROM observations WHERE 100 / CAST(split_part(subject_addr, '.', 3) = '2' AS INT) > 0 AND subject_port = 23",
+        "SELECT a.row FROM observations a JOIN observations b ON a.row = b.row AND 1 / CAST(b.telnet['text'] = 'mine' AS INT) = 1 ORDER BY 1 LIMIT 3",
         "SELECT count(*) AS n FROM services",
         "SELECT count(*) AS n FROM batches",
         "SELECT * FROM stored.coverage",

@@ -1,0 +1,212 @@
+//! Tables as far as somebody may see them: what lies outside is taken away where a table is read.
+//!
+//! Nothing that a query says is evaluated for a row out of sight. Were the two conditions one, as
+//! optimisers like to make them, `1 / (port - 23)` would tell by its error that somebody else's port 23
+//! is there. So the planner sees a table whose scan is a plan of its own, and [`InSight`], the node on top
+//! of that plan, lets no condition through. What cannot fail, a comparison of a column with a value, is
+//! handed to the scan all the same, so that files and pages are passed over.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::common::{Result, exec_err, tree_node::TreeNodeRecursion};
+use datafusion::datasource::TableType;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, col, expr::InList, lit,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+};
+use kenshin_observation::addr_to_hi_lo;
+
+use crate::files::Files;
+use crate::functions;
+use crate::view::Sight;
+
+/// Tables that are about addresses, by the column of their high and low halves. Who may see some
+/// addresses alone sees these tables and no other.
+const ABOUT_ADDRESSES: &[(&str, [&str; 2])] =
+    &[("observations", ["subject_addr_hi", "subject_addr_lo"]), ("services", ["addr_hi", "addr_lo"])];
+
+/// A table as far as it may be seen; none when nothing of it may.
+pub(crate) fn in_sight(name: &str, files: Arc<Files>, sight: &Sight) -> Option<Arc<dyn TableProvider>> {
+    let Sight::Only(ranges) = sight else { return Some(files) };
+    let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
+    Some(Arc::new(Seen { files, condition: within(ranges, &col(*hi), &col(*lo)) }))
+}
+
+/// The predicate that an address lies in one of these ranges. What lies before and behind all of them is
+/// left out by plain comparisons, so that whole files are.
+fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
+    let first = ranges.iter().map(|(from, _)| addr_to_hi_lo(*from)).min();
+    let last = ranges.iter().map(|(_, to)| addr_to_hi_lo(*to)).max();
+    let (Some((from, _)), Some((to, _))) = (first, last) else { return lit(false) };
+    hi.clone()
+        .between(lit(from), lit(to))
+        .and(functions::in_ranges(ranges).call(vec![hi.clone(), lo.clone()]))
+}
+
+/// The rows of a table for which a condition holds.
+#[derive(Debug)]
+struct Seen {
+    files: Arc<Files>,
+    condition: Expr,
+}
+
+#[async_trait]
+impl TableProvider for Seen {
+    fn schema(&self) -> SchemaRef {
+        self.files.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let one = |filter: &&Expr| match cannot_fail(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(one).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let filters: Vec<Expr> = std::iter::once(&self.condition).chain(filters).cloned().collect();
+        let schema = self.schema();
+        // What the conditions ask is read too, and left behind them.
+        let mut read: Vec<usize> =
+            projection.map_or_else(|| (0..schema.fields().len()).collect(), Clone::clone);
+        let wanted = read.len();
+        for column in filters.iter().flat_map(Expr::column_refs) {
+            let place = schema.index_of(&column.name)?;
+            if !read.contains(&place) {
+                read.push(place);
+            }
+        }
+        let scan = self.files.scan(state, Some(&read), &filters, None).await?;
+        let condition = conjunction(filters).unwrap_or(lit(true));
+        let condition = state.create_physical_expr(condition, &DFSchema::try_from(scan.schema())?)?;
+        let mut seen: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(condition, scan)?);
+        if read.len() > wanted {
+            let read = seen.schema();
+            let column = |place: usize| {
+                let name = read.field(place).name();
+                Ok((datafusion::physical_expr::expressions::col(name, &read)?, name.clone()))
+            };
+            let columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
+                (0..wanted).map(column).collect::<Result<_>>()?;
+            seen = Arc::new(ProjectionExec::try_new(columns, seen)?);
+        }
+        Ok(Arc::new(InSight::new(seen)))
+    }
+}
+
+const COMPARISONS: [Operator; 6] =
+    [Operator::Eq, Operator::NotEq, Operator::Lt, Operator::LtEq, Operator::Gt, Operator::GtEq];
+
+/// True for comparisons of columns with values, and what is made of them by AND, OR and NOT.
+fn cannot_fail(filter: &Expr) -> bool {
+    let plain = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::Literal(..));
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+            cannot_fail(left) && cannot_fail(right)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            COMPARISONS.contains(op) && plain(left) && plain(right)
+        }
+        Expr::Not(inner) => cannot_fail(inner),
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => plain(inner),
+        Expr::Between(between) => plain(&between.expr) && plain(&between.low) && plain(&between.high),
+        Expr::InList(InList { expr, list, .. }) => plain(expr) && list.iter().all(plain),
+        _ => false,
+    }
+}
+
+/// Rows as they come, and a wall: conditions from above stay above.
+#[derive(Debug, Clone)]
+pub(crate) struct InSight {
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl InSight {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { input }
+    }
+}
+
+impl DisplayAs for InSight {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InSight")
+    }
+}
+
+impl ExecutionPlan for InSight {
+    fn name(&self) -> &str {
+        "InSight"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self::new(input))),
+            _ => exec_err!("InSight has one input"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self::new(input))),
+            _ => exec_err!("InSight has one input"),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.input.execute(partition, context)
+    }
+}
