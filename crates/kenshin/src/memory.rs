@@ -7,18 +7,25 @@ use crate::cli::{Cli, Command};
 const MAPPED_FROM_BYTES: libc::c_int = 128 << 10;
 
 /// Commands that survey keep one heap and give back what is free: glibc would keep a heap for every
-/// thread, and what each of them held at its busiest, which is a third more. Others may answer many
-/// queries at once, for which a heap a thread is faster. Call it before threads start.
+/// thread, and what each of them held at its busiest, which is a third more. Others may take and answer
+/// much at once and have a heap a processor: with one a thread, of which glibc would make eight a
+/// processor, memory grew by three quarters while the lake took observations.
+///
+/// Call it before threads start.
 pub(crate) fn keep_small(cli: &Cli) {
     let surveys =
         matches!(cli.command, Command::Demo(_) | Command::Survey(_) | Command::Sensor(_) | Command::Case(_));
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if surveys {
+    {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let heaps = if surveys { 1 } else { libc::c_int::try_from(processors).unwrap_or(libc::c_int::MAX) };
         // SAFETY: mallopt only sets parameters of the allocator; no other thread runs yet.
         unsafe {
-            libc::mallopt(libc::M_ARENA_MAX, 1);
-            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, MAPPED_FROM_BYTES);
+            libc::mallopt(libc::M_ARENA_MAX, heaps);
+            if surveys {
+                libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
+                libc::mallopt(libc::M_TRIM_THRESHOLD, MAPPED_FROM_BYTES);
+            }
         }
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]

@@ -140,7 +140,8 @@ pub(crate) fn all(work: Vec<Vec<Work<'_>>>) -> Result<Vec<Vec<Encoded>>, LakeErr
     lengths.into_iter().map(|length| done.by_ref().take(length).collect()).collect()
 }
 
-fn workers() -> usize {
+/// Processors.
+pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

@@ -8,6 +8,8 @@ import duckdb
 
 connection = duckdb.connect()
 connection.execute("SET threads = 2")
+# It would draw it into the answers.
+connection.execute("SET enable_progress_bar = false")
 for line in sys.stdin:
     asked = json.loads(line)
     for table, files in asked.get("tables", {}).items():

@@ -6,6 +6,7 @@
 //! - `--services N` of the current view (10,000,000), `--observations N` taken (5,000,000);
 //! - `--part view|ingest|sql`, again for several; all three when none is named;
 //! - `--seed N`; `--folder PATH` to put the lake into (the temporary folder), deleted afterwards;
+//!   `--lake PATH` instead for one that stays, and is taken as it is when it is there;
 //!   `--json PATH` for the same figures.
 //!
 //! Exit code 1 when a limit is missed. Limits are for two processors and nothing else on them; the load
@@ -32,11 +33,27 @@ struct Options {
     seed: u64,
     parts: Vec<String>,
     folder: std::path::PathBuf,
+    lake: Option<std::path::PathBuf>,
     json: Option<std::path::PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    one_heap_a_processor();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("a runtime starts").block_on(begin())
+}
+
+/// As the program asks for memory when it takes and answers.
+fn one_heap_a_processor() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        // SAFETY: mallopt only sets a parameter of the allocator; no other thread runs yet.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, i32::try_from(processors).unwrap_or(i32::MAX)) };
+    }
+}
+
+async fn begin() -> ExitCode {
     let options = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(message) => {
@@ -61,6 +78,7 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options, String> {
         seed: 1,
         parts: Vec::new(),
         folder: std::env::temp_dir(),
+        lake: None,
         json: None,
     };
     let mut words = words.filter(|word| word != "--bench");
@@ -73,6 +91,7 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options, String> {
             "--seed" => options.seed = number()?,
             "--part" if ["view", "ingest", "sql"].contains(&value.as_str()) => options.parts.push(value),
             "--folder" => options.folder = value.into(),
+            "--lake" => options.lake = Some(value.into()),
             "--json" => options.json = Some(value.into()),
             _ => return Err(format!("`{word} {value}` is not known here")),
         }
@@ -84,19 +103,22 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options, String> {
 async fn measure(options: &Options) -> Result<usize, LakeError> {
     let io = |source: std::io::Error| LakeError::Read { table: "bench", source: source.into() };
     let folder = tempfile::Builder::new().prefix("kenshin-bench-").tempdir_in(&options.folder).map_err(io)?;
-    let location = folder.path().join("lake").display().to_string();
+    let there = options.lake.as_ref().is_some_and(|lake| lake.exists());
+    let location = options.lake.clone().unwrap_or_else(|| folder.path().join("lake")).display().to_string();
     let population = Population::new(options.seed, options.services);
     let mut report = Report::begin();
     let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|named| named == part);
     // DuckDB is compared on what the others leave behind.
     if wanted("view") || wanted("sql") {
         let lake = Lake::open(&location).await?;
-        current::build(&mut report, &lake, &population, options.services).await?;
+        if !there {
+            current::build(&mut report, &lake, &population, options.services).await?;
+        }
         if wanted("view") {
             current::search(&mut report, &lake, &population, options.seed).await?;
         }
     }
-    if wanted("ingest") || wanted("sql") {
+    if (wanted("ingest") || wanted("sql")) && !there {
         // Nothing of the view is held any more.
         let lake = Lake::open(&location).await?;
         ingest::measure(&mut report, &lake, &population, options.observations).await?;

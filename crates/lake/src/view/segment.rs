@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use datafusion::common::runtime::SpawnedTask;
 use deltalake::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
 };
@@ -21,6 +22,7 @@ use super::column::{Column, dictionary_of_texts};
 use super::file::StoredFile;
 use super::things::Things;
 use crate::LakeError;
+use crate::write::workers;
 
 /// Rows read at once.
 const READ_ROWS: usize = 1 << 16;
@@ -109,6 +111,7 @@ impl Segment {
         Ok(Loaded { rows: self.rows, columns, segment: self })
     }
 
+    /// Decodes columns and joins their parts, on all processors.
     async fn read(&self, names: &[&'static str]) -> Result<Vec<(&'static str, Arc<Column>)>, LakeError> {
         let mut parts: HashMap<&'static str, Vec<ArrayRef>> = HashMap::new();
         let mut take = |batch: &RecordBatch| {
@@ -122,24 +125,33 @@ impl Segment {
             Source::Memory(batch) => take(batch),
             Source::File { file, metadata } => {
                 let metadata = metadata.get_or_try_init(|| metadata_of(file)).await?;
-                let builder =
-                    ParquetRecordBatchStreamBuilder::new_with_metadata(file.clone(), metadata.clone());
-                let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-                let stream =
-                    builder.with_projection(mask).with_batch_size(READ_ROWS).build().map_err(reading)?;
-                let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(reading)?;
-                batches.iter().for_each(take);
+                let groups: Vec<usize> = (0..metadata.metadata().num_row_groups()).collect();
+                let mut pieces = Vec::new();
+                for groups in groups.chunks(groups.len().div_ceil(workers()).max(1)) {
+                    let builder =
+                        ParquetRecordBatchStreamBuilder::new_with_metadata(file.clone(), metadata.clone());
+                    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+                    let builder = builder.with_projection(mask).with_batch_size(READ_ROWS);
+                    let stream = builder.with_row_groups(groups.to_vec()).build().map_err(reading)?;
+                    pieces.push(SpawnedTask::spawn(stream.try_collect::<Vec<RecordBatch>>()));
+                }
+                for piece in pieces {
+                    piece.join_unwind().await.map_err(reading)?.map_err(reading)?.iter().for_each(&mut take);
+                }
             }
         }
         let schema = ServiceRow::schema();
         let mut columns = Vec::new();
         for name in names {
-            let data_type = schema.field_with_name(name).map_err(reading)?.data_type();
-            let parts = parts.remove(name).unwrap_or_default();
-            let column = Column::read(data_type, &parts, self.rows).map_err(reading)?;
-            columns.push((*name, Arc::new(column)));
+            let data_type = schema.field_with_name(name).map_err(reading)?.data_type().clone();
+            let (parts, rows) = (parts.remove(name).unwrap_or_default(), self.rows);
+            columns.push((*name, SpawnedTask::spawn(async move { Column::read(&data_type, &parts, rows) })));
         }
-        Ok(columns)
+        let mut read = Vec::new();
+        for (name, column) in columns {
+            read.push((name, Arc::new(column.join_unwind().await.map_err(reading)?.map_err(reading)?)));
+        }
+        Ok(read)
     }
 
     /// Whole rows by position, ascending.
