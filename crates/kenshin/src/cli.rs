@@ -146,6 +146,14 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
+    /// Help a hub to answer SQL: read files of its lake and count, as a process of its own.
+    #[command(
+        after_help = "Example: kenshin worker --listen 10.0.0.11:8490 --lake /srv/kenshin/lake --secret cluster.secret\n\
+        The hub names its workers under [cluster] in kenshin.toml. Workers and hub know one secret, a file with 32 \
+        random bytes at least: `(umask 077; openssl rand -hex 32 > cluster.secret)`. Every connection is TLS, and \
+        whoever does not prove to know the secret is refused."
+    )]
+    Worker(Worker),
     /// List and show assets: which device is where, what it was taken for, and why.
     #[command(subcommand)]
     Asset(Asset),
@@ -204,6 +212,22 @@ pub(crate) struct Serve {
     /// Private key (PEM) of the certificate.
     #[arg(long, requires = "tls_cert", value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// Address to listen on, which the hub and the other workers reach.
+    #[arg(long, default_value = "127.0.0.1:8490", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// The lake: the folder or URL that the hub has it at. Default: that of kenshin.toml.
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) lake: Option<String>,
+    /// File of the secret of the cluster, readable by its owner alone. Default: that of kenshin.toml.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret: Option<PathBuf>,
+    /// MiB that all questions together may take; one that needs more is answered by the hub.
+    #[arg(long, default_value_t = 1_024, value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..=16_777_216))]
+    pub(crate) memory: u64,
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(crate) mod sensor;
 mod serve;
 mod survey;
 mod town;
+mod worker;
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -101,6 +102,7 @@ pub(crate) async fn run(
         Command::Search(options) => search::run(&context, options).await,
         Command::Lake(command) => search::lake(&context, command).await,
         Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
+        Command::Worker(options) => worker::run(&context, options).await,
         Command::Asset(command) => asset::run(&context, command).await,
         Command::Component(command) => component::run(&context, command).await,
         Command::Finding(command) => finding::run(&context, command).await,

@@ -3,7 +3,8 @@
 //! delta-rs tells which files a table has; they are read here as plain Parquet. So a question costs what
 //! its files cost: what is known of them is read once, files that cannot hold an answer are not opened,
 //! and their footers are kept. A plan over them names files, paths and columns and nothing of ours, so
-//! that it can be sent to another process.
+//! that it can be sent to another process; which rows of a file were selected is sent beside it
+//! ([`cluster`](crate::cluster)).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,6 +35,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use deltalake::kernel::LogicalFileView;
 use deltalake::parquet::arrow::arrow_reader::RowSelection;
 use deltalake::{DeltaTable, DeltaTableError, ObjectStore, ObjectStoreError, Path};
+use url::Url;
 
 /// The column that is known of a file and not in it.
 pub(crate) const MONTH: &str = "month";
@@ -82,10 +84,7 @@ impl Files {
         let schema = TableSchema::builder(Arc::new(arrow_schema::Schema::new(fields)));
         let schema = schema.with_table_partition_cols(month).build();
         let log_store = table.log_store();
-        let location = log_store.root_url();
-        let url = ObjectStoreUrl::parse(format!("{}://{}", location.scheme(), location.authority()))
-            .map_err(|error| DeltaTableError::generic(error.to_string()))?;
-        let root = Path::from_url_path(location.path()).map_err(ObjectStoreError::from)?;
+        let (url, root) = place_of(log_store.root_url())?;
         // Another schema makes other statistics of the same file.
         let before = before.filter(|before| before.schema.table_schema() == schema.table_schema());
         let mut files = HashMap::new();
@@ -282,6 +281,14 @@ impl TableProvider for Files {
         }
         Ok(DataSourceExec::from_data_source(config.build()))
     }
+}
+
+/// Where the store of a location is, and where the location is in it.
+pub(crate) fn place_of(location: &Url) -> std::result::Result<(ObjectStoreUrl, Path), DeltaTableError> {
+    let store = ObjectStoreUrl::parse(format!("{}://{}", location.scheme(), location.authority()))
+        .map_err(|error| DeltaTableError::generic(error.to_string()))?;
+    let path = Path::from_url_path(location.path()).map_err(ObjectStoreError::from)?;
+    Ok((store, path))
 }
 
 /// Number of rows, as the table tells.

@@ -15,32 +15,34 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
     lit,
 };
-use datafusion::prelude::SessionContext;
 use kenshin_observation::version;
 use kenshin_observation::{Prefix, addr_from_hi_lo, addr_to_hi_lo};
 
 use crate::search::is_bidi;
 
-/// Makes the functions known to a session.
-pub(crate) fn register(context: &SessionContext) {
-    context.register_udf(ScalarUDF::new_from_impl(IpText::new()));
-    context.register_udf(ScalarUDF::new_from_impl(InCidr::new()));
-    context.register_udf(ScalarUDF::new_from_impl(VersionCmp::new()));
+/// Functions of their arguments alone.
+pub(crate) fn of_values() -> Vec<ScalarUDF> {
+    vec![
+        ScalarUDF::new_from_impl(IpText::new()),
+        ScalarUDF::new_from_impl(InCidr::new()),
+        ScalarUDF::new_from_impl(VersionCmp::new()),
+    ]
 }
 
 /// What is known of where an address is used.
 pub trait Places: fmt::Debug + Send + Sync {
+    /// Which edition they are, in printable ASCII: tables of one edition tell the same of every address.
+    fn edition(&self) -> &str;
     /// Number and name of the autonomous system that announces it.
     fn system(&self, addr: IpAddr) -> Option<(u32, Option<&str>)>;
     /// Country, two capital letters, and its part (ISO 3166-2).
     fn country(&self, addr: IpAddr) -> Option<(&str, Option<&str>)>;
 }
 
-/// Makes `asn`, `as_name`, `country` and `region` known to a session; by no table all are null.
-pub(crate) fn register_places(context: &SessionContext, places: Option<&Arc<dyn Places>>) {
-    for part in [Part::Asn, Part::AsName, Part::Country, Part::Region] {
-        context.register_udf(ScalarUDF::new_from_impl(PlaceOf::new(part, places.cloned())));
-    }
+/// `asn`, `as_name`, `country` and `region`; by no table all are null.
+pub(crate) fn of_places(places: Option<&Arc<dyn Places>>) -> impl Iterator<Item = ScalarUDF> {
+    let parts = [Part::Asn, Part::AsName, Part::Country, Part::Region];
+    parts.map(|part| ScalarUDF::new_from_impl(PlaceOf::new(part, places.cloned()))).into_iter()
 }
 
 /// `ip_text(hi, lo)`: an address as text.
@@ -297,8 +299,9 @@ fn pairs(hi: &ArrayRef, lo: &ArrayRef) -> impl Iterator<Item = Option<IpAddr>> {
     hi.iter().zip(lo.iter()).map(|(hi, lo)| Some(addr_from_hi_lo(hi?, lo?)))
 }
 
-/// A function of an address's two numbers: does it lie in one of these ranges, both ends included?
-pub(crate) fn in_ranges(ranges: &[(IpAddr, IpAddr)]) -> ScalarUDF {
+/// The predicate that an address, by its two numbers, lies in one of these ranges, both ends included. The
+/// ranges are a value in it, so that it holds wherever it is sent.
+pub(crate) fn in_ranges(ranges: &[(IpAddr, IpAddr)], hi: Expr, lo: Expr) -> Expr {
     let mut sorted: Vec<_> =
         ranges.iter().map(|(from, to)| (addr_to_hi_lo(*from), addr_to_hi_lo(*to))).collect();
     sorted.sort_unstable();
@@ -310,20 +313,38 @@ pub(crate) fn in_ranges(ranges: &[(IpAddr, IpAddr)]) -> ScalarUDF {
             _ => apart.push((from, to)),
         }
     }
-    ScalarUDF::new_from_impl(InRanges {
-        ranges: apart,
-        signature: Signature::exact(vec![DataType::Int64, DataType::Int64], Volatility::Immutable),
-    })
+    let halves = apart.into_iter().flat_map(|(from, to)| [from.0, from.1, to.0, to.1]);
+    let written: Vec<u8> = halves.flat_map(i64::to_le_bytes).collect();
+    in_sight().call(vec![hi, lo, Expr::Literal(ScalarValue::Binary(Some(written)), None)])
 }
 
-/// Ranges apart from each other, in order.
+/// `in_sight(hi, lo, ranges)`: does the address lie in one of the ranges? No query may name it.
+pub(crate) fn in_sight() -> ScalarUDF {
+    let takes = vec![DataType::Int64, DataType::Int64, DataType::Binary];
+    ScalarUDF::new_from_impl(InSight { signature: Signature::exact(takes, Volatility::Immutable) })
+}
+
+/// Bytes of a range: the two numbers of its first address and those of its last, least byte first. Ranges are
+/// apart from each other, in order.
+const RANGE_BYTES: usize = 32;
+
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct InRanges {
-    ranges: Vec<((i64, i64), (i64, i64))>,
+struct InSight {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for InRanges {
+/// The last address of the last range that begins before `addr`, or with it.
+fn end_of_range(ranges: &[[u8; RANGE_BYTES]], addr: (i64, i64)) -> Option<(i64, i64)> {
+    let half = |range: &[u8; RANGE_BYTES], nth: usize| {
+        let bytes = range[nth * 8..][..8].try_into().expect("a range has four halves of eight bytes");
+        i64::from_le_bytes(bytes)
+    };
+    let behind = ranges.partition_point(|range| (half(range, 0), half(range, 1)) <= addr);
+    let range = &ranges[behind.checked_sub(1)?];
+    Some((half(range, 2), half(range, 3)))
+}
+
+impl ScalarUDFImpl for InSight {
     fn name(&self) -> &str {
         "in_sight"
     }
@@ -337,12 +358,17 @@ impl ScalarUDFImpl for InRanges {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [hi, lo, ColumnarValue::Scalar(ScalarValue::Binary(Some(ranges)))] = args.args.as_slice() else {
+            return exec_err!("in_sight takes two numbers, and ranges as a value");
+        };
+        let (ranges, []) = ranges.as_chunks::<RANGE_BYTES>() else {
+            return exec_err!("in_sight takes whole ranges");
+        };
+        let arrays = ColumnarValue::values_to_arrays(&[hi.clone(), lo.clone()])?;
         let (hi, lo) = (arrays[0].as_primitive::<Int64Type>(), arrays[1].as_primitive::<Int64Type>());
         let inside = |(hi, lo): (Option<i64>, Option<i64>)| {
             let addr = (hi?, lo?);
-            let behind = self.ranges.partition_point(|(from, _)| *from <= addr);
-            Some(behind.checked_sub(1).is_some_and(|at| addr <= self.ranges[at].1))
+            Some(end_of_range(ranges, addr).is_some_and(|last| addr <= last))
         };
         let inside: BooleanArray = hi.iter().zip(lo.iter()).map(inside).collect();
         Ok(ColumnarValue::Array(Arc::new(inside)))

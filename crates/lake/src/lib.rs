@@ -18,6 +18,7 @@
 //! It keeps no decisions (those are casework's), never changes a row once it is written, and does
 //! not check who signed a batch: the act that ingests it does.
 
+pub mod cluster;
 mod compact;
 mod erasure;
 mod files;

@@ -1,6 +1,6 @@
 //! SQL: read-only, within limits.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +14,23 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{Stream, StreamExt, TryStreamExt};
 use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
 use tokio::time::Instant;
+use url::Url;
 
+use crate::cluster;
 use crate::files::{Files, selection};
 use crate::functions::{self, Places};
 use crate::sight::in_sight;
 use crate::store::{Lake, LakeError};
 use crate::view::Sight;
+
+/// Bytes of an answer by workers that are held until the first of them is given out: as long as none is, it
+/// can be sought anew without any being given twice.
+const HELD_BYTES: usize = 64 << 20;
 
 /// Limits of one query.
 #[derive(Debug, Clone, Copy)]
@@ -92,24 +98,61 @@ pub struct Rows {
     /// Columns.
     pub schema: SchemaRef,
     stream: SendableRecordBatchStream,
+    /// Found, and not given out yet.
+    held: VecDeque<RecordBatch>,
+    /// Workers have a part in it.
+    divided: bool,
     found: usize,
     limits: Limits,
     until: Instant,
 }
 
 impl Rows {
+    /// True when workers have a part in the answer.
+    pub fn is_divided(&self) -> bool {
+        self.divided
+    }
+
     /// The next of them; none behind the last. A limit is told before the row above it.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
-        let Ok(batch) = tokio::time::timeout_at(self.until, self.stream.next()).await else {
-            return Err(out_of_time(self.limits));
+        let batch = match self.held.pop_front() {
+            Some(batch) => batch,
+            None => match self.pull().await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok(None),
+                Err(limit @ LakeError::Limit { .. }) => return Err(limit),
+                Err(error) if self.divided => return Err(LakeError::Worker(error.into())),
+                Err(error) => return Err(error),
+            },
         };
-        let Some(batch) = batch.transpose().map_err(running)? else { return Ok(None) };
         let batch = handed_out(&batch, &self.schema)?;
         self.found += batch.num_rows();
         if self.found > self.limits.rows {
             return Err(LakeError::Limit { limit: self.limits.rows as u64, unit: "rows" });
         }
         Ok(Some(batch))
+    }
+
+    async fn pull(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+        match tokio::time::timeout_at(self.until, self.stream.next()).await {
+            Ok(batch) => batch.transpose().map_err(running),
+            Err(_) => Err(out_of_time(self.limits)),
+        }
+    }
+
+    /// Finds the whole answer, or as much of it as is held.
+    async fn hold(&mut self) -> Result<(), LakeError> {
+        let (mut bytes, mut rows) = (0, 0);
+        while bytes < HELD_BYTES && rows <= self.limits.rows {
+            let Some(batch) = self.pull().await? else {
+                self.stream = Box::pin(EmptyRecordBatchStream::new(self.schema.clone()));
+                break;
+            };
+            bytes += batch.get_array_memory_size();
+            rows += batch.num_rows();
+            self.held.push_back(batch);
+        }
+        Ok(())
     }
 }
 
@@ -244,18 +287,44 @@ impl Lake {
     }
 
     /// The same, batch by batch as they are found. Dropping the rows ends the work.
+    ///
+    /// With workers, the answer is sought anew when one breaks off: by those that are left, and by this
+    /// process in the end. Only behind the first 64 MiB, of which some were given out, that is an error.
     pub async fn answer(&self, question: &Question) -> Result<Rows, LakeError> {
-        let limits = question.limits;
-        let until = Instant::now() + limits.time;
-        let (context, plan) = self.plan(question, until).await?;
-        let schema = as_handed_out(&plan.schema());
+        let until = Instant::now() + question.limits.time;
+        let Some(cluster) = &self.cluster else { return self.seek(question, &[], until).await };
+        let fit = tokio::time::timeout_at(until, cluster.fit()).await;
+        let mut workers = fit.map_err(|_| out_of_time(question.limits))?;
+        loop {
+            let (failed, left) = match self.seek(question, &workers, until).await {
+                Ok(rows) if !rows.divided => return Ok(rows),
+                Ok(mut rows) => match rows.hold().await {
+                    Ok(()) => return Ok(rows),
+                    Err(failed) => (failed, cluster.still_fit(&workers).await),
+                },
+                // Whether it is the question or its division that is no good is found without workers.
+                Err(failed) => (failed, Vec::new()),
+            };
+            if workers.is_empty() || matches!(failed, LakeError::Limit { .. }) {
+                return Err(failed);
+            }
+            // Where nobody is missing, it is this question that they cannot answer.
+            workers = if left.len() < workers.len() { left } else { Vec::new() };
+            tracing::info!(%failed, workers = workers.len(), "a question is asked anew");
+        }
+    }
+
+    /// Begins to answer, with the help of these workers.
+    async fn seek(&self, question: &Question, workers: &[Url], until: Instant) -> Result<Rows, LakeError> {
+        let (context, plan) = self.plan(question, workers, until).await?;
+        let (schema, divided) = (as_handed_out(&plan.schema()), cluster::is_divided(&plan));
         let stream = execute_stream(plan, context.task_ctx()).map_err(running)?;
-        Ok(Rows { schema, stream, found: 0, limits, until })
+        Ok(Rows { schema, stream, held: VecDeque::new(), divided, found: 0, limits: question.limits, until })
     }
 
     /// Columns of the answer, which is not sought.
     pub async fn columns(&self, question: &Question) -> Result<SchemaRef, LakeError> {
-        let (_, plan) = self.plan(question, Instant::now() + question.limits.time).await?;
+        let (_, plan) = self.plan(question, &[], Instant::now() + question.limits.time).await?;
         Ok(as_handed_out(&plan.schema()))
     }
 
@@ -277,11 +346,17 @@ impl Lake {
     async fn plan(
         &self,
         question: &Question,
+        workers: &[Url],
         until: Instant,
     ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), LakeError> {
         let limits = question.limits;
-        let context = self.context(limits)?;
-        functions::register_places(&context, question.places.as_ref());
+        let mut context = self.context(limits)?;
+        functions::of_places(question.places.as_ref()).for_each(|function| context.register_udf(function));
+        let cluster = self.cluster.as_ref().filter(|_| !workers.is_empty());
+        if let Some(cluster) = cluster {
+            let places = question.places.as_deref().map(Places::edition);
+            context = cluster.divided(&context, workers, places).map_err(planning)?;
+        }
         // Only what is named is looked at.
         let named = named(&context, &question.sql)?;
         for (name, select) in VIEWS.iter().filter(|(name, _)| named.contains(*name)) {
@@ -303,10 +378,24 @@ impl Lake {
             let message = format!("the query has a parameter, `{name}`: write its value in its place");
             return Err(LakeError::Query { message });
         }
-        match tokio::time::timeout_at(until, frame.create_physical_plan()).await {
-            Ok(plan) => Ok((context, plan.map_err(planning)?)),
-            Err(_) => Err(out_of_time(limits)),
+        let explain = match frame.logical_plan() {
+            LogicalPlan::Explain(explain) if cluster.is_some() => Some(explain.clone()),
+            _ => None,
+        };
+        let planned = async {
+            let plan = frame.create_physical_plan().await?;
+            match explain {
+                Some(explain) => cluster::explained(&context, &explain, plan).await,
+                None => Ok(plan),
+            }
+        };
+        let plan = tokio::time::timeout_at(until, planned).await.map_err(|_| out_of_time(limits))?;
+        let plan = plan.map_err(planning)?;
+        if cluster::is_divided(&plan) && cluster::is_recursive(&plan) {
+            let message = "a recursive query cannot be divided among workers".to_owned();
+            return Err(LakeError::Query { message });
         }
+        Ok((context, plan))
     }
 
     /// Rows of a query written by us over the bare tables.
@@ -357,7 +446,7 @@ impl Lake {
             .with_target_partitions(PARTITIONS)
             .set_bool("datafusion.execution.parquet.pushdown_filters", true);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        functions::register(&context);
+        functions::of_values().into_iter().for_each(|function| context.register_udf(function));
         let stored = Arc::new(datafusion::catalog::MemorySchemaProvider::new());
         context
             .catalog("datafusion")

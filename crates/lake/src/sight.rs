@@ -51,9 +51,7 @@ fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
     let first = ranges.iter().map(|(from, _)| addr_to_hi_lo(*from)).min();
     let last = ranges.iter().map(|(_, to)| addr_to_hi_lo(*to)).max();
     let (Some((from, _)), Some((to, _))) = (first, last) else { return lit(false) };
-    hi.clone()
-        .between(lit(from), lit(to))
-        .and(functions::in_ranges(ranges).call(vec![hi.clone(), lo.clone()]))
+    hi.clone().between(lit(from), lit(to)).and(functions::in_ranges(ranges, hi.clone(), lo.clone()))
 }
 
 /// The rows of a table for which a condition holds.
@@ -148,6 +146,10 @@ pub(crate) struct InSight {
 impl InSight {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         Self { input }
+    }
+
+    pub(crate) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
     }
 }
 

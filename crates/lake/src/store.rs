@@ -25,12 +25,13 @@ use kenshin_observation::{
 };
 use tokio::sync::{Mutex, RwLock};
 
+use crate::cluster::Cluster;
 use crate::files::Files;
 use crate::view::{View, in_place};
 use crate::write::{self, Encoded};
 
 /// Bytes of footers that are kept.
-const METADATA_BYTES: usize = 256 << 20;
+pub(crate) const METADATA_BYTES: usize = 256 << 20;
 
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,9 @@ pub enum LakeError {
         /// Its unit.
         unit: &'static str,
     },
+    /// A worker broke off when a part of the answer had been given out.
+    #[error("a worker broke off in the middle of the answer")]
+    Worker(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Rows do not fit the schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -230,6 +234,8 @@ pub struct Lake {
     pub(crate) footers: std::sync::Mutex<HashMap<Path, ArrowReaderMetadata>>,
     /// Footers of files, as DataFusion keeps them.
     pub(crate) metadata: Arc<FileMetadataCache>,
+    /// Who helps to answer SQL.
+    pub(crate) cluster: Option<Arc<Cluster>>,
 }
 
 impl Lake {
@@ -257,7 +263,19 @@ impl Lake {
             files: std::sync::Mutex::default(),
             footers: std::sync::Mutex::default(),
             metadata: Arc::new(DefaultCache::new(METADATA_BYTES)),
+            cluster: None,
         })
+    }
+
+    /// The same lake, whose SQL is answered with the help of workers as far as there are any.
+    #[must_use]
+    pub fn with_cluster(self, cluster: Cluster) -> Self {
+        Self { cluster: Some(Arc::new(cluster)), ..self }
+    }
+
+    /// Who helps to answer SQL.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_deref()
     }
 
     /// Where the lake is.

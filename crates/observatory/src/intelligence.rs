@@ -95,6 +95,8 @@ pub struct SnapshotStatus {
 pub(crate) struct Tables {
     /// Names of their snapshots.
     pub(crate) name: String,
+    /// Names of their files under `intel/`, without endings: digests of the whole stand in them.
+    pub(crate) files: String,
     /// Autonomous system and country of each address.
     pub(crate) table: AddressTable,
 }
@@ -106,6 +108,10 @@ impl std::fmt::Debug for Tables {
 }
 
 impl Places for Tables {
+    fn edition(&self) -> &str {
+        &self.files
+    }
+
     fn system(&self, addr: IpAddr) -> Option<(u32, Option<&str>)> {
         self.table.asn(addr)
     }
@@ -280,8 +286,12 @@ impl Observatory {
     pub(crate) async fn tables(&self) -> Result<Option<Arc<Tables>>, ActError> {
         let wanted = [IntelligenceKind::Asn, IntelligenceKind::Country];
         let newest = self.newest_snapshots().await?;
-        let of_addresses = newest.iter().filter(|held| wanted.iter().any(|kind| kind.as_str() == held.kind));
+        let of_addresses: Vec<_> =
+            newest.iter().filter(|held| wanted.iter().any(|kind| kind.as_str() == held.kind)).collect();
+        let files: Vec<_> =
+            of_addresses.iter().map(|held| format!("{}-{}", held.kind, held.digest)).collect();
         let named: Vec<String> = of_addresses
+            .iter()
             .map(|held| {
                 format!("{}@{}#sha256:{}", held.kind, held.as_of, &held.digest[..16.min(held.digest.len())])
             })
@@ -294,7 +304,7 @@ impl Observatory {
         if let Some(tables) = held.as_ref().filter(|tables| tables.name == name) {
             return Ok(Some(Arc::clone(tables)));
         }
-        let read = Arc::new(Tables { name, table: self.addresses().await? });
+        let read = Arc::new(Tables { name, files: files.join(" "), table: self.addresses().await? });
         *held = Some(Arc::clone(&read));
         Ok(Some(read))
     }

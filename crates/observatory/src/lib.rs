@@ -23,6 +23,7 @@
 mod ask;
 mod assess;
 mod authority;
+mod cluster;
 mod components;
 mod conclude;
 mod courtesy;
@@ -65,6 +66,7 @@ use tokio::sync::OnceCell;
 use crate::intelligence::Tables;
 
 pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
+pub use cluster::{WorkerSpec, worker as cluster_worker};
 pub use components::{AdvisoryForm, CarrierRow, Carriers, Components, Exposed, ExposedRow};
 pub use courtesy::{Courtesy, ShownMandate};
 pub use cryptography::{CryptoRow, Grouping};
@@ -241,7 +243,14 @@ impl Observatory {
     /// Measurements; opened at first use.
     pub async fn lake(&self) -> Result<&Lake, ActError> {
         let location = self.settings().lake_location(self.home());
-        Ok(self.inner.lake.get_or_try_init(|| async move { Lake::open(&location).await }).await?)
+        let opened = async {
+            let lake = Lake::open(&location).await?;
+            Ok(match cluster::of(self.settings(), self.home())? {
+                Some(cluster) => lake.with_cluster(cluster),
+                None => lake,
+            })
+        };
+        self.inner.lake.get_or_try_init(|| opened).await
     }
 
     /// Fingerprints: our own pack and those that the settings name; compiled at first use.

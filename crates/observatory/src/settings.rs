@@ -53,6 +53,9 @@ pub struct Settings {
     /// SQL for programs, over Arrow Flight.
     #[serde(default)]
     pub flight: Flight,
+    /// Who helps to answer SQL.
+    #[serde(default)]
+    pub cluster: Cluster,
     /// What this hub tells its sensors.
     #[serde(default)]
     pub sensors: Sensors,
@@ -74,6 +77,25 @@ pub struct Flight {
     /// Address to listen on; `None` for none. Without a certificate it must be a loopback address.
     #[serde(default)]
     pub listen: Option<SocketAddr>,
+}
+
+/// Who helps to answer SQL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// Addresses of workers, `https://host:port`; without any, the hub answers by itself.
+    #[serde(default)]
+    pub workers: Vec<String>,
+    /// File of the secret that the hub and its workers know, under the home; only their owner may read it.
+    #[serde(default)]
+    pub secret: Option<PathBuf>,
+    /// Processors that each worker uses for one question.
+    #[serde(default = "default_cores")]
+    pub cores: u32,
+    /// MiB of files that one worker should read at least: a question that reads no more is answered by the
+    /// hub itself.
+    #[serde(default = "default_least_mib")]
+    pub least_mib: u32,
 }
 
 /// What a hub tells its sensors.
@@ -158,6 +180,12 @@ fn default_pulse_ms() -> u32 {
 fn default_pause_max_s() -> u32 {
     60
 }
+fn default_cores() -> u32 {
+    2
+}
+fn default_least_mib() -> u32 {
+    64
+}
 fn default_transport() -> String {
     "maildir".into()
 }
@@ -180,6 +208,12 @@ impl Default for Mail {
 impl Default for Web {
     fn default() -> Self {
         Self { listen: default_listen(), base_url: default_base_url() }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { workers: Vec::new(), secret: None, cores: default_cores(), least_mib: default_least_mib() }
     }
 }
 
@@ -218,6 +252,7 @@ impl Settings {
             mail: Mail::default(),
             web: Web::default(),
             flight: Flight::default(),
+            cluster: Cluster::default(),
             sensors: Sensors::default(),
             hub: None,
             courtesy_listen: None,
@@ -267,6 +302,7 @@ impl Settings {
             .with_hint("use `maildir` or `smtp`"));
         }
         settings.check_sensors(file)?;
+        settings.check_cluster(file)?;
         settings.intel.iter().try_for_each(|source| source.check(file))?;
         Ok(settings)
     }
@@ -293,6 +329,24 @@ impl Settings {
             }
             None => Ok(()),
         }
+    }
+
+    fn check_cluster(&self, file: &str) -> Result<(), ActError> {
+        let Cluster { workers, secret, cores, .. } = &self.cluster;
+        if !workers.is_empty() && secret.is_none() {
+            return Err(ActError::input(format!(
+                "{file}: cluster.workers are named, and cluster.secret is missing"
+            ))
+            .with_hint(
+                "add secret = \"cluster.secret\" under [cluster], a file with 32 random bytes at least",
+            ));
+        }
+        if !(1..=256).contains(cores) {
+            return Err(ActError::input(format!(
+                "{file}: cluster.cores is {cores}, and must be from 1 to 256"
+            )));
+        }
+        Ok(())
     }
 
     /// The file that `kenshin sensor enrol` writes.
@@ -356,6 +410,10 @@ impl Settings {
              # Where programs ask in SQL over Arrow Flight (ADBC, JDBC): docs/sql.md. Beyond this machine it needs\n\
              # the certificate of `kenshin serve --tls-cert`.\n\
              # listen = \"127.0.0.1:8482\"\n\n\
+             # Other machines that help to answer SQL, each with `kenshin worker`: docs/cluster.md.\n\
+             # [cluster]\n\
+             # workers = [\"https://10.0.0.11:8490\", \"https://10.0.0.12:8490\"]\n\
+             # secret = \"cluster.secret\"\n\n\
              [sensors]\n\
              # Where sensors apart from this machine report, through TLS: `kenshin sensor token` enrols one.\n\
              # listen = \"0.0.0.0:8481\"\n\

@@ -95,6 +95,11 @@ pub(crate) async fn doctor(context: &Context<'_>) -> anyhow::Result<Exit> {
             Err(error) => Err(text(&error)),
         },
     );
+    if let Some(cluster) = observatory.lake().await.ok().and_then(kenshin_lake::Lake::cluster) {
+        for (worker, looked) in cluster.look_at_all().await {
+            note("worker", looked.map(|()| worker.to_string()).map_err(|why| format!("{worker} {why}")));
+        }
+    }
     note(
         "spool",
         match Worker::open(&observatory) {

@@ -264,7 +264,7 @@ pub(crate) async fn courtesy_page(
     Ok(Some(tokio::spawn(kenshin_web::courtesy::serve(listener, courtesy, messages, stop))))
 }
 
-async fn bind(address: &str) -> Result<TcpListener, ActError> {
+pub(crate) async fn bind(address: &str) -> Result<TcpListener, ActError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| ActError::outside(format!("failed to listen on {address}"), source))

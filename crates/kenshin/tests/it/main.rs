@@ -1,6 +1,7 @@
 //! The whole, by real processes.
 
 mod browser;
+mod cluster;
 mod components;
 mod daemons;
 mod demo;

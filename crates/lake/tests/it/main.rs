@@ -244,6 +244,10 @@ async fn a_prefix_of_a_text_becomes_comparisons() {
 struct Gazetteer;
 
 impl Places for Gazetteer {
+    fn edition(&self) -> &str {
+        "gazetteer"
+    }
+
     fn system(&self, addr: IpAddr) -> Option<(u32, Option<&str>)> {
         addr.is_ipv4().then_some((64500, Some("Nishi Net")))
     }

@@ -262,7 +262,7 @@ impl<'a> Fold<'a> {
             provider: self.provider.map(str::to_owned),
             ..ServiceRow::default()
         };
-        if let Some(Tables { name, table }) = self.tables {
+        if let Some(Tables { name, table, .. }) = self.tables {
             row.enriched_by = Some(name.clone());
             if let Some(entry) = table.lookup(endpoint.addr) {
                 row.asn = entry.asn.map(i64::from);
@@ -492,7 +492,7 @@ mod tests {
         let (country, region) = (Some("JP".into()), Some("JP-13".into()));
         let entry = Entry { asn: Some(64500), name: Some("Nishi Net".into()), country, region };
         assert!(table.add("192.0.2.0".parse().unwrap(), "192.0.2.255".parse().unwrap(), &entry));
-        let tables = Tables { name: "asn@2026-11-01".into(), table: table.finish() };
+        let tables = Tables { name: "asn@2026-11-01".into(), files: "asn-1".into(), table: table.finish() };
         let identity = Identity::default();
         let known_at = TimeUs::from_micros(DAY);
         let fold = Fold::new(&identity, None, Some(&tables), known_at);
