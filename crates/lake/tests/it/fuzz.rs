@@ -126,6 +126,23 @@ const OPERATORS: &[&str] = &[
     "&",
 ];
 
+/// Tables with their columns that are numbers, and those that are texts.
+const SOUND: &[(&str, &[&str], &[&str])] = &[
+    (
+        "observations",
+        &["subject_port", "t_us", "row", "subject_addr_hi", "subject_addr_lo", "attempt"],
+        &["subject_addr", "outcome", "protocol", "telnet['text']", "mandate_id", "vantage_addr"],
+    ),
+    (
+        "services",
+        &["port", "seen_us", "first_us", "addr_hi", "addr_lo", "asn"],
+        &["addr", "protocol", "state", "product", "version", "country", "banner"],
+    ),
+];
+
+/// What an expression that makes sense is of.
+type Columns = (&'static [&'static str], &'static [&'static str]);
+
 struct Asker {
     random: ChaCha8Rng,
 }
@@ -200,12 +217,104 @@ impl Asker {
         }
     }
 
+    fn number(&mut self, of: Columns, depth: u32) -> String {
+        if depth == 0 || self.chance(2) {
+            let column = self.one(of.0).to_owned();
+            return if self.chance(4) { self.random.random_range(-9..70_000).to_string() } else { column };
+        }
+        let (one, other) = (self.number(of, depth - 1), self.text(of, depth - 1));
+        match self.random.random_range(0..7) {
+            0 => format!("({one} % {})", self.random.random_range(1..99)),
+            1 => format!("({one} / 2 - {})", self.number(of, depth - 1)),
+            2 => format!("length({other})"),
+            3 => format!(
+                "version_cmp({other}, '{}.{}')",
+                self.random.random_range(0..9),
+                self.random.random_range(0..99)
+            ),
+            4 => format!("coalesce({one}, {})", self.number(of, depth - 1)),
+            5 => format!("CASE WHEN {} THEN {one} ELSE 0 END", self.truth(of, depth - 1)),
+            _ => format!(
+                "(SELECT count(*) FROM services WHERE {})",
+                self.truth((SOUND[1].1, SOUND[1].2), depth - 1)
+            ),
+        }
+    }
+
+    fn text(&mut self, of: Columns, depth: u32) -> String {
+        if depth == 0 || self.chance(2) {
+            let column = self.one(of.1).to_owned();
+            return if self.chance(4) {
+                self.one(&["'telnet'", "'192.0.2.3'", "'mine'", "''"]).to_owned()
+            } else {
+                column
+            };
+        }
+        let one = self.text(of, depth - 1);
+        match self.random.random_range(0..6) {
+            0 => format!("lower({one})"),
+            1 => format!("({one} || {})", self.text(of, depth - 1)),
+            2 => format!("substr({one}, {})", self.random.random_range(1..9)),
+            3 => format!("CAST({} AS VARCHAR)", self.number(of, depth - 1)),
+            4 => format!("coalesce({one}, '?')"),
+            _ => format!("country({})", of.1[0]),
+        }
+    }
+
+    fn truth(&mut self, of: Columns, depth: u32) -> String {
+        let inner = depth.saturating_sub(1);
+        match self.random.random_range(0..8) {
+            0 if depth > 0 => format!("({} AND {})", self.truth(of, inner), self.truth(of, inner)),
+            1 if depth > 0 => format!("({} OR NOT {})", self.truth(of, inner), self.truth(of, inner)),
+            2 => format!("{} IS NOT NULL", self.text(of, inner)),
+            3 => format!("in_cidr({}, '192.0.2.0/{}')", of.1[0], self.random.random_range(24..32)),
+            4 => format!("{} LIKE '%{}%'", self.text(of, inner), self.one(&["e", "2", "mine", "%"])),
+            5 => format!("{} IN ('telnet', 'mine', {})", self.text(of, inner), self.text(of, inner)),
+            _ => format!(
+                "{} {} {}",
+                self.number(of, inner),
+                self.one(&["=", "<", ">=", "<>"]),
+                self.number(of, inner)
+            ),
+        }
+    }
+
+    /// A question that makes sense, mostly.
+    fn sound(&mut self) -> String {
+        let (table, numbers, texts) = *SOUND.choose(&mut self.random).expect("there are two");
+        let of = (numbers, texts);
+        let (text, number, truth) = (self.text(of, 2), self.number(of, 2), self.truth(of, 2));
+        match self.random.random_range(0..7) {
+            0 => format!("SELECT {text}, {number} FROM {table} WHERE {truth}"),
+            1 => format!("SELECT {text} AS x, count(*), max({number}) FROM {table} WHERE {truth} GROUP BY 1"),
+            2 => format!("SELECT {text} AS x, avg({number}) FROM {table} GROUP BY 1 HAVING count(*) > 1"),
+            3 => format!("SELECT count(*), count(DISTINCT {text}), min({number}) FROM {table} WHERE {truth}"),
+            4 => format!(
+                "SELECT {text}, rank() OVER (PARTITION BY {} ORDER BY {number}) FROM {table}",
+                self.text(of, 0)
+            ),
+            5 => {
+                let other = (SOUND[0].1, SOUND[0].2);
+                format!(
+                    "SELECT {text} FROM {table} WHERE {} IN (SELECT subject_addr FROM observations WHERE {})",
+                    of.1[0],
+                    self.truth(other, 1)
+                )
+            }
+            _ => format!(
+                "SELECT {text} FROM {table} WHERE {truth} UNION SELECT {} FROM {table}",
+                self.text(of, 1)
+            ),
+        }
+    }
+
     fn statement(&mut self, number: usize) -> String {
-        let mut text = match self.random.random_range(0..30) {
-            0 => format!("DELETE FROM stored.observations WHERE {}", self.expression(COLUMNS[0].1, 1)),
-            1 => format!("CREATE TABLE t AS {}", self.select(1)),
-            2 => format!("COPY ({}) TO '/nowhere/out.csv'", self.select(0)),
-            3 => "DROP TABLE stored.observations".to_owned(),
+        let mut text = match (number % 2, self.random.random_range(0..30)) {
+            (0, _) => self.sound(),
+            (_, 0) => format!("DELETE FROM stored.observations WHERE {}", self.expression(COLUMNS[0].1, 1)),
+            (_, 1) => format!("CREATE TABLE t AS {}", self.select(1)),
+            (_, 2) => format!("COPY ({}) TO '/nowhere/out.csv'", self.select(0)),
+            (_, 3) => "DROP TABLE stored.observations".to_owned(),
             _ => self.select(2),
         };
         if number.is_multiple_of(SPOILT) {
