@@ -35,7 +35,7 @@ test: deps ## everything CI runs (an estimate: 45 minutes from nothing on two co
 	$(CARGO) test --workspace --no-fail-fast
 	@echo "== documentation (about 1 minute)"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
-	@echo "== fuzz targets, 5,000 executions each (about 3 minutes to build from nothing, 10 s to run)"
+	@echo "== fuzz targets, 5,000 executions each (about 4 minutes to build from nothing, 10 s to run)"
 	fuzz/run smoke
 	@echo "== user interface (about 1 minute)"
 	cd ui && npm run --silent lint && npm test --silent
@@ -54,7 +54,7 @@ else
 	@echo "== not root: no packages are installed; tests that need privilege or a missing daemon skip and say so by name"
 endif
 
-fuzz: ## every fuzz target for 60 s (about 3 minutes to build from nothing)
+fuzz: ## every fuzz target for 60 s (about 4 minutes to build from nothing)
 	fuzz/run 60
 
 # Each can be run alone: `make bench BENCH=order`. Their verdicts are in docs/performance.md.

@@ -10,16 +10,14 @@
 //! [`policy::CALLS`] does not name.
 
 mod answer;
+mod asked;
 mod catalogue;
 mod guard;
 mod statement;
 mod status;
 
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::{
-    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, Command, ProstMessageExt,
-    TicketStatementQuery,
-};
+use arrow_flight::sql::{ActionCreatePreparedStatementResult, ProstMessageExt};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
@@ -34,6 +32,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::api::{session, sql};
+use crate::flight::asked::{Asked, Refusal};
 use crate::guard::{Caller, SignedInAs};
 use crate::{Problem, Web, policy};
 
@@ -62,14 +61,6 @@ pub(crate) fn router(web: &Web) -> Router {
 
 struct Flight {
     web: Web,
-}
-
-/// What a command asks for.
-enum Asked {
-    /// Rows that answer a statement.
-    Rows(String),
-    /// What there is to ask, and how.
-    Catalogue(Command),
 }
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -107,13 +98,10 @@ impl FlightService for Flight {
     ) -> Result<Response<FlightInfo>, Status> {
         let caller = caller(&request)?;
         let descriptor = request.into_inner();
-        let asked = asked(command(&descriptor.cmd)?, &caller)?;
+        let asked = asked::asked(&descriptor.cmd, token(&caller)?).map_err(refused)?;
         let columns = self.columns(&asked, &caller).await?;
         let ticket = match asked {
-            Asked::Rows(sql) => {
-                let handle = statement::seal(&sql, token(&caller)?);
-                TicketStatementQuery { statement_handle: handle.into() }.as_any().encode_to_vec().into()
-            }
+            Asked::Rows(sql) => asked::ticket(&sql, token(&caller)?).into(),
             Asked::Catalogue(_) => descriptor.cmd.clone(),
         };
         let endpoint = FlightEndpoint::new().with_ticket(Ticket { ticket });
@@ -123,18 +111,14 @@ impl FlightService for Flight {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let caller = caller(&request)?;
-        let asked = asked(command(&request.get_ref().cmd)?, &caller)?;
+        let asked = asked::asked(&request.get_ref().cmd, token(&caller)?).map_err(refused)?;
         let columns = self.columns(&asked, &caller).await?;
         Ok(Response::new(SchemaResult { schema: answer::written(&columns)? }))
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         let caller = caller(&request)?;
-        let command = command(&request.get_ref().ticket)?;
-        if matches!(command, Command::CommandStatementQuery(_)) {
-            return Err(Problem::foreign_ticket().into());
-        }
-        let rows = match asked(command, &caller)? {
+        let rows = match asked::fetched(&request.get_ref().ticket, token(&caller)?).map_err(refused)? {
             Asked::Rows(sql) => {
                 let turn = self.web.asking_sql()?;
                 let (viewer, limits) = (caller.viewer()?, sql::limits(sql::ROWS_MAX));
@@ -159,10 +143,7 @@ impl FlightService for Flight {
         let action = request.get_ref();
         let body = match action.r#type.as_str() {
             CREATE_PREPARED => {
-                let asked: Option<ActionCreatePreparedStatementRequest> =
-                    Any::decode(&*action.body).ok().and_then(|any| any.unpack().ok()).flatten();
-                let asked = asked.ok_or_else(|| misunderstood(CREATE_PREPARED))?;
-                let sql = sql::short_enough(&asked.query)?.to_owned();
+                let sql = asked::prepared(&action.body).map_err(refused)?;
                 let handle = statement::seal(&sql, token(&caller)?);
                 let columns = self.columns(&Asked::Rows(sql), &caller).await?;
                 let prepared = ActionCreatePreparedStatementResult {
@@ -228,6 +209,7 @@ impl Flight {
     async fn columns(&self, asked: &Asked, caller: &Caller) -> Result<SchemaRef, Problem> {
         match asked {
             Asked::Rows(sql) => {
+                sql::short_enough(sql)?;
                 let _turn = self.web.searching().await?;
                 let (viewer, limits) = (caller.viewer()?, sql::limits(sql::ROWS_MAX));
                 let columns = self.web.observatory().sql_columns(&viewer, sql, limits).await?;
@@ -238,31 +220,13 @@ impl Flight {
     }
 }
 
-/// The command in a descriptor or ticket.
-fn command(bytes: &[u8]) -> Result<Command, Problem> {
-    let any = Any::decode(bytes).map_err(|_| misunderstood("what is asked for"))?;
-    Command::try_from(any).map_err(|_| misunderstood("what is asked for"))
-}
-
-/// What a command asks for; statements that were sealed are opened.
-fn asked(command: Command, caller: &Caller) -> Result<Asked, Problem> {
-    let opened = |handle: &[u8]| {
-        statement::open(handle, token(caller)?).map(Asked::Rows).ok_or_else(Problem::foreign_ticket)
-    };
-    match command {
-        Command::CommandStatementQuery(asked) => {
-            sql::short_enough(&asked.query)?;
-            Ok(Asked::Rows(asked.query))
-        }
-        Command::TicketStatementQuery(ticket) => opened(&ticket.statement_handle),
-        Command::CommandPreparedStatementQuery(asked) => opened(&asked.prepared_statement_handle),
-        command if catalogue::answers(&command) => Ok(Asked::Catalogue(command)),
-        _ => Err(Problem::not_offered(READ_ONLY)),
+/// Why nothing is answered, as it is told.
+fn refused(why: Refusal) -> Problem {
+    match why {
+        Refusal::Misunderstood => Problem::bad_request("what is asked for is no command of Flight SQL"),
+        Refusal::Foreign => Problem::foreign_ticket(),
+        Refusal::NotOffered => Problem::not_offered(READ_ONLY),
     }
-}
-
-fn misunderstood(what: &str) -> Problem {
-    Problem::bad_request(format!("{what} is no command of Flight SQL"))
 }
 
 /// Who calls, as the wrapper found out.

@@ -86,24 +86,6 @@ const TYPES: [Type; 12] = [
 /// A table with its columns.
 pub(super) type Table = (&'static str, SchemaRef);
 
-/// Whether a command asks what there is.
-pub(super) fn answers(command: &Command) -> bool {
-    use Command as C;
-    matches!(
-        command,
-        C::CommandGetCatalogs(_)
-            | C::CommandGetDbSchemas(_)
-            | C::CommandGetTables(_)
-            | C::CommandGetTableTypes(_)
-            | C::CommandGetSqlInfo(_)
-            | C::CommandGetXdbcTypeInfo(_)
-            | C::CommandGetPrimaryKeys(_)
-            | C::CommandGetExportedKeys(_)
-            | C::CommandGetImportedKeys(_)
-            | C::CommandGetCrossReference(_)
-    )
-}
-
 /// Whether the answer depends on which tables somebody may ask.
 pub(super) fn needs_tables(command: &Command) -> bool {
     matches!(command, Command::CommandGetTables(_))

@@ -15,13 +15,13 @@ const PURPOSE: &[u8] = b"kenshin flight statement 1\0";
 const SEAL: usize = 32;
 
 /// Seals a statement with a session's token.
-pub(super) fn seal(statement: &str, token: &str) -> Vec<u8> {
+pub(crate) fn seal(statement: &str, token: &str) -> Vec<u8> {
     let seal = under(statement, token).finalize().into_bytes();
     [&[VERSION], seal.as_slice(), statement.as_bytes()].concat()
 }
 
 /// The statement, when it was sealed with this token.
-pub(super) fn open(sealed: &[u8], token: &str) -> Option<String> {
+pub(crate) fn open(sealed: &[u8], token: &str) -> Option<String> {
     let (seal, statement) = sealed.strip_prefix(&[VERSION])?.split_at_checked(SEAL)?;
     let statement = std::str::from_utf8(statement).ok()?;
     under(statement, token).verify_slice(seal).ok()?;
