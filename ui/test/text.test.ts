@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { csv, duration, number, percent, pieces, written } from "../src/parts/text";
+import { bytes, csv, duration, number, percent, pieces, written } from "../src/parts/text";
 
 describe("numbers", () => {
   it.each([
@@ -15,6 +15,7 @@ describe("numbers", () => {
   it("nearly all is not all", () => expect(percent(999_999, 1_000_000)).toBe("99.9\u202f%"));
   it("nearly none is not none", () => expect(percent(1, 1_000_000)).toBe("0.1\u202f%"));
   it("all is all", () => expect(percent(7, 7)).toBe("100\u202f%"));
+  it("bytes have a unit", () => expect([0, 1023, 1536, 52_428_800].map((n) => bytes(n))).toEqual(["0\u202fB", "1\u202f023\u202fB", "1.5\u202fKiB", "50.0\u202fMiB"]));
   it("durations have two units", () => expect(duration(90_061)).toBe("1\u202fd 1\u202fh"));
 });
 
@@ -39,7 +40,19 @@ describe("received text", () => {
 
 describe("CSV", () => {
   it("keeps what is hostile a text", () =>
-    expect(csv([["a", 1], ['x"y,z', -2], ["=1+1", "\r"]])).toBe('a,1\r\n"x""y,z",-2\r\n\'=1+1,"\'\r"\r\n'));
+    expect(csv([["a", 1], ['x"y,z', -2], ["=1+1", "\r"]])).toBe('a,1\r\n"x""y,z",-2\r\n\'=1+1,\\r\r\n'));
+  it.each([
+    ["=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"],
+    ["+1", "'+1"],
+    ["-1", "'-1"],
+    ["@SUM(A1)", "'@SUM(A1)"],
+    ["＝1+1", "'＝1+1"],
+    [" =1+1", "' =1+1"],
+    ["\u3000=1+1", "'\u3000=1+1"],
+    ["\t=1+1", "\\t=1+1"],
+    ["a\n=1+1", "a\\n=1+1"],
+    ["photo\u202egpj\u0000", "photo\\u202egpj\\x00"],
+  ])("%j", (received, kept) => expect(csv([[received]])).toBe(`${kept}\r\n`));
 });
 
 describe("where only text can stand", () => {

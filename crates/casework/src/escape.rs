@@ -56,8 +56,12 @@ pub(crate) fn markup(text: &str) -> String {
 /// an apostrophe in front, as OWASP advises.
 pub fn csv_cell(text: &str) -> String {
     let shown = line(text);
-    let formula = shown.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
-    if formula { format!("'{shown}") } else { shown }
+    if is_formula(&shown) { format!("'{shown}") } else { shown }
+}
+
+/// True for what a spreadsheet would take for a formula, also in the full-width forms of Japanese keyboards.
+pub fn is_formula(text: &str) -> bool {
+    text.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠'])
 }
 
 /// The value of a mail header: one line without anything that could end it.

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use kenshin_casework::escape::is_formula;
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -91,7 +92,7 @@ pub(crate) fn visible(text: &str) -> String {
 /// A cell that a spreadsheet would run as a formula gets an apostrophe in front.
 fn csv_cell(text: &str) -> String {
     let text = visible(text);
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+    if is_formula(&text) { format!("'{text}") } else { text }
 }
 
 /// A number with thin spaces between thousands.
@@ -115,7 +116,9 @@ mod tests {
     #[test]
     fn hostile_text_is_visible() {
         assert_eq!(visible("a\u{1b}[31m\r\nb\u{202e}"), "a\\u{1b}[31m⏎b\\u{202e}");
-        assert_eq!(csv_cell("=1+1"), "'=1+1");
+        for formula in ["=1+1", " =1+1", "＝1+1", "@a", "-1"] {
+            assert_eq!(csv_cell(formula), format!("'{formula}"));
+        }
     }
 
     #[test]

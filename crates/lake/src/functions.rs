@@ -390,40 +390,35 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// CSV holds text only: nested columns become JSON text, and a text that a spreadsheet would run
-/// as a formula gets an apostrophe in front.
+/// as a formula gets an apostrophe in front, the name of a column too.
 pub(crate) fn flat_for_csv(batch: &RecordBatch) -> std::result::Result<RecordBatch, ArrowError> {
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        let text: Option<StringArray> = if field.data_type().is_nested() {
-            Some(json_texts(field, column)?)
-        } else {
-            match field.data_type() {
-                DataType::Utf8 => Some(column.as_string::<i32>().iter().map(|t| t.map(harmless)).collect()),
-                DataType::Utf8View => Some(column.as_string_view().iter().map(|t| t.map(harmless)).collect()),
-                DataType::LargeUtf8 => {
-                    Some(column.as_string::<i64>().iter().map(|t| t.map(harmless)).collect())
-                }
-                _ => None,
-            }
+        let column = match field.data_type() {
+            DataType::Dictionary(_, values) => arrow_cast::cast(column, values)?,
+            _ => column.clone(),
         };
-        match text {
-            Some(text) => {
-                fields.push(Field::new(field.name(), DataType::Utf8, true));
-                columns.push(Arc::new(text));
-            }
-            None => {
-                fields.push(field.as_ref().clone());
-                columns.push(column.clone());
-            }
-        }
+        let text: Option<StringArray> = match column.data_type() {
+            kind if kind.is_nested() => Some(json_texts(field, &column)?),
+            DataType::Utf8 => Some(column.as_string::<i32>().iter().map(|t| t.map(harmless)).collect()),
+            DataType::Utf8View => Some(column.as_string_view().iter().map(|t| t.map(harmless)).collect()),
+            DataType::LargeUtf8 => Some(column.as_string::<i64>().iter().map(|t| t.map(harmless)).collect()),
+            _ => None,
+        };
+        let column = text.map_or(column, |text| Arc::new(text));
+        fields.push(Field::new(harmless(field.name()), column.data_type().clone(), true));
+        columns.push(column);
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
+/// What a spreadsheet takes for a formula begins so, also in the full-width forms of Japanese keyboards.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠'];
+
 fn harmless(text: &str) -> String {
     let text = visible(text).replace('\n', "\\n");
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+    if text.trim_start().starts_with(FORMULA) { format!("'{text}") } else { text }
 }
 
 fn json_texts(field: &Field, column: &ArrayRef) -> std::result::Result<StringArray, ArrowError> {
@@ -441,7 +436,7 @@ fn json_texts(field: &Field, column: &ArrayRef) -> std::result::Result<StringArr
         let line = String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned();
         // `{"v":…}` without its wrapping.
         let inner = line.strip_prefix("{\"v\":").and_then(|l| l.strip_suffix('}')).unwrap_or("");
-        texts.push(Some(inner.to_owned()));
+        texts.push(Some(visible(inner)));
     }
     Ok(texts.into_iter().collect())
 }

@@ -212,7 +212,8 @@ impl Answer {
                 let mut bytes = Vec::new();
                 let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(&mut bytes);
                 if self.batches.is_empty() {
-                    writer.write(&RecordBatch::new_empty(self.schema.clone())).map_err(failed)?;
+                    let none = RecordBatch::new_empty(self.schema.clone());
+                    writer.write(&functions::flat_for_csv(&none).map_err(failed)?).map_err(failed)?;
                 }
                 for batch in &self.batches {
                     writer.write(&functions::flat_for_csv(batch).map_err(failed)?).map_err(failed)?;

@@ -20,6 +20,14 @@ export function percent(count: number, of: number, digits = 1): string | null {
   return `${number(shown, whole ? 0 : digits)}${THIN}%`;
 }
 
+/** Bytes in the largest unit of which there is at least one. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let [value, unit] = [count, 0];
+  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${number(value, unit === 0 || value >= 100 ? 0 : 1)}${THIN}${units[unit]}`;
+}
+
 /** Seconds as the two largest units. */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
@@ -89,11 +97,19 @@ export function written(received: string): string {
     .join("");
 }
 
-/** Rows as CSV (RFC 4180). What a spreadsheet would take for a formula is marked as text. */
+/** What a spreadsheet would take for a formula begins so, also in the full-width forms of Japanese keyboards. */
+const FORMULA = /^\s*[=+\-@|%＝＋－＠]/;
+
+/**
+ * Rows as CSV (RFC 4180). What would deceive the eye is written out, line ends too; what a spreadsheet would
+ * take for a formula is marked as text.
+ */
 export function csv(rows: (string | number)[][]): string {
   const cell = (value: string | number) => {
-    const text = typeof value === "number" ? String(value) : /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    if (typeof value === "number") return String(value);
+    const shown = written(value).replaceAll("\n", "");
+    const text = FORMULA.test(shown) ? `'${shown}` : shown;
+    return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }

@@ -444,4 +444,11 @@ async fn hostile_text_is_harmless_where_it_is_shown() {
     let empty = lake.query("SELECT row FROM observations WHERE false", Limits::default()).await.unwrap();
     assert_eq!(empty.render(Format::Json).unwrap(), "[]");
     assert_eq!(empty.render(Format::Csv).unwrap(), "row\n");
+    // A spreadsheet runs nothing: whatever the type, whatever the name, whatever the keyboard.
+    let sql = "SELECT arrow_cast('=1', 'Dictionary(Int32, Utf8)') AS \"=a()\", ' =1' AS b, '＝1' AS c, \
+               arrow_cast('-1', 'LargeUtf8') AS d, -1 AS e, ['\u{202e}'] AS f, \
+               arrow_cast(7, 'Dictionary(Int32, Int64)') AS g";
+    let shown = "'=a(),b,c,d,e,f,g\n'=1,' =1,'＝1,'-1,-1,\"[\"\"\\u{202e}\"\"]\",7\n";
+    assert_eq!(self::csv(&lake, sql).await, shown);
+    assert_eq!(self::csv(&lake, "SELECT 1 AS \"@a\" WHERE false").await, "'@a\n");
 }
