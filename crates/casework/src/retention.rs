@@ -225,6 +225,16 @@ impl Casework {
         .collect()
     }
 
+    /// When rows were last out of sight everywhere: whatever was read of the lake before may hold some.
+    pub async fn last_removal(&self, org: OrgId) -> Result<Option<TimeUs>> {
+        let asked = query(
+            "SELECT removed_us FROM erasure WHERE org_id = $1 AND removed_us IS NOT NULL
+             ORDER BY removed_us DESC LIMIT 1",
+        );
+        let rows = self.rows(asked.bind(org.to_string())).await?;
+        rows.first().map(|row| row.time("removed_us")).transpose()
+    }
+
     /// From now on the erasure is finished whatever comes: holds may be added after this, and no longer
     /// stop it. Refused when the holds in force are not those that were looked at.
     pub async fn begin_removal(

@@ -32,6 +32,8 @@ use crate::write::{self, Encoded};
 
 /// Bytes of footers that are kept.
 pub(crate) const METADATA_BYTES: usize = 256 << 20;
+/// Ranges of addresses that are compared one by one at most.
+const RANGES_MAX: usize = 64;
 
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +147,9 @@ pub struct Told {
     pub known_by: Option<TimeUs>,
     /// In batches of this sensor behind this sequence.
     pub since: Option<(SensorId, i64)>,
+    /// At addresses in a range of each of these lists. It may be more where they are many: what lies
+    /// between the first and the last.
+    pub within: Vec<Vec<(IpAddr, IpAddr)>>,
 }
 
 /// An observation, and when the lake took it.
@@ -208,12 +213,31 @@ impl Told {
                 BatchRow::NAME
             ));
         }
+        conditions.extend(self.within.iter().map(|ranges| within(ranges)));
         format!(
             "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo",
             ObservationRow::NAME,
             conditions.join(" AND ")
         )
     }
+}
+
+/// The condition that an address lies in one of these ranges, in plain comparisons, so that whole files
+/// are left out.
+fn within(ranges: &[(IpAddr, IpAddr)]) -> String {
+    let mut ends: Vec<_> =
+        ranges.iter().map(|(first, last)| (addr_to_hi_lo(*first), addr_to_hi_lo(*last))).collect();
+    if ends.len() > RANGES_MAX {
+        let (first, last) =
+            (ends.iter().map(|(first, _)| *first).min(), ends.iter().map(|(_, last)| *last).max());
+        ends = first.zip(last).into_iter().collect();
+    }
+    let any = ends.into_iter().map(|((hi, lo), (hi_last, lo_last))| match hi == hi_last {
+        true => format!("subject_addr_hi = {hi} AND subject_addr_lo BETWEEN {lo} AND {lo_last}"),
+        false => format!("subject_addr_hi BETWEEN {hi} AND {hi_last}"),
+    });
+    let any: Vec<String> = any.collect();
+    if any.is_empty() { "false".to_owned() } else { format!("({})", any.join(" OR ")) }
 }
 
 /// The columnar store of observations: six Delta tables in one folder or bucket, and the current
@@ -417,7 +441,9 @@ impl Lake {
     /// Observations host by host, in the order of their addresses, each host's in the order of time:
     /// one host is held.
     pub async fn hosts(&self, told: &Told) -> Result<Hosts, LakeError> {
-        if let Told { addr: Some(addr), known_by, since: None } = told {
+        if let Told { addr: Some(addr), known_by, since: None, within } = told
+            && within.is_empty()
+        {
             let mut rows = self.observations_at(addr_to_hi_lo(*addr)).await?;
             let known = |row: &ObservationRow| known_by.is_none_or(|by| row.ingested_at <= by.micros());
             rows.retain(|row| known(row) && row.direction == Direction::Probed.as_str());

@@ -51,7 +51,7 @@ pub enum Sight {
 }
 
 /// What is asked, by whom and when.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     /// What.
     pub query: Query,

@@ -141,6 +141,9 @@ impl ActError {
             Self::Lake(LakeError::Limit { unit: "rows", .. }) => {
                 Some("aggregate, or ask for less with LIMIT")
             }
+            Self::Lake(LakeError::Limit { unit: "services", .. }) => {
+                Some("narrow the query; within a network (net:203.0.113.0/24) the past is found fast")
+            }
             Self::Lake(LakeError::Limit { .. }) => {
                 Some("narrow the query by time or prefix: files that hold nothing of them are not read")
             }

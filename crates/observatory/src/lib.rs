@@ -92,7 +92,7 @@ pub use sensors::TOKEN_S;
 pub use settings::{HubAddress, Mail, Sensors, Settings, Web};
 pub use shards::SHARDS_MAX;
 pub use targets::TargetList;
-pub use view::{FOUND_MAX, HostView};
+pub use view::{FOUND_MAX, HostView, Past, known_by};
 pub use worker::{SurveyEnd, Worker};
 
 /// A home, opened. Cheap to clone.

@@ -4,6 +4,7 @@
 //! afterwards. It is pure; folding the same observations again changes nothing.
 
 mod fold;
+mod past;
 mod saying;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
-use kenshin_lake::view::{Search, Sight, View};
+use kenshin_lake::view::Sight;
 use kenshin_lake::{
     Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Rows, Thoroughness, Told,
 };
@@ -25,11 +26,11 @@ use crate::error::ActError;
 use crate::intelligence::Tables;
 use fold::{Fold, Services};
 
+pub use past::{FOUND_MAX, Past, known_by};
+
 /// Rows handed to the lake at once while a view is made anew, and observations folded at once while
 /// it catches up.
 const PIECE_ROWS: usize = 1 << 15;
-/// Most services that are found in the past: they lie in memory, about one kilobyte each.
-pub const FOUND_MAX: usize = 500_000;
 /// Most pages of the provider directory.
 const DIRECTORY_PAGES_MAX: usize = 4_096;
 
@@ -185,42 +186,6 @@ impl Observatory {
     pub async fn tend_lake(&self) -> Result<Compacted, ActError> {
         let _turn = self.tending().await?;
         Ok(self.lake().await?.compact(self.now(), Thoroughness::Due, |_, _, _| {}).await?)
-    }
-
-    /// What `search` finds in the view of the past: of what the lake knew at `known_by`, and with
-    /// `history` also in every row as it was before something changed. It is made from observations
-    /// each time, and what is found lies in memory: more than [`FOUND_MAX`] services are refused.
-    pub async fn search_past(
-        &self,
-        search: &Search,
-        known_by: Option<TimeUs>,
-        history: bool,
-    ) -> Result<View, ActError> {
-        let told = Told { known_by, ..Told::default() };
-        let providers = self.provider_names().await?;
-        let (mut found, mut piece) = (Vec::new(), Vec::new());
-        let mut hosts = self.lake().await?.hosts(&told).await?;
-        loop {
-            let seen = hosts.next().await?;
-            let more = seen.is_some();
-            if let Some(seen) = seen {
-                let mut before = Vec::new();
-                let host = self.fold_host(Vec::new(), seen, &providers, history.then_some(&mut before));
-                piece.extend(host.await?);
-                piece.extend(before);
-            }
-            if piece.len() >= PIECE_ROWS || !more {
-                let view = View::of(std::mem::take(&mut piece))?;
-                found.extend(view.find(search).await?.services().await?);
-                if found.len() > FOUND_MAX {
-                    let message = format!("more than {FOUND_MAX} services are found in the past");
-                    return Err(ActError::input(message).with_hint("narrow the query"));
-                }
-            }
-            if !more {
-                return Ok(View::of(found)?);
-            }
-        }
     }
 
     /// One host through time; nothing when `viewer` may not see it, or when nothing was seen there.

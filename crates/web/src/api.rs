@@ -10,6 +10,7 @@ pub mod mandates;
 pub mod notices;
 pub mod opt_outs;
 pub mod overview;
+pub mod probes;
 pub mod providers;
 mod query;
 pub mod retention;
@@ -72,7 +73,9 @@ pub(crate) fn router() -> OpenApiRouter<Web> {
         .routes(routes!(search::list))
         .routes(routes!(search::facets))
         .routes(routes!(search::fields))
+        .routes(routes!(search::export::export))
         .routes(routes!(search::host))
+        .routes(routes!(probes::list))
         .routes(routes!(searches::list, searches::save))
         .routes(routes!(searches::show, searches::delete))
         .routes(routes!(searches::check))

@@ -33,6 +33,7 @@ mod guard;
 mod headers;
 mod limiter;
 mod metrics;
+mod past;
 pub mod policy;
 mod problem;
 pub mod tls;
@@ -94,6 +95,7 @@ struct Inner {
     sign_ins: Semaphore,
     shipments: Semaphore,
     searches: Semaphore,
+    past: past::Past,
     sql: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     metrics: metrics::Metrics,
@@ -115,6 +117,7 @@ impl Web {
                 sign_ins: Semaphore::new(SIGN_INS_MAX),
                 shipments: Semaphore::new(SHIPMENTS_MAX),
                 searches: Semaphore::new(SEARCHES_MAX),
+                past: past::Past::default(),
                 sql: Arc::new(Semaphore::new(SQL_MAX)),
                 streams: Arc::new(Semaphore::new(STREAMS_MAX)),
                 metrics: metrics::Metrics::default(),

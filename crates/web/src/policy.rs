@@ -20,6 +20,8 @@ pub enum Action {
     SeeSurveys,
     /// Search services and look at hosts.
     Search,
+    /// Read when an address was asked, and by which sensor.
+    SeeProbes,
     /// Read saved searches and their alerts.
     SeeSearches,
     /// Save searches of one's own, silence and delete them.
@@ -79,7 +81,9 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/search", Action::Search),
     ("GET", "/api/v1/search/facets", Action::Search),
     ("GET", "/api/v1/search/fields", Action::Search),
+    ("GET", "/api/v1/search/export", Action::Search),
     ("GET", "/api/v1/hosts/{addr}", Action::Search),
+    ("GET", "/api/v1/hosts/{addr}/probes", Action::SeeProbes),
     ("GET", "/api/v1/searches", Action::SeeSearches),
     ("POST", "/api/v1/searches", Action::SaveSearches),
     ("GET", "/api/v1/searches/{id}", Action::SeeSearches),
@@ -175,6 +179,7 @@ impl Action {
         Self::SeeOverview,
         Self::SeeSurveys,
         Self::Search,
+        Self::SeeProbes,
         Self::SeeSearches,
         Self::SaveSearches,
         Self::AskSql,
@@ -205,6 +210,7 @@ impl Action {
             Self::SeeOverview => "see-overview",
             Self::SeeSurveys => "see-surveys",
             Self::Search => "search",
+            Self::SeeProbes => "see-probes",
             Self::SeeSearches => "see-searches",
             Self::SaveSearches => "save-searches",
             Self::AskSql => "ask-sql",
@@ -253,6 +259,8 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeOverview => b"OOOPOO",
         A::SeeSurveys => b"OOO-OO",
         A::Search => b"OOOP-O",
+        // Coverage tells of the order and the pace of whole surveys: it is not shared with providers.
+        A::SeeProbes => b"OOO--O",
         A::SeeSearches => b"OOOP-O",
         A::SaveSearches => b"OOOP--",
         A::AskSql => b"OOOP-O",
@@ -263,7 +271,7 @@ pub fn allowed(role: Option<Role>, action: Action) -> Decision {
         A::SeeProviders => b"OOOP-O",
         A::SeeMandates => b"OOOOOO",
         A::SeeAudit => b"OO---O",
-        A::SeeRetention => b"O----O",
+        A::SeeRetention => b"OO---O",
         A::SeeSensors => b"OOO--O",
         A::ManageSensors => b"O-----",
         A::SeeOptOuts => b"OOO--O",

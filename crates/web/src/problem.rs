@@ -64,6 +64,13 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "the request cannot be understood").detail(detail)
     }
 
+    /// 400: the past that is asked for is too large to be found while somebody waits.
+    pub fn past_limit(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "past-limit", "too much of the past is asked for")
+            .detail(detail)
+            .hint("name a network in the query (net:203.0.113.0/24), or ask `kenshin search --at`")
+    }
+
     /// 401: not signed in.
     pub fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "signed-out", "sign in first")

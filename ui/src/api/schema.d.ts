@@ -222,6 +222,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{addr}/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When an address was asked, and by whom: from coverage, whether it answered or not. */
+        get: operations["hosts_probes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mandates": {
         parameters: {
             query?: never;
@@ -401,6 +418,26 @@ export interface paths {
         };
         /** Services that a query finds. */
         get: operations["search_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All services that a query finds, at most 50,000, with the columns of the table `services`; more are an
+         *     error, never a silent cut.
+         */
+        get: operations["search_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1202,6 +1239,7 @@ export interface components {
         FacetList: {
             /** @description One for each field asked for, in that order. */
             facets: components["schemas"]["FacetRow"][];
+            known_by?: components["schemas"]["Instant"] | null;
             /** @description How much the query finds in all. */
             total: components["schemas"]["SearchTotal"];
         };
@@ -1427,6 +1465,7 @@ export interface components {
             findings: components["schemas"]["FindingRow"][];
             /** @description What it was taken for, with reasons; empty: unknown. */
             identity: components["schemas"]["ClaimRow"][];
+            known_by?: components["schemas"]["Instant"] | null;
             /** @description Its services as they were when they were last asked, the first 1,000. */
             now: components["schemas"]["Service"][];
             /**
@@ -1779,6 +1818,44 @@ export interface components {
             providers: components["schemas"]["ProviderFigures"][];
             /** @description Assessed rounds, oldest first, the newest 200 at most. */
             rounds: components["schemas"]["RoundRow"][];
+        };
+        /** @description Every time a port of an address was asked. */
+        ProbeList: {
+            /** @description Newest first, at most 1,000. */
+            items: components["schemas"]["ProbeRow"][];
+            /** @description There are older ones. */
+            more: boolean;
+        };
+        /** @description One target that was asked, whether it answered or not. */
+        ProbeRow: {
+            /** @description It was asked not before this… */
+            from: components["schemas"]["Instant"];
+            /** @description Its mandate. */
+            mandate_id: string;
+            /** @enum {string} */
+            outcome?: "answered" | "refused" | "silent-host-alive" | "dark" | "filtered" | "limited" | "error";
+            /**
+             * Format: int32
+             * @description Port.
+             */
+            port: number;
+            /** @description Its programme. */
+            programme: string;
+            /**
+             * Format: int64
+             * @description Its number in the programme.
+             */
+            round: number;
+            /** @description What it is called; none for the hub's own. */
+            sensor?: string | null;
+            /** @description The sensor that asked. */
+            sensor_id: string;
+            /** @description Survey. */
+            survey_id: string;
+            /** @description …and not after this. */
+            to: components["schemas"]["Instant"];
+            /** @description `tcp` or `udp`. */
+            transport: string;
         };
         /** @description What went wrong, for a program (`code`) and for a person. */
         Problem: {
@@ -2175,6 +2252,7 @@ export interface components {
         SearchPage: {
             /** @description The services. */
             items: components["schemas"]["Service"][];
+            known_by?: components["schemas"]["Instant"] | null;
             /** @description `after` of the next page. */
             next?: string | null;
             /** @description The query as it was understood. */
@@ -2909,8 +2987,8 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description As it was known at this instant, RFC 3339; today when left out.
-                 * @example 2026-10-01T00:00:00Z
+                 * @description As it was known at this instant (RFC 3339) or at the end of this day (UTC); today when left out.
+                 * @example 2026-10-01
                  */
                 at?: string;
             };
@@ -2928,6 +3006,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HostDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hosts_probes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                addr: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeList"];
                 };
             };
             "4XX": {
@@ -3279,6 +3386,12 @@ export interface operations {
                 after?: string;
                 /** @description Rows wanted. */
                 limit?: number;
+                /**
+                 * @description As it was known at this instant (RFC 3339) or at the end of this day (UTC); now when left out. Ages
+                 *     in the query are measured from then.
+                 * @example 2026-10-01
+                 */
+                at?: string;
             };
             header?: never;
             path?: never;
@@ -3304,6 +3417,49 @@ export interface operations {
             };
         };
     };
+    search_export: {
+        parameters: {
+            query?: {
+                /** @description The query. */
+                q?: string;
+                /**
+                 * @description Field to sort by, with `-` before it for the greatest first; by address when left out.
+                 * @example -seen
+                 */
+                sort?: string;
+                /**
+                 * @description As it was known at this instant (RFC 3339) or at the end of this day (UTC); now when left out.
+                 * @example 2026-10-01
+                 */
+                at?: string;
+                /** @description `csv` when left out. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description or the format asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     search_facets: {
         parameters: {
             query: {
@@ -3314,6 +3470,11 @@ export interface operations {
                  * @example port:10,country,product:20
                  */
                 fields: string;
+                /**
+                 * @description As it was known at this instant (RFC 3339) or at the end of this day (UTC); now when left out.
+                 * @example 2026-10-01
+                 */
+                at?: string;
             };
             header?: never;
             path?: never;

@@ -8,7 +8,7 @@ use kenshin_lake::view::{Counted, Facet, Found, PAGE_MAX, ParseCountedError, Sea
 use kenshin_lake::{Answer, Format as Rendered};
 use kenshin_observation::TimeUs;
 use kenshin_observation::schema::{ServiceRow, Table};
-use kenshin_observatory::{ActError, Observatory, Probed, understand};
+use kenshin_observatory::{ActError, FOUND_MAX, Observatory, Past, Probed, known_by, understand};
 use serde_json::{Map, Value, json};
 
 use super::{Context, saved};
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Resu
     let text = options.query.join(" ");
     let query = understand(&text)?;
     let facets = options.facet.iter().map(|text| counted(text)).collect::<Result<Vec<_>, _>>()?;
-    let known_by = options.at.as_deref().map(instant).transpose()?;
+    let known_by = options.at.as_deref().map(known_by).transpose()?;
     let counts = options.count || !facets.is_empty();
     if counts && context.format() == Format::Parquet {
         return Err(ActError::input("counts are not written as Parquet")
@@ -40,7 +40,10 @@ pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Resu
     let now = known_by.unwrap_or_else(|| observatory.now());
     let asked = Asked { query, sight: Sight::All, now };
     let view = match known_by.is_some() || options.history {
-        true => Arc::new(observatory.search_past(&asked, known_by, options.history).await?),
+        true => {
+            let past = Past { known_by, history: options.history, most: FOUND_MAX };
+            Arc::new(observatory.search_past(&asked, past).await?)
+        }
         false => observatory.lake().await?.view().await.map_err(ActError::from)?,
     };
     let found = view.find(&asked).await.map_err(ActError::from)?;
@@ -72,15 +75,6 @@ pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Resu
         context.say("hint: the current view is of another version; `kenshin lake rebuild` makes it anew");
     }
     Ok(exit)
-}
-
-/// An instant, or the end of a day.
-fn instant(text: &str) -> Result<TimeUs, ActError> {
-    let day = format!("{text}T00:00:00Z").parse::<TimeUs>().map(|day| day.plus_secs(86_400));
-    text.parse::<TimeUs>().or(day).map_err(|_| {
-        ActError::input(format!("`{text}` is no date"))
-            .with_hint("for example 2026-10-01, or 2026-10-01T12:00:00+09:00")
-    })
 }
 
 fn counted(text: &str) -> Result<Counted, ActError> {
@@ -115,10 +109,10 @@ fn fields(context: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 async fn probed(context: &Context<'_>, observatory: &Observatory, addr: IpAddr) -> anyhow::Result<Exit> {
-    let probed = observatory.probed(addr).await?;
+    let probed = observatory.probed(addr, usize::MAX).await?;
     let exit = if probed.is_empty() { Exit::No } else { Exit::Done };
     Rows {
-        columns: &["TARGET", "NOT BEFORE", "NOT AFTER", "SENSOR", "SURVEY", "MANDATE", "PLACE"],
+        columns: &["TARGET", "NOT BEFORE", "NOT AFTER", "SENSOR", "SURVEY", "MANDATE", "PLACE", "OUTCOME"],
         right: &[6],
         items: probed,
         cells: |one: &Probed| {
@@ -130,6 +124,7 @@ async fn probed(context: &Context<'_>, observatory: &Observatory, addr: IpAddr) 
                 one.survey_id.clone(),
                 one.mandate_id.clone(),
                 one.index.to_string(),
+                one.outcome.map_or("-", |outcome| outcome.as_str()).to_owned(),
             ]
         },
     }

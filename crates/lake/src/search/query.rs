@@ -155,6 +155,16 @@ impl Query {
         }
     }
 
+    /// Prefixes outside of which it finds nothing; `None` where it may find something anywhere.
+    pub fn networks(&self) -> Option<Vec<Prefix>> {
+        match self {
+            Self::Term(Term::Network(Field::Ip, prefixes)) => Some(prefixes.clone()),
+            Self::And(parts) => parts.iter().filter_map(Self::networks).min_by_key(Vec::len),
+            Self::Or(parts) => Some(parts.iter().map(Self::networks).collect::<Option<Vec<_>>>()?.concat()),
+            Self::All | Self::Term(_) | Self::Not(_) => None,
+        }
+    }
+
     /// True when its answer changes as time passes, with nothing new being known: an age is in it.
     pub fn names_age(&self) -> bool {
         match self {

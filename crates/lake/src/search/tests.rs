@@ -238,3 +238,21 @@ fn an_age_anywhere_makes_the_answer_change_as_time_passes() {
         assert_eq!(text.parse::<Query>().unwrap().names_age(), ages, "{text}");
     }
 }
+
+#[test]
+fn networks_outside_of_which_nothing_is_found_are_known() {
+    for (text, networks) in [
+        ("ip:192.0.2.0/24 port:23", Some(vec!["192.0.2.0/24"])),
+        ("192.0.2.7", Some(vec!["192.0.2.7/32"])),
+        ("ip:192.0.2.0/24,198.51.100.0/24 ip:203.0.113.7", Some(vec!["203.0.113.7/32"])),
+        ("ip:192.0.2.0/24 OR (port:23 2001:db8::1)", Some(vec!["192.0.2.0/24", "2001:db8::1/128"])),
+        ("ip:192.0.2.0/24 OR port:23", None),
+        ("-ip:192.0.2.0/24", None),
+        ("port:23 -ip:192.0.2.0/24", None),
+        ("", None),
+    ] {
+        let found = text.parse::<Query>().unwrap().networks();
+        let found = found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(found, networks.map(|all| all.into_iter().map(str::to_owned).collect()), "{text}");
+    }
+}

@@ -13,7 +13,7 @@ use kenshin_survey::sensor::SensorIdentity;
 use kenshin_survey::spool::{Draft, Spool};
 
 use super::*;
-use crate::{Edge, Home};
+use crate::{Edge, FOUND_MAX, Home, Past};
 
 const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 
@@ -328,13 +328,67 @@ async fn the_past_is_searched() {
     world.receive(&east, &[batch]).await.unwrap();
     let found = async |query: &str, known_by: TimeUs| {
         let search = Search { query: query.parse().unwrap(), sight: Sight::All, now: NOW };
-        world.observatory.search_past(&search, Some(known_by), true).await.unwrap().services()
+        let past = Past { known_by: Some(known_by), history: true, most: FOUND_MAX };
+        world.observatory.search_past(&search, past).await.unwrap().services()
     };
     assert_eq!(found("", NOW).await, 8);
     let here = found(&addr.to_string(), NOW).await;
     assert!((1..8).contains(&here), "{here}");
     assert_eq!(found("state:dark", NOW).await, 0);
     assert_eq!(found("", NOW.plus_secs(-1)).await, 0);
+    // Of a network, of several, of one that was not asked, and as far as one may see.
+    assert_eq!(found(&format!("ip:{addr} port:22"), NOW).await, 1);
+    assert_eq!(found("ip:198.51.100.0/29 OR ip:198.51.100.8/29", NOW).await, 8);
+    assert_eq!(found("ip:203.0.113.0/24 OR ip:2001:db8::/32", NOW).await, 0);
+    let sighted = async |sight: Sight, most: usize| {
+        let search = Search { query: "ip:0.0.0.0/0".parse().unwrap(), sight, now: NOW };
+        let past = Past { known_by: Some(NOW), history: false, most };
+        world.observatory.search_past(&search, past).await.map(|view| view.services())
+    };
+    let own = Sight::Only(vec![(addr, addr)]);
+    assert_eq!(sighted(own.clone(), 8).await.unwrap(), found(&addr.to_string(), NOW).await);
+    assert_eq!(sighted(Sight::Only(Vec::new()), 8).await.unwrap(), 0);
+    let refused = sighted(Sight::All, 7).await.err().unwrap();
+    assert_eq!(refused.to_string(), "the query was stopped: more than 7 services");
+    assert!(sighted(own, 7).await.is_ok(), "what is out of sight is not counted");
+}
+
+/// Whether it answered or not, an address tells when it was asked and by whom.
+#[tokio::test]
+async fn an_address_tells_when_it_was_asked() {
+    let (east, west) = (Sensor::new(1), Sensor::new(2));
+    let world = World::new(&[&east, &west]).await;
+    let answering = |draft: &mut Draft| {
+        draft.observations[0].outcome = kenshin_observation::Outcome::Answered;
+        draft.observations.truncate(1);
+    };
+    let batch = east.seal(&world.plan, 0, answering);
+    let (told, asked) = (batch.observations[0].subject, batch.coverage[0].clone());
+    // The lake takes what the hub would refuse: that a row for every target is there is checked elsewhere.
+    world
+        .observatory
+        .lake()
+        .await
+        .unwrap()
+        .commit(&[batch, west.seal(&world.plan, 1, |_| {})], NOW)
+        .await
+        .unwrap();
+    let probed = world.observatory.probed(told.addr, usize::MAX).await.unwrap();
+    let one = probed.iter().find(|one| one.endpoint == told).unwrap();
+    assert_eq!(one.outcome, Some(kenshin_observation::Outcome::Answered));
+    assert_eq!((one.from, one.to, one.round), (asked.time_from, asked.time_to, 1));
+    assert_eq!(one.sensor_id, east.identity().id.to_string());
+    let other = probed.iter().find(|one| one.endpoint != told).unwrap();
+    assert_eq!((other.endpoint.addr, other.outcome), (told.addr, None), "no row, and asked all the same");
+    let dark = world.plan.space().unwrap().slice(1).target_at(0).1;
+    let probed = world.observatory.probed(dark.addr, usize::MAX).await.unwrap();
+    assert!(
+        probed.iter().all(|one| one.outcome.is_some_and(|end| end != kenshin_observation::Outcome::Answered))
+    );
+    assert!(probed.iter().all(|one| one.sensor_id == west.identity().id.to_string()));
+    assert_eq!((probed.len(), world.observatory.probed(dark.addr, 1).await.unwrap().len()), (2, 1));
+    let outside = "203.0.113.7".parse().unwrap();
+    assert!(world.observatory.probed(outside, usize::MAX).await.unwrap().is_empty());
 }
 
 /// Why a change is refused, and the change.

@@ -1,12 +1,15 @@
 //! Searching services, and one host through time.
 
+pub(crate) mod export;
+
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use kenshin_casework::{CaseFilter, FindingFilter, PageRequest};
 use kenshin_lake::search::{FIELDS, Query as Asked, QueryError};
-use kenshin_lake::view::{Counted, Mark, ParseCountedError, Search, Sort, is_countable};
+use kenshin_lake::view::{Counted, Mark, ParseCountedError, Search, Sort, View, is_countable};
 use kenshin_observation::schema::ServiceRow;
 use kenshin_observation::{Prefix, TimeUs};
 use serde::{Deserialize, Serialize};
@@ -42,6 +45,9 @@ pub struct SearchTotal {
 pub struct SearchPage {
     /// The query as it was understood.
     pub query: String,
+    /// By when the lake knew what is told; left out for what is known now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<Instant>,
     /// How much it finds in all.
     pub total: SearchTotal,
     /// The services.
@@ -147,6 +153,9 @@ pub struct SoftwareRow {
 /// Counts by field.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FacetList {
+    /// By when the lake knew what is counted; left out for what is known now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<Instant>,
     /// How much the query finds in all.
     pub total: SearchTotal,
     /// One for each field asked for, in that order.
@@ -204,6 +213,10 @@ pub struct FieldRow {
 pub struct HostDetail {
     /// Address.
     pub addr: String,
+    /// By when the lake knew these services; left out for what is known now. Findings and cases are those
+    /// of today.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<Instant>,
     /// Its services as they were when they were last asked, the first 1,000.
     pub now: Vec<Service>,
     /// How many further services it has; left out when none.
@@ -238,6 +251,10 @@ pub(crate) struct SearchQuery {
     /// Rows wanted.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
+    /// As it was known at this instant (RFC 3339) or at the end of this day (UTC); now when left out. Ages
+    /// in the query are measured from then.
+    #[param(max_length = 40, example = "2026-10-01")]
+    at: Option<String>,
 }
 
 /// What to count.
@@ -250,14 +267,17 @@ pub(crate) struct FacetQuery {
     /// Fields with commas between, each with the number of values wanted behind a colon.
     #[param(max_length = 400, example = "port:10,country,product:20")]
     fields: String,
+    /// As it was known at this instant (RFC 3339) or at the end of this day (UTC); now when left out.
+    #[param(max_length = 40, example = "2026-10-01")]
+    at: Option<String>,
 }
 
 /// When.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AtQuery {
-    /// As it was known at this instant, RFC 3339; today when left out.
-    #[param(example = "2026-10-01T00:00:00Z")]
+    /// As it was known at this instant (RFC 3339) or at the end of this day (UTC); today when left out.
+    #[param(max_length = 40, example = "2026-10-01")]
     at: Option<String>,
 }
 
@@ -269,17 +289,18 @@ pub(crate) async fn list(
     caller: Caller,
     Params(query): Params<SearchQuery>,
 ) -> Result<Json<SearchPage>, Problem> {
-    let search = search(&web, &caller, query.q.as_deref()).await?;
+    let asked = asked(&web, &caller, query.q.as_deref(), query.at.as_deref()).await?;
     let sort: Option<Sort> = word("sort", query.sort.as_deref())?;
     let after: Option<Mark> = word("after", query.after.as_deref())?;
+    let view = asked.view(&web).await?;
     let _turn = web.searching().await?;
-    let view = lake(&web).await?.view().await.map_err(failed)?;
-    let found = view.find(&search).await.map_err(failed)?;
+    let found = view.find(&asked.search).await.map_err(failed)?;
     let total = found.total().await.map_err(failed)?;
     let limit = query.limit.map_or(PAGE_ROWS, |limit| limit as usize);
     let page = found.page(sort, after.as_ref(), limit).await.map_err(failed)?;
     Ok(Json(SearchPage {
-        query: search.query.to_string(),
+        query: asked.search.query.to_string(),
+        known_by: asked.known_by.map(Instant::from),
         total: SearchTotal { services: total.services, hosts: total.hosts },
         items: page.services.into_iter().map(Service::from).collect(),
         next: page.next.map(|next| next.to_string()),
@@ -294,14 +315,14 @@ pub(crate) async fn facets(
     caller: Caller,
     Params(query): Params<FacetQuery>,
 ) -> Result<Json<FacetList>, Problem> {
-    let search = search(&web, &caller, query.q.as_deref()).await?;
+    let asked = asked(&web, &caller, query.q.as_deref(), query.at.as_deref()).await?;
     let wanted = query.fields.split(',').map(counted).collect::<Result<Vec<_>, _>>()?;
     if wanted.len() > FACETS_MAX {
         return Err(Problem::bad_request(format!("{} facets are more than {FACETS_MAX}", wanted.len())));
     }
+    let view = asked.view(&web).await?;
     let _turn = web.searching().await?;
-    let view = lake(&web).await?.view().await.map_err(failed)?;
-    let found = view.find(&search).await.map_err(failed)?;
+    let found = view.find(&asked.search).await.map_err(failed)?;
     let total = found.total().await.map_err(failed)?;
     let mut facets = Vec::new();
     for Counted { field, top } in wanted {
@@ -314,7 +335,11 @@ pub(crate) async fn facets(
             more: facet.more,
         });
     }
-    Ok(Json(FacetList { total: SearchTotal { services: total.services, hosts: total.hosts }, facets }))
+    Ok(Json(FacetList {
+        known_by: asked.known_by.map(Instant::from),
+        total: SearchTotal { services: total.services, hosts: total.hosts },
+        facets,
+    }))
 }
 
 /// The fields that queries can name.
@@ -344,7 +369,7 @@ pub(crate) async fn host(
     Params(query): Params<AtQuery>,
 ) -> Result<Json<HostDetail>, Problem> {
     let addr: IpAddr = crate::api::query::id("host", &text)?;
-    let known_by: Option<TimeUs> = word("at", query.at.as_deref())?;
+    let known_by = known_by(query.at.as_deref())?;
     let viewer = caller.viewer()?;
     let host = web.observatory().host(&viewer, addr, known_by).await?;
     let Some(host) = host else { return Err(Problem::not_found("host", &addr.to_string())) };
@@ -359,6 +384,7 @@ pub(crate) async fn host(
     let opened = web.casework().cases(&viewer, &of_cases, &page).await?;
     Ok(Json(HostDetail {
         addr: addr.to_string(),
+        known_by: known_by.map(Instant::from),
         now,
         now_more,
         before,
@@ -369,20 +395,43 @@ pub(crate) async fn host(
     }))
 }
 
-async fn lake(web: &Web) -> Result<&kenshin_lake::Lake, Problem> {
-    Ok(web.observatory().lake().await?)
-}
-
-fn failed(error: kenshin_lake::LakeError) -> Problem {
+pub(super) fn failed(error: kenshin_lake::LakeError) -> Problem {
     Problem::from(kenshin_observatory::ActError::from(error))
 }
 
+/// A question as the caller may ask it.
+pub(super) struct Question {
+    pub(super) search: Search,
+    /// About what was known then; now when left out.
+    pub(super) known_by: Option<TimeUs>,
+}
+
+impl Question {
+    /// What is to be searched: all that is known now, or what the question finds in what was known.
+    pub(super) async fn view(&self, web: &Web) -> Result<Arc<View>, Problem> {
+        match self.known_by {
+            Some(_) => web.past(&self.search).await,
+            None => web.observatory().lake().await?.view().await.map_err(failed),
+        }
+    }
+}
+
 /// The question as the caller may ask it.
-async fn search(web: &Web, caller: &Caller, text: Option<&str>) -> Result<Search, Problem> {
-    let text = text.unwrap_or_default();
-    let query = understood(text)?;
+pub(super) async fn asked(
+    web: &Web,
+    caller: &Caller,
+    text: Option<&str>,
+    at: Option<&str>,
+) -> Result<Question, Problem> {
+    let (query, known_by) = (understood(text.unwrap_or_default())?, known_by(at)?);
     let sight = web.observatory().sight(&caller.viewer()?).await?;
-    Ok(Search { query, sight, now: web.now() })
+    Ok(Question { search: Search { query, sight, now: known_by.unwrap_or_else(|| web.now()) }, known_by })
+}
+
+/// The instant of a parameter `at`.
+fn known_by(at: Option<&str>) -> Result<Option<TimeUs>, Problem> {
+    let at = at.filter(|at| !at.is_empty()).map(kenshin_observatory::known_by);
+    Ok(at.transpose()?)
 }
 
 /// A query from text.

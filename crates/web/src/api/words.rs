@@ -33,6 +33,11 @@ pub(super) fn order() -> Object {
     list(kenshin_casework::Order::ALL.iter().map(|word| word.as_str()))
 }
 
+/// How an attempt ended.
+pub(super) fn outcome() -> Object {
+    list(observation::Outcome::ALL.iter().map(|word| word.as_str()))
+}
+
 /// What a re-check saw.
 pub(super) fn condition() -> Object {
     list(observation::Condition::ALL.iter().map(|word| word.as_str()))

@@ -4,6 +4,7 @@
 mod contract;
 mod courtesy;
 mod flight;
+mod past;
 mod policy;
 mod rows;
 mod search;
