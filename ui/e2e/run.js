@@ -41,6 +41,9 @@ const FLAGS = [
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** A day on which the town's first round was known, and no other. */
+const THEN = "2026-04-05";
+
 const troubles = [];
 let step = "start";
 let picture = 0;
@@ -109,7 +112,7 @@ try {
   const page = await context.newPage();
   page.on("console", (message) => {
     // What is refused because it is asked for wrongly, below, is no trouble.
-    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400", "a question in SQL": "400",
+    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400", "a question in SQL": "400", "what was known on a day": "400",
       "a query is saved by keyboard, and its secret is shown once": "400" }[step];
     if (message.type() === "error" && !(refused && message.text().includes(refused)))
       troubles.push(`${step}: ${message.text()}`);
@@ -247,6 +250,70 @@ try {
     await keep(page, "host");
   });
 
+  await act("a host tells when it was asked, and by whom", async () => {
+    const asked = page.locator("section:has(h2:has-text('When it was asked'))");
+    await asked.locator("table tbody tr").first().waitFor();
+    check((await asked.locator("td:has-text('answered')").count()) > 0, "some of it was answered");
+    check((await asked.locator("a[href^='/mandates/']").count()) > 0, "and under a mandate");
+    const [file] = await Promise.all([page.waitForEvent("download"), asked.locator("button:has-text('CSV')").click()]);
+    check(file.suggestedFilename().startsWith("kenshin-probes-"), "the file names the host");
+  });
+
+  await act("what was known on a day", async () => {
+    await page.goto(`${options.base}/search?q=${encodeURIComponent("state:*")}`);
+    await find(page, "table.rows tbody tr");
+    await settled(page);
+    const now = await services();
+    await page.fill("label:has-text('As known on') input", THEN);
+    await find(page, `.notice[data-known='${THEN}']`);
+    await find(page, "table.rows tbody tr");
+    await settled(page);
+    const then = await services();
+    check(then > 0 && then < now, `less was known then: ${then} of ${now}`);
+    await keep(page, "search-then");
+    await page.reload();
+    await find(page, "table.rows tbody tr");
+    await settled(page);
+    check((await services()) === then, "the day is in the address");
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click("a:has-text('All as CSV')")]);
+    const lines = readFileSync(await file.path(), "utf8").trimEnd().split("\n");
+    check(lines.length === then + 1 && lines[0].split(",").includes("addr"), `the file has ${lines.length - 1} of ${then} rows`);
+    await page.locator("table.rows tbody a").first().click();
+    await find(page, `.notice[data-known='${THEN}']`);
+    await keep(page, "host-then");
+    await page.click("button:has-text('Back to today')");
+    await page.locator(".notice[data-known]").waitFor({ state: "detached" });
+    await page.goto(`${options.base}/search?at=${THEN}&q=${encodeURIComponent("port:23 vendr:x")}`);
+    await find(page, "[role=alert] mark:has-text('vendr')");
+    await page.goto(`${options.base}/compare?q=&by=protocol&at-a=${THEN}`);
+    await find(page, "table.rows tbody tr");
+    await find(page, `.notice:has-text('${THEN}')`);
+    await keep(page, "compare-then");
+  });
+
+  await act("earlier queries are forgotten by keyboard", async () => {
+    await page.goto(`${options.base}/search`);
+    await find(page, "table.rows tbody tr");
+    await page.keyboard.press("/");
+    await find(page, "[role=option]:has-text('Forget')");
+    await page.keyboard.press("ArrowUp");
+    await find(page, "[role=option][aria-selected=true]:has-text('Forget')");
+    await page.keyboard.press("Enter");
+    check((await page.evaluate(() => localStorage.getItem("kenshin.queries"))) === null, "none is kept");
+  });
+
+  await act("what is kept, and what was erased", async () => {
+    await page.click("nav a:has-text('Retention')");
+    await find(page, "section:has(h2:has-text('For how long')) table tbody tr:has-text('Observations')");
+    await find(page, "section:has(h2:has-text('Legal holds'))");
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.click("section:has(h2:has-text('For how long')) button:has-text('CSV')"),
+    ]);
+    check(readFileSync(await file.path(), "utf8").includes("observations,,,"), "the file has the policy");
+    await keep(page, "retention");
+  });
+
   await act("two providers side by side", async () => {
     await page.goto(`${options.base}/compare?by=protocol`);
     await find(page, "table.rows tbody tr");
@@ -311,7 +378,8 @@ try {
 
   await act("the explorer on a small screen, in Japanese", async () => {
     await page.setViewportSize({ width: 390, height: 860 });
-    for (const [path, name] of [["/search?q=protocol:http", "search"], [new URL(host).pathname, "host"], ["/compare?a=port:10080", "compare"], ["/searches", "saved-searches"]]) {
+    for (const [path, name] of [["/search?q=protocol:http", "search"], [new URL(host).pathname, "host"], ["/compare?a=port:10080", "compare"], ["/searches", "saved-searches"],
+      [`/search?at=${THEN}`, "search-then"], [`${new URL(host).pathname}?at=${THEN}`, "host-then"], ["/retention", "retention"]]) {
       await page.goto(`${options.base}${path}${path.includes("?") ? "&" : "?"}lang=ja`);
       await find(page, "table.rows tbody tr");
       await keep(page, `${name}-narrow-ja`);
@@ -401,6 +469,7 @@ try {
     ["/surveys", "調査", "surveys"],
     ["/mandates", "命令書", "mandates"],
     ["/providers", "事業者", "providers"],
+    ["/retention", "保存と消去", "retention"],
     ["/audit", "監査記録", "audit"],
   ];
   for (const [path, title, name] of pages) {
@@ -427,6 +496,14 @@ try {
     await page.goto(options.base);
     await find(page, "figure svg");
     await keep(page, "overview-dark-ja");
+    await page.goto(`${options.base}/retention`);
+    await find(page, "table.rows tbody tr");
+    await keep(page, "retention-dark-ja");
+    await page.goto(`${options.base}/search?at=${THEN}`);
+    await find(page, "table.rows tbody tr");
+    await keep(page, "search-then-dark-ja");
+    await page.goto(options.base);
+    await find(page, "figure svg");
     await page.setViewportSize({ width: 420, height: 860 });
     await keep(page, "overview-narrow-ja");
     await page.setViewportSize({ width: 1360, height: 860 });

@@ -23,6 +23,7 @@ import { NoticePage } from "./pages/Notice";
 import { NoticesPage } from "./pages/Notices";
 import { OverviewPage } from "./pages/Overview";
 import { ProvidersPage } from "./pages/Providers";
+import { RetentionPage } from "./pages/Retention";
 import { SavedSearchPage } from "./pages/SavedSearch";
 import { SavedSearchesPage } from "./pages/SavedSearches";
 import { SearchPage } from "./pages/Search";
@@ -88,6 +89,7 @@ export function App() {
         <Route path="/mandates" element={<MandatesPage />} />
         <Route path="/mandates/:id" element={<MandatePage />} />
         <Route path="/providers" element={<ProvidersPage />} />
+        <Route path="/retention" element={<RetentionPage />} />
         <Route path="/audit" element={<AuditPage />} />
         <Route path="*" element={<NotFound />} />
       </Route>

@@ -199,22 +199,29 @@ export function useProviders(query: Query, enabled = true) {
   });
 }
 
+/** How long an answer about the past is not asked for again. */
+const PAST_MS = 300_000;
+
 /** A page of services. */
-export function useSearch(query: { q: string; sort?: string; after?: string; limit?: number }) {
+export function useSearch(query: { q: string; sort?: string; after?: string; limit?: number; at?: string }) {
   return useQuery({
     queryKey: ["search", query],
     placeholderData: keepPreviousData,
+    // The past does not change.
+    ...(query.at ? { staleTime: PAST_MS } : {}),
     queryFn: () => take(api.GET("/api/v1/search", { params: { query } })),
   });
 }
 
-/** How many services a query finds, by fields; `fields` as the API takes them. */
-export function useFacets(q: string, fields: string, enabled = true) {
+/** How many services a query finds, by fields; `fields` as the API takes them, `at` the day by which it was known. */
+export function useFacets(q: string, fields: string, enabled = true, at = "") {
   return useQuery({
-    queryKey: ["facets", q, fields],
+    queryKey: ["facets", q, fields, at],
     enabled,
     placeholderData: keepPreviousData,
-    queryFn: () => take(api.GET("/api/v1/search/facets", { params: { query: { q, fields } } })),
+    ...(at ? { staleTime: PAST_MS } : {}),
+    queryFn: () =>
+      take(api.GET("/api/v1/search/facets", { params: { query: { q, fields, ...(at ? { at } : {}) } } })),
   });
 }
 
@@ -298,6 +305,19 @@ export function useHost(addr: string, at?: string) {
     queryKey: ["host", addr, at],
     queryFn: () => take(api.GET("/api/v1/hosts/{addr}", { params: { path: { addr }, query: at ? { at } : {} } })),
   });
+}
+
+/** When a host was asked, and by whom. */
+export function useProbes(addr: string, enabled: boolean) {
+  return useQuery({
+    queryKey: ["probes", addr],
+    enabled,
+    queryFn: () => take(api.GET("/api/v1/hosts/{addr}/probes", { params: { path: { addr } } })),
+  });
+}
+
+export function useRetention() {
+  return useQuery({ queryKey: ["retention"], queryFn: () => take(api.GET("/api/v1/retention")) });
 }
 
 export function useAudit(query: Query) {

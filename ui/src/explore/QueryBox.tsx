@@ -116,6 +116,9 @@ export function QueryBox({
   }, [open, text, at, values, fields, i18n, t]);
   // A field that is written in full is no offer any more.
   const shown = offers.length === 1 && offers[0]?.text === at?.prefix ? [] : offers;
+  // Below earlier queries stands that they can be forgotten: one more place to go to.
+  const forgettable = shown[0]?.whole === true;
+  const places = shown.length + (forgettable ? 1 : 0);
 
   const ask = (query: string) => {
     setOpen(false);
@@ -137,16 +140,24 @@ export function QueryBox({
     setPlace(next);
     caret.current = next;
   };
+  const forgetAll = () => {
+    forget();
+    setOpen(false);
+    setActive(-1);
+  };
   const onKeyDown = (event: KeyboardEvent<HTMLInputElement>) => {
     if (event.nativeEvent.isComposing) return;
     const offer = shown[active];
     if ((event.key === "ArrowDown" || event.key === "ArrowUp") && shown.length > 0) {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : -1;
-      setActive((active + step + shown.length + (active < 0 && step < 0 ? 1 : 0)) % shown.length);
+      setActive((active + step + places + (active < 0 && step < 0 ? 1 : 0)) % places);
     } else if (event.key === "Escape") {
       setOpen(false);
       setActive(-1);
+    } else if (event.key === "Enter" && forgettable && active === shown.length) {
+      event.preventDefault();
+      forgetAll();
     } else if ((event.key === "Enter" || event.key === "Tab") && offer) {
       event.preventDefault();
       accept(offer);
@@ -214,14 +225,14 @@ export function QueryBox({
               <span className="small quiet">{offer.note}</span>
             </li>
           ))}
-          {shown[0]?.whole && (
+          {forgettable && (
             <li
+              id={`${id}-${shown.length}`}
               role="option"
-              aria-selected={false}
+              aria-selected={active === shown.length}
               onPointerDown={(event) => {
                 event.preventDefault();
-                forget();
-                setOpen(false);
+                forgetAll();
               }}
             >
               <span className="small quiet">{t("search.forget")}</span>

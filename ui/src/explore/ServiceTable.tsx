@@ -20,9 +20,11 @@ export function PortOf({ service }: { service: Service }) {
   return (
     <>
       <span className="nowrap">
-        {service.port}/{service.transport}
+        {service.port}/<Said value={service.transport} />
       </span>
-      <span className="under">{service.protocol ?? "–"}</span>
+      <span className="under">
+        <Said value={service.protocol ?? "–"} />
+      </span>
     </>
   );
 }
@@ -66,18 +68,25 @@ export function SaysOf({ service }: { service: Service }) {
 export function StateOf({ state }: { state: string }) {
   const { t, i18n } = useTranslation();
   const key = `outcome.${state}`;
-  return <span className="tag">{i18n.exists(key) ? t(key) : state}</span>;
+  return (
+    <span className="tag">
+      <Said value={i18n.exists(key) ? t(key) : state} />
+    </span>
+  );
 }
 
 export function ServiceTable({
   caption,
   services,
   host = false,
+  at = "",
 }: {
   caption: string;
   services: Service[];
   /** All are of one host. */
   host?: boolean;
+  /** The day by which they were known; hosts are shown as of then too. */
+  at?: string;
 }) {
   const { t } = useTranslation();
   const columns: (Column<Service> | false)[] = [
@@ -86,13 +95,15 @@ export function ServiceTable({
       head: true,
       cell: (service) => (
         <div className="owner">
-          <Link to={`/hosts/${encodeURIComponent(service.addr)}`}>
+          <Link to={`/hosts/${encodeURIComponent(service.addr)}${at ? `?at=${encodeURIComponent(at)}` : ""}`}>
             <code>{service.addr}</code>
           </Link>
           <span className="under">
-            {[service.provider, service.asn ? `AS${service.asn}` : null, service.region ?? service.country]
-              .filter(Boolean)
-              .join(" · ")}
+            <Said
+              value={[service.provider, service.asn ? `AS${service.asn}` : null, service.region ?? service.country]
+                .filter(Boolean)
+                .join(" · ")}
+            />
           </span>
         </div>
       ),

@@ -7,8 +7,10 @@ import { useFacets, useFields, useProviders } from "../api/queries";
 import { compareFacets, type Pair } from "../explore/compare";
 import { term, tokens, withOnly, withTerm } from "../explore/query";
 import { QueryBox } from "../explore/QueryBox";
+import { DayChoice } from "../explore/Known";
 import { useValueName } from "../explore/values";
 import { keep } from "../parts/Figure";
+import { Icon } from "../parts/Icon";
 import { PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
@@ -36,17 +38,34 @@ export function ComparePage() {
       return next;
     });
   const fields = useFields().data?.items ?? [];
-  const left = useFacets(a, `${by}:${VALUES_MAX}`);
-  const right = useFacets(b, `${by}:${VALUES_MAX}`);
+  const [then, since] = [params.get("at-a") ?? "", params.get("at-b") ?? ""];
+  const left = useFacets(a, `${by}:${VALUES_MAX}`, true, then);
+  const right = useFacets(b, `${by}:${VALUES_MAX}`, true, since);
   const failed = (error: unknown) => (error instanceof Failure && error.code === "bad-query" ? error : null);
   return (
     <>
       <PageHead title={t("compare.title")} lead={t("compare.lead")} crumb={{ to: "/search", text: t("search.title") }} />
       <div className="two">
-        <QueryBox value={a} failure={failed(left.error)} label={t("compare.first")} onAsk={(query) => set({ a: query })} />
-        <QueryBox value={b} failure={failed(right.error)} label={t("compare.second")} onAsk={(query) => set({ b: query })} />
+        <div className="dated">
+          <QueryBox value={a} failure={failed(left.error)} label={t("compare.first")} onAsk={(query) => set({ a: query })} />
+          <DayChoice label={t("compare.knownFirst")} value={then} onChange={(day) => set({ "at-a": day })} />
+        </div>
+        <div className="dated">
+          <QueryBox value={b} failure={failed(right.error)} label={t("compare.second")} onAsk={(query) => set({ b: query })} />
+          <DayChoice label={t("compare.knownSecond")} value={since} onChange={(day) => set({ "at-b": day })} />
+        </div>
       </div>
       <Presets a={a} b={b} set={set} />
+      {(then || since) && (
+        <div className="notice" role="note" style={{ marginTop: "0.75rem" }}>
+          <Icon name="info" />
+          <span>
+            <Said
+              value={t("compare.known", { first: then || t("hosts.today"), second: since || t("hosts.today") })}
+            />
+          </span>
+        </div>
+      )}
       {!failed(left.error) && !failed(right.error) && (
         <Section
           title={t("compare.by", { field: t(`field.${by}`) })}
@@ -73,6 +92,7 @@ export function ComparePage() {
                     <Sides
                       field={by}
                       queries={[a, b]}
+                      days={[then, since]}
                       totals={[one.total.services, other.total.services]}
                       pairs={compareFacets(one.facets[0]?.values ?? [], other.facets[0]?.values ?? [])}
                     />
@@ -136,11 +156,14 @@ function Presets({ a, b, set }: { a: string; b: string; set: (changes: Record<st
 function Sides({
   field,
   queries,
+  days,
   totals,
   pairs,
 }: {
   field: string;
   queries: [string, string];
+  /** By which each side was known; empty: today. */
+  days: [string, string];
   totals: [number, number];
   pairs: Pair[];
 }) {
@@ -157,6 +180,11 @@ function Sides({
       <i style={{ width: `${(100 * share(count, totals[at])) / most}%` }} data-side={at} />
     </span>
   );
+  const searching = (at: 0 | 1, value: string) => {
+    const asked = { q: withTerm(queries[at], term(field, value)), ...(days[at] ? { at: days[at] } : {}) };
+    return `/search?${new URLSearchParams(asked).toString()}`;
+  };
+  const heading = (at: 0 | 1) => [queries[at] || "*", days[at]].filter(Boolean).join(" @ ");
   const difference = ({ left, right }: Pair) => {
     const points = 100 * (share(right, totals[1]) - share(left, totals[0]));
     return `${points > 0 ? "+" : ""}${number(points, 1)}`;
@@ -173,7 +201,7 @@ function Sides({
             name: t("compare.first"),
             num: true,
             cell: (pair) => (
-              <Link to={`/search?q=${encodeURIComponent(withTerm(queries[0], term(field, pair.value)))}`}>
+              <Link to={searching(0, pair.value)}>
                 <Num value={pair.left} />
               </Link>
             ),
@@ -185,7 +213,7 @@ function Sides({
             name: t("compare.second"),
             num: true,
             cell: (pair) => (
-              <Link to={`/search?q=${encodeURIComponent(withTerm(queries[1], term(field, pair.value)))}`}>
+              <Link to={searching(1, pair.value)}>
                 <Num value={pair.right} />
               </Link>
             ),
@@ -210,7 +238,7 @@ function Sides({
           onClick={() =>
             keep(
               `kenshin-compare-${field}.csv`,
-              csv([[field, queries[0] || "*", queries[1] || "*"], ...pairs.map((pair) => [pair.value, pair.left, pair.right])]),
+              csv([[field, heading(0), heading(1)], ...pairs.map((pair) => [pair.value, pair.left, pair.right])]),
             )
           }
         >

@@ -1,17 +1,19 @@
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useParams } from "react-router";
+import { Link, useOutletContext, useParams } from "react-router";
 
 import type { Schemas } from "../api/client";
 import { useHost } from "../api/queries";
 import { compareHosts } from "../explore/compare";
+import { DayChoice, KnownBy } from "../explore/Known";
+import { Probes } from "../explore/Probes";
 import { DeviceOf, keyOf, PortOf, SaysOf, ServiceTable, StateOf, type Service } from "../explore/ServiceTable";
 import { useValueName } from "../explore/values";
 import { useFilter } from "../parts/Filters";
 import { Facts, PageHead, Section } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
-import { number } from "../parts/text";
+import { number, written } from "../parts/text";
 import { SurveyLink } from "../parts/SurveyLink";
 import { Bytes, Said, Time } from "../parts/values";
 import { FindingState, Plain, Severity } from "../parts/words";
@@ -21,22 +23,28 @@ export function HostPage() {
   const { t } = useTranslation();
   const { addr = "" } = useParams();
   const [at, setAt] = useFilter("at");
-  const query = useHost(addr, instant(at));
+  const me = useOutletContext<Schemas["Me"]>();
+  const query = useHost(addr, at);
   return (
     <>
       <PageHead
         crumb={{ to: "/search", text: t("search.title") }}
-        name={addr}
-        title={<code>{addr}</code>}
+        name={written(addr)}
+        title={
+          <code>
+            <Said value={addr} />
+          </code>
+        }
         lead={query.data && <Lead host={query.data} />}
       >
-        <DayChoice label={t("hosts.asKnownAt")} value={at} onChange={setAt} />
+        <DayChoice label={t("known.choose")} value={at} onChange={setAt} />
       </PageHead>
+      {at && <KnownBy at={at} text={t("known.host")} onToday={() => setAt("")} />}
       <Loaded query={query} lines={10}>
         {(host) => (
           <div className="wide">
             <div>
-              <Section title={t("hosts.now")} aside={at ? t("hosts.knownBy", { day: at }) : null}>
+              <Section title={t("hosts.now")} aside={at ? t("hosts.knownBy", { day: written(at) }) : null}>
                 <div className="sheet">
                   {host.now.length === 0 ? (
                     <Empty title={t("hosts.noneTitle")} text={t("hosts.none")} />
@@ -77,7 +85,7 @@ export function HostPage() {
                             </Link>
                           ),
                         },
-                        { name: t("findings.endpoint"), cell: (row) => <code className="nowrap">{row.endpoint}</code> },
+                        { name: t("findings.endpoint"), cell: (row) => <code className="nowrap"><Said value={row.endpoint} /></code> },
                         { name: t("findings.severity"), cell: (row) => <Severity word={row.severity} /> },
                         { name: t("findings.state"), cell: (row) => <FindingState word={row.state} /> },
                         { name: t("findings.lastSeen"), cell: (row) => <Time at={row.last_at} day /> },
@@ -100,7 +108,7 @@ export function HostPage() {
                           name: t("cases.remedy"),
                           head: true,
                           cell: (row) => (
-                            <Link to={`/cases/${row.case_id}`}>
+                            <Link to={`/cases/${encodeURIComponent(row.case_id)}`}>
                               <Plain list="remedy" word={row.remedy} />
                             </Link>
                           ),
@@ -113,6 +121,7 @@ export function HostPage() {
                   )}
                 </div>
               </Section>
+              {me.actions.includes("see-probes") && <Probes addr={addr} at={at} />}
             </div>
             <aside className="sheet pad" aria-label={t("findings.identity")}>
               <h2 style={{ marginBottom: "0.5rem" }}>{t("findings.identity")}</h2>
@@ -133,20 +142,9 @@ export function HostPage() {
           </div>
         )}
       </Loaded>
+      {/* Where nothing was ever seen, it may have been asked all the same. */}
+      {query.error && me.actions.includes("see-probes") && <Probes addr={addr} at={at} />}
     </>
-  );
-}
-
-/** The end of a day, UTC, as an instant. */
-function instant(day: string): string | undefined {
-  return /^\d{4}-\d\d-\d\d$/.test(day) ? `${day}T23:59:59Z` : undefined;
-}
-
-function DayChoice({ label, value, onChange }: { label: string; value: string; onChange: (day: string) => void }) {
-  return (
-    <label className="small quiet">
-      {label} <input type="date" value={value} onChange={(event) => onChange(event.currentTarget.value)} />
-    </label>
   );
 }
 
@@ -188,18 +186,18 @@ function Raw({ services }: { services: Service[] }) {
         <div key={keyOf(service)} className="sheet pad" style={{ marginTop: "0.5rem" }}>
           <Facts
             rows={[
-              [t("field.port"), `${service.port}/${service.transport} ${service.protocol ?? ""}`],
+              [t("field.port"), <Said key="p" value={`${service.port}/${service.transport} ${service.protocol ?? ""}`} />],
               [t("field.banner"), service.banner && <Bytes key="b" value={service.banner} />],
               [t("field.title"), service.title && <Said key="t" value={service.title} />],
               [t("field.server"), service.server && <Said key="s" value={service.server} />],
-              [t("field.tls"), service.tls],
+              [t("field.tls"), service.tls && <Said key="l" value={service.tls} />],
               [t("field.cert"), service.cert_subject && <Said key="c" value={service.cert_subject} />],
               [t("field.issuer"), service.cert_issuer && <Said key="i" value={service.cert_issuer} />],
               [t("field.expires"), service.cert_expires_at && <Time key="e" at={service.cert_expires_at} day />],
               [t("field.cert-sha256"), service.cert_sha256 && <Same key="f" field="cert-sha256" value={service.cert_sha256} />],
               [t("field.key"), service.key_sha256 && <Same key="k" field="key" value={service.key_sha256} />],
               [t("field.hassh"), service.hassh && <Same key="h" field="hassh" value={service.hassh} />],
-              [t("field.survey"), <SurveyLink key="v" id={service.survey_id}>{service.survey_id.slice(-6)}</SurveyLink>],
+              [t("field.survey"), <SurveyLink key="v" id={service.survey_id}><Said value={service.survey_id.slice(-6)} /></SurveyLink>],
             ]}
           />
         </div>
@@ -212,7 +210,9 @@ function Raw({ services }: { services: Service[] }) {
 function Same({ field, value }: { field: string; value: string }) {
   return (
     <Link to={`/search?q=${encodeURIComponent(`${field}:${value}`)}`}>
-      <code>{value}</code>
+      <code>
+        <Said value={value} />
+      </code>
     </Link>
   );
 }
@@ -239,7 +239,7 @@ function Before({ services }: { services: Service[] }) {
 function Differences({ addr, at, host }: { addr: string; at: string; host: Schemas["HostDetail"] }) {
   const { t } = useTranslation();
   const [other, setOther] = useFilter("with");
-  const query = useHost(addr, instant(other));
+  const query = useHost(addr, other);
   return (
     <Section title={t("hosts.compare")} aside={<DayChoice label={t("hosts.with")} value={other} onChange={setOther} />}>
       {!other ? (
@@ -265,7 +265,7 @@ function Changes({ before, after, from, to }: { before: Service[]; after: Servic
       rows={changes}
       id={(change) => `${change.key} ${change.field}`}
       columns={[
-        { name: t("field.port"), head: true, cell: (change) => <span className="nowrap">{change.place}</span> },
+        { name: t("field.port"), head: true, cell: (change) => <span className="nowrap"><Said value={change.place} /></span> },
         { name: t("hosts.what"), cell: (change) => t(`field.${change.field}`) },
         { name: from, cell: (change) => <Value value={change.before} /> },
         { name: to || t("hosts.today"), cell: (change) => <Value value={change.after} /> },

@@ -6,6 +6,7 @@ import { Failure, type Schemas } from "../api/client";
 import { useFacets, useFields, useSearch } from "../api/queries";
 import { FacetBars } from "../explore/Facets";
 import { remember } from "../explore/history";
+import { DayChoice, KnownBy } from "../explore/Known";
 import type { MapName } from "../explore/PlaceMap";
 import { bins, term, withOnly, withTerm } from "../explore/query";
 import { QueryBox } from "../explore/QueryBox";
@@ -17,14 +18,16 @@ import { Figure, keep } from "../parts/Figure";
 import { useFilter } from "../parts/Filters";
 import { PageHead } from "../parts/Page";
 import { Pager, Table } from "../parts/Rows";
-import { Empty, Loaded, Loading } from "../parts/states";
+import { Empty, Loaded, Loading, Trouble } from "../parts/states";
 import { csv, number } from "../parts/text";
-import { Num } from "../parts/values";
+import { Num, Said } from "../parts/values";
 
 const PlaceMap = lazy(() => import("../explore/PlaceMap"));
 
 /** Counted beside every answer. */
 const FACETS = ["protocol", "port", "product", "type", "provider", "country", "tls", "label"];
+/** Services in a file at most. */
+const EXPORT_MAX = 50_000;
 /** Days counted for the time line at most. */
 const DAYS_MAX = 1000;
 const TIMES = ["first", "seen", "asked"] as const;
@@ -47,6 +50,7 @@ export function SearchPage() {
   const after = params.get("after") ?? "";
   const more = params.get("by") ?? "";
   const [, setBy] = useFilter("by");
+  const [at, setAt] = useFilter("at");
   const ask = (query: string) =>
     setParams((before) => {
       const next = new URLSearchParams(before);
@@ -55,10 +59,16 @@ export function SearchPage() {
       else next.delete("q");
       return next;
     });
-  const search = useSearch({ q, ...(sort ? { sort } : {}), ...(after ? { after } : {}) });
+  // Other queries keep the day.
+  const to = (query: string) => `?${new URLSearchParams({ q: query, ...(at ? { at } : {}) }).toString()}`;
+  const search = useSearch({ q, ...(sort ? { sort } : {}), ...(after ? { after } : {}), ...(at ? { at } : {}) });
   const failure = search.error instanceof Failure && search.error.code === "bad-query" ? search.error : null;
+  // The past is made from observations: it is told once whether that can be done, and asked for no more
+  // until it is.
+  const lost = at && !failure ? search.error : null;
+  const ready = !at || (search.isSuccess && !search.isPlaceholderData);
   const wanted = [...(more && !FACETS.includes(more) ? [more] : []), ...FACETS];
-  const facets = useFacets(q, wanted.map((field) => `${field}:8`).join(","), failure === null);
+  const facets = useFacets(q, wanted.map((field) => `${field}:8`).join(","), failure === null && ready, at);
   const fields = useFields().data?.items ?? [];
   const found = search.data?.total.services;
   useEffect(() => {
@@ -67,14 +77,27 @@ export function SearchPage() {
   const total = facets.data?.total ?? search.data?.total;
   return (
     <>
-      <PageHead title={t("search.title")} lead={t("search.lead")}>
-        {me.actions.includes("save-searches") && !failure && <SaveSearch query={search.data?.query ?? q} />}
+      <PageHead title={t("search.title")} lead={t(at ? "search.leadThen" : "search.lead")}>
+        {me.actions.includes("save-searches") && !failure && !at && <SaveSearch query={search.data?.query ?? q} />}
+        <DayChoice label={t("known.choose")} value={at} onChange={setAt} />
         <Link to="/searches">{t("searches.title")}</Link>
-        <Link to={`/compare?a=${encodeURIComponent(q)}`}>{t("search.compare")}</Link>
+        <Link to={comparing(q, at)}>{t("search.compare")}</Link>
         <Link to="/sql">SQL</Link>
       </PageHead>
+      {at && <KnownBy at={at} text={t("known.search")} onToday={() => setAt("")} />}
       <QueryBox value={q} failure={failure} label={t("search.query")} onAsk={ask} />
-      {failure ? null : (
+      {lost && (
+        <div className="sheet" style={{ marginTop: "1rem" }}>
+          <Trouble error={lost} retry={() => void search.refetch()} />
+        </div>
+      )}
+      {!failure && !lost && !ready && (
+        <div className="sheet" style={{ marginTop: "1rem" }} aria-busy>
+          <p className="pad quiet">{t("known.reading")}</p>
+          <Loading lines={8} />
+        </div>
+      )}
+      {failure || lost || !ready ? null : (
         <div className="explore" data-query={q} aria-busy={search.isFetching || facets.isFetching}>
           <div className="answers">
             <p className="totals" role="status">
@@ -87,8 +110,8 @@ export function SearchPage() {
             </p>
             {total?.services !== 0 && (
               <div className="two">
-                <When query={q} onQuery={ask} />
-                <Where query={q} onQuery={ask} />
+                <When query={q} at={at} onQuery={ask} />
+                <Where query={q} at={at} onQuery={ask} />
               </div>
             )}
             <section className="section" aria-label={t("search.found")}>
@@ -121,10 +144,15 @@ export function SearchPage() {
                     <button
                       type="button"
                       className="link"
-                      onClick={() => keep("kenshin-services.csv", csv(serviceRows(search.data.items)))}
+                      onClick={() => keep(`kenshin-services${at && `-${at.slice(0, 10)}`}.csv`, csv(serviceRows(search.data.items)))}
                     >
                       {t("search.pageCsv")}
                     </button>
+                  )}
+                  {total && total.services > 0 && total.services <= EXPORT_MAX && (
+                    <a href={exporting(q, sort, at)} download>
+                      {t("search.allCsv")}
+                    </a>
                   )}
                 </span>
               </div>
@@ -134,12 +162,12 @@ export function SearchPage() {
                     page.items.length === 0 ? (
                       <Empty title={t("search.emptyTitle")} text={t(q ? "search.emptyQuery" : "search.empty")}>
                         {q && !/\bstate:/.test(q) && (
-                          <Link to={`?q=${encodeURIComponent(withTerm(q, "state:*"))}`}>{t("search.alsoGone")}</Link>
+                          <Link to={to(withTerm(q, "state:*"))}>{t("search.alsoGone")}</Link>
                         )}
                       </Empty>
                     ) : (
                       <>
-                        <ServiceTable caption={t("search.found")} services={page.items} />
+                        <ServiceTable caption={t("search.found")} services={page.items} at={at} />
                         <Pager label={t("search.found")} next={page.next}>
                           {t("search.shown", { count: page.items.length, of: number(page.total.services) })}
                         </Pager>
@@ -155,7 +183,7 @@ export function SearchPage() {
                 <ul className="examples">
                   {EXAMPLES.map((example) => (
                     <li key={example}>
-                      <Link to={`?q=${encodeURIComponent(example)}`}>
+                      <Link to={to(example)}>
                         <code>{example}</code>
                       </Link>
                     </li>
@@ -163,9 +191,12 @@ export function SearchPage() {
                 </ul>
               </section>
             )}
-            {q && (
+            {(q || at) && (
               <p className="small quiet" style={{ marginTop: "0.75rem" }}>
-                {t("search.inShell")}: <code>kenshin search {shell(q)} --format jsonl</code>
+                {t("search.inShell")}:{" "}
+                <code>
+                  kenshin search <Said value={`${shell(q)}${at ? ` --at ${shell(at)}` : ""}`} /> --format jsonl
+                </code>
               </p>
             )}
           </div>
@@ -197,6 +228,18 @@ export function SearchPage() {
   );
 }
 
+/** The comparison of this query with another; with a day, of that day with today. */
+function comparing(query: string, at: string): string {
+  const asked: Record<string, string> = at ? { a: query, "at-a": at, b: query } : { a: query };
+  return `/compare?${new URLSearchParams(asked).toString()}`;
+}
+
+/** Where all that is found is to be had as a file. */
+function exporting(q: string, sort: string, at: string): string {
+  const asked = new URLSearchParams({ q, format: "csv", ...(sort ? { sort } : {}), ...(at ? { at } : {}) });
+  return `/api/v1/search/export?${asked.toString()}`;
+}
+
 /** In single quotes, as shells of POSIX take it. */
 function shell(query: string): string {
   return `'${query.replaceAll("'", `'\\''`)}'`;
@@ -208,11 +251,11 @@ function serviceRows(services: Schemas["Service"][]): (string | number)[][] {
 }
 
 /** Services by day. */
-function When({ query, onQuery }: { query: string; onQuery: (query: string) => void }) {
+function When({ query, at, onQuery }: { query: string; at: string; onQuery: (query: string) => void }) {
   const { t } = useTranslation();
   const [chosen, choose] = useFilter("when");
   const field = TIMES.find((time) => time === chosen) ?? "first";
-  const facets = useFacets(query, `${field}:${DAYS_MAX}`);
+  const facets = useFacets(query, `${field}:${DAYS_MAX}`, true, at);
   const days = facets.data?.facets[0];
   const binned = useMemo(() => bins(days?.values ?? []), [days]);
   const onSpan = (from: string, last: string) => onQuery(withOnly(query, field, `${field}:${from}..${last}`));
@@ -222,7 +265,7 @@ function When({ query, onQuery }: { query: string; onQuery: (query: string) => v
       id="when"
       title={t("search.when")}
       unit={t("search.unitServices")}
-      source={t("search.source")}
+      source={t(at ? "search.sourceThen" : "search.source")}
       rows={[["from", "to", "services"], ...binned.map((bin) => [bin.from, bin.to, bin.count])]}
       table={
         <Table
@@ -255,13 +298,13 @@ function When({ query, onQuery }: { query: string; onQuery: (query: string) => v
 }
 
 /** Services by country, and by prefecture of Japan. */
-function Where({ query, onQuery }: { query: string; onQuery: (query: string) => void }) {
+function Where({ query, at, onQuery }: { query: string; at: string; onQuery: (query: string) => void }) {
   const { t } = useTranslation();
   const [chosen, choose] = useFilter("map");
   const map: MapName = chosen === "japan" ? "japan" : "world";
   const field = map === "japan" ? "region" : "country";
   const nameOf = useValueName(field);
-  const facets = useFacets(query, `${field}:300`);
+  const facets = useFacets(query, `${field}:300`, true, at);
   const values = facets.data?.facets[0]?.field === field ? facets.data.facets[0].values : [];
   const counts = useMemo(() => new Map(values.map(({ value, count }) => [value, count])), [values]);
   const known = values.reduce((sum, { count }) => sum + count, 0);
@@ -271,7 +314,7 @@ function Where({ query, onQuery }: { query: string; onQuery: (query: string) => 
       id="where"
       title={t("search.where")}
       unit={t("search.unitServices")}
-      source={t("search.placesSource")}
+      source={t(at ? "search.placesSourceThen" : "search.placesSource")}
       rows={[[field, "services"], ...values.map(({ value, count }) => [value, count])]}
       table={
         <Table

@@ -8,7 +8,7 @@ import { keep } from "../parts/Figure";
 import { PageHead } from "../parts/Page";
 import { Table } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/states";
-import { csv } from "../parts/text";
+import { csv, written } from "../parts/text";
 import { Said } from "../parts/values";
 
 const EXAMPLES = [
@@ -69,7 +69,7 @@ export function SqlPage() {
             <Loaded query={query}>
               {(answer) =>
                 answer.rows.length === 0 ? (
-                  <Empty title={t("sql.none")} text={answer.columns.map(({ name }) => name).join(", ")} />
+                  <Empty title={t("sql.none")} text={written(answer.columns.map(({ name }) => name).join(", "))} />
                 ) : (
                   <>
                     <Table<{ row: Record<string, unknown>; at: number }>
@@ -77,7 +77,11 @@ export function SqlPage() {
                       rows={answer.rows.map((row, at) => ({ row, at }))}
                       id={({ at }) => String(at)}
                       columns={answer.columns.map(({ name, kind }) => ({
-                        name: <span title={kind}>{name}</span>,
+                        name: (
+                          <span title={kind}>
+                            <Said value={name} />
+                          </span>
+                        ),
                         num: /^(U?Int|Float|Decimal)/.test(kind),
                         cell: ({ row }) => <Cell value={row[name]} />,
                       }))}

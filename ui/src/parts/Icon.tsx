@@ -10,6 +10,7 @@ const PATHS = {
   surveys: "M8 8 12 4M8 14A6 6 0 1 1 14 8M8 11a3 3 0 1 1 3-3",
   mandates: "M4 2.5h6l2.5 2.5v8.5H4ZM6 7h4.5M6 9.5h4.5M10 2.5V5h2.5",
   providers: "M3 13.5v-8l5-3 5 3v8M6.5 13.5V10h3v3.5M6 7h.1M10 7h.1",
+  retention: "M2.5 3.5h11v2.5h-11ZM3.5 6v7h9V6M6.5 8.5h3",
   audit: "M3 3.5h1M3 8h1m-1 4.5h1M6.5 3.5h7M6.5 8h7m-7 4.5h7",
   alert: "M8 2.5 14 13H2ZM8 6.5v3m0 1.7v.1",
   info: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12Zm0-6.5v3.7M8 5v.1",

@@ -19,6 +19,7 @@ const PAGES: { to: string; name: IconName; action: string }[] = [
   { to: "/surveys", name: "surveys", action: "see-surveys" },
   { to: "/mandates", name: "mandates", action: "see-mandates" },
   { to: "/providers", name: "providers", action: "see-providers" },
+  { to: "/retention", name: "retention", action: "see-retention" },
   { to: "/audit", name: "audit", action: "see-audit" },
 ];
 

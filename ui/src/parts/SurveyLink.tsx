@@ -7,5 +7,5 @@ import type { Schemas } from "../api/client";
 export function SurveyLink({ id, children }: { id: string; children: ReactNode }) {
   const me = useOutletContext<Schemas["Me"]>();
   if (!me.actions.includes("see-surveys")) return <>{children}</>;
-  return <Link to={`/surveys/${id}`}>{children}</Link>;
+  return <Link to={`/surveys/${encodeURIComponent(id)}`}>{children}</Link>;
 }

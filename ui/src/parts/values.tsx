@@ -51,6 +51,7 @@ export function Time({
   const { i18n } = useTranslation();
   if (!at) return <span className="faint">–</span>;
   const time = new Date(at);
+  if (Number.isNaN(time.getTime())) return <Said value={at} />;
   const shown = new Intl.DateTimeFormat(i18n.language === "ja" ? "ja-JP" : "en-CA", {
     year: "numeric",
     month: "2-digit",
