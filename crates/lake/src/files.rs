@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics};
+use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
@@ -32,6 +32,7 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use deltalake::kernel::LogicalFileView;
 use deltalake::parquet::arrow::arrow_reader::RowSelection;
 use deltalake::{DeltaTable, DeltaTableError, ObjectStore, ObjectStoreError, Path};
@@ -252,6 +253,10 @@ impl TableProvider for Files {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.kept(state, filters)?;
         let schema = self.schema.table_schema();
+        // A scan of no files has no partition, and nothing can be sorted over none.
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(schema, projection)?)));
+        }
         let known: Vec<Arc<Statistics>> = files.iter().filter_map(|file| file.statistics.clone()).collect();
         let statistics = match known.len() == files.len() {
             true => Statistics::try_merge_iter(known.iter().map(AsRef::as_ref), schema)?,

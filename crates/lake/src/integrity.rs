@@ -13,7 +13,7 @@ use deltalake::kernel::transaction::CommitBuilder;
 use deltalake::kernel::{Action, Remove};
 use deltalake::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, DeltaTableBuilder, ObjectStore, ObjectStoreError, Path, ensure_table_uri};
+use deltalake::{DeltaTable, ObjectStore, ObjectStoreError, Path};
 use futures::{StreamExt, TryStreamExt};
 use kenshin_observation::schema::{
     BatchRow, BlobRow, CoverageRow, ErasureRow, ErasureStep, ObservationRow, SaltRow, ServiceRow, Table,
@@ -21,6 +21,7 @@ use kenshin_observation::schema::{
 use kenshin_observation::{TimeUs, words};
 use serde::Serialize;
 
+use crate::location::{Location, Reached};
 use crate::query::{Format, Limits};
 use crate::store::{Lake, LakeError};
 use crate::view::StoredFile;
@@ -113,14 +114,26 @@ impl Report {
 /// their size and what stands at their end), and that every batch has its observations. `progress` is
 /// told each table before it is looked at.
 pub async fn verify(
-    location: &str,
+    location: impl Into<Location>,
+    deep: bool,
+    progress: impl FnMut(&'static str),
+) -> Result<Report, LakeError> {
+    let location = location.into();
+    let reached = location.reached()?;
+    reached.greet().await?;
+    verify_reached(&location, &reached, deep, progress).await
+}
+
+async fn verify_reached(
+    location: &Location,
+    reached: &Reached,
     deep: bool,
     mut progress: impl FnMut(&'static str),
 ) -> Result<Report, LakeError> {
     let mut report = Report { tables: Vec::new(), faults: Vec::new() };
     for name in TABLES {
         progress(name);
-        let table = look(location, name, deep, &mut report.faults).await?;
+        let table = look(reached, name, deep, &mut report.faults).await?;
         report.tables.push(table);
     }
     if report.faults.is_empty() {
@@ -132,28 +145,31 @@ pub async fn verify(
 /// Takes out of the tables what cannot be read: a last commit that is cut off is put beside the log (as
 /// `….json.torn`), and files that are lost, cut off or otherwise than the table says are taken out of it.
 /// Gives what it found before, and what is wrong still: batches that miss rows stay told.
-pub async fn repair(location: &str, now: TimeUs) -> Result<(Report, Report), LakeError> {
-    let before = verify(location, true, |_| {}).await?;
+pub async fn repair(location: impl Into<Location>, now: TimeUs) -> Result<(Report, Report), LakeError> {
+    let location = location.into();
+    let reached = &location.reached()?;
+    reached.greet().await?;
+    let before = verify_reached(&location, reached, true, |_| {}).await?;
     for name in TABLES {
         let mut faults: Vec<Fault> =
             before.faults.iter().filter(|fault| fault.table == name).cloned().collect();
         if let Some(torn) = faults.iter().find(|fault| fault.kind == FaultKind::TornCommit) {
-            let store = unopened(location, name)?.log_store().object_store(None);
+            let store = unopened(reached, name)?.log_store().object_store(None);
             let (torn, aside) = (Path::from(torn.what.as_str()), Path::from(format!("{}.torn", torn.what)));
             store.rename(&torn, &aside).await.map_err(|error| reading(name, error))?;
             // Now its files can be looked at.
             faults.clear();
-            look(location, name, true, &mut faults).await?;
+            look(reached, name, true, &mut faults).await?;
         }
-        take_out(location, name, &faults, now).await?;
+        take_out(reached, name, &faults, now).await?;
     }
-    let after = verify(location, false, |_| {}).await?;
+    let after = verify_reached(&location, reached, false, |_| {}).await?;
     Ok((before, after))
 }
 
 /// Takes the files with these faults out of a table; they are not deleted.
 async fn take_out(
-    location: &str,
+    reached: &Reached,
     name: &'static str,
     faults: &[Fault],
     now: TimeUs,
@@ -164,7 +180,7 @@ async fn take_out(
     if bad.is_empty() {
         return Ok(());
     }
-    let mut table = unopened(location, name)?;
+    let mut table = unopened(reached, name)?;
     table.load().await.map_err(|error| reading(name, error))?;
     let snapshot = table.snapshot().map_err(|error| reading(name, error))?;
     let removed = snapshot.log_data().into_iter().filter(|file| bad.contains(file.path().as_ref()));
@@ -183,7 +199,7 @@ async fn take_out(
 
 /// Looks at one table.
 async fn look(
-    location: &str,
+    reached: &Reached,
     name: &'static str,
     deep: bool,
     faults: &mut Vec<Fault>,
@@ -197,7 +213,7 @@ async fn look(
         strays: 0,
         stray_bytes: 0,
     };
-    let mut table = unopened(location, name)?;
+    let mut table = unopened(reached, name)?;
     let store = table.log_store().object_store(None);
     // A lake that no version with retention has opened.
     if name == ErasureRow::NAME && store.list(None).try_next().await.map_err(|e| reading(name, e))?.is_none()
@@ -330,8 +346,8 @@ async fn file_as_told(
 /// Batches without all their observations, those apart that were erased, and batches that are there twice.
 /// Observations ahead of their batch are those of a commit that goes on, or that a crash has stopped and the
 /// next completes.
-async fn batches(location: &str, faults: &mut Vec<Fault>) -> Result<(), LakeError> {
-    let lake = Lake::open(location).await?;
+async fn batches(location: &Location, faults: &mut Vec<Fault>) -> Result<(), LakeError> {
+    let lake = Lake::open(location.clone()).await?;
     let limits = Limits { rows: BATCHES_MAX, ..Limits::default() };
     let effective: Vec<String> = lake.effective().await?.iter().map(|id| format!("'{id}'")).collect();
     let erased = match effective.is_empty() {
@@ -385,10 +401,8 @@ fn fault(table: &str, kind: FaultKind, what: &str, detail: String, rows: Option<
 }
 
 /// A table that is not read yet.
-fn unopened(location: &str, name: &str) -> Result<DeltaTable, LakeError> {
-    let url = ensure_table_uri(format!("{}/{name}", location.trim_end_matches('/')));
-    let table = url.and_then(|url| DeltaTableBuilder::from_url(url)?.build());
-    table.map_err(|error| reading(name, error))
+fn unopened(reached: &Reached, name: &str) -> Result<DeltaTable, LakeError> {
+    reached.table(name).map_err(|error| reading(name, error))
 }
 
 fn reading(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LakeError {

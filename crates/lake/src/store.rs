@@ -13,7 +13,7 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, StructType, Transaction};
 use deltalake::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, DeltaTableError, Path, ensure_table_uri};
+use deltalake::{DeltaTable, DeltaTableError, Path};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kenshin_observation::schema::{
@@ -27,6 +27,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use crate::cluster::Cluster;
 use crate::files::Files;
+use crate::location::{Location, Reached, StoreTrouble};
 use crate::view::{View, in_place};
 use crate::write::{self, Encoded};
 
@@ -38,7 +39,15 @@ const RANGES_MAX: usize = 64;
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    /// The folder or store cannot be used.
+    /// The store cannot be used.
+    #[error("the store of the lake at `{location}` {trouble}")]
+    Store {
+        /// Where the lake is.
+        location: String,
+        /// What the store does not do.
+        trouble: StoreTrouble,
+    },
+    /// The folder or what is in it cannot be used.
     #[error("failed to open the lake table `{table}` in `{location}`")]
     Open {
         /// Table name.
@@ -263,9 +272,10 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Opens the lake at a folder or a `file://` or object-store URL and creates the tables that
-    /// are missing.
-    pub async fn open(location: &str) -> Result<Self, LakeError> {
+    /// Opens the lake and creates the tables that are missing.
+    pub async fn open(location: impl Into<Location>) -> Result<Self, LakeError> {
+        let location = &location.into().reached()?;
+        location.greet().await?;
         let mut tables = BTreeMap::new();
         // One line a table, in the order in which commits write them: `batches` is last, so that
         // a batch listed there has all its rows.
@@ -278,7 +288,7 @@ impl Lake {
         // What is computed from the others comes last.
         tables.insert(ServiceRow::NAME, open_table::<ServiceRow>(location).await?);
         Ok(Self {
-            location: location.to_owned(),
+            location: location.lake().to_owned(),
             tables,
             view: Mutex::default(),
             merging: Mutex::default(),
@@ -511,14 +521,20 @@ pub(crate) fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-async fn open_table<R: Table>(location: &str) -> Result<RwLock<DeltaTable>, LakeError> {
+async fn open_table<R: Table>(location: &Reached) -> Result<RwLock<DeltaTable>, LakeError> {
     let failed = |source: DeltaTableError| LakeError::Open {
         table: R::NAME,
-        location: location.to_owned(),
+        location: location.lake().to_owned(),
         source: Box::new(source),
     };
-    let url = ensure_table_uri(format!("{}/{}", location.trim_end_matches('/'), R::NAME)).map_err(failed)?;
-    let table = DeltaTable::try_from_url(url).await.map_err(failed)?;
+    let held = async || -> Result<DeltaTable, DeltaTableError> {
+        let mut table = location.table(R::NAME)?;
+        match table.load().await {
+            Ok(()) | Err(DeltaTableError::NotATable(_)) => Ok(table),
+            Err(error) => Err(error),
+        }
+    };
+    let table = held().await.map_err(failed)?;
     if table.version().is_some() {
         return Ok(RwLock::new(table));
     }
@@ -530,7 +546,17 @@ async fn open_table<R: Table>(location: &str) -> Result<RwLock<DeltaTable>, Lake
         .with_columns(schema.fields().cloned())
         .with_partition_columns(R::APART.iter().copied())
         .with_save_mode(SaveMode::Ignore)
-        .await
-        .map_err(failed)?;
+        .await;
+    // Somebody else may have made it in between.
+    let table = match table {
+        Ok(table) => table,
+        Err(error) => {
+            let table = held().await.map_err(failed)?;
+            if table.version().is_none() {
+                return Err(failed(error));
+            }
+            table
+        }
+    };
     Ok(RwLock::new(table))
 }

@@ -120,12 +120,16 @@ impl ActError {
 
     /// Whose turn it is.
     pub fn blame(&self) -> Blame {
-        use kenshin_lake::LakeError;
+        use kenshin_lake::{LakeError, StoreTrouble};
         match self {
             Self::No { .. } => Blame::No,
             Self::Input { .. } | Self::Lake(LakeError::Query { .. } | LakeError::Limit { .. }) => {
                 Blame::Input
             }
+            Self::Lake(LakeError::Store {
+                trouble: StoreTrouble::Address | StoreTrouble::Settings(_) | StoreTrouble::Credentials(_),
+                ..
+            }) => Blame::Input,
             Self::Casework(error) => error.into(),
             Self::Io { .. } | Self::Outside { .. } | Self::Away { .. } | Self::Lake(_) => Blame::Outside,
         }
@@ -133,7 +137,7 @@ impl ActError {
 
     /// What to do, where known.
     pub fn hint(&self) -> Option<&str> {
-        use kenshin_lake::LakeError;
+        use kenshin_lake::{LakeError, StoreTrouble};
         match self {
             Self::Lake(LakeError::Query { .. }) => {
                 Some("`DESCRIBE services` lists a table's columns; docs/sql.md lists tables and functions")
@@ -147,6 +151,27 @@ impl ActError {
             Self::Lake(LakeError::Limit { .. }) => {
                 Some("narrow the query by time or prefix: files that hold nothing of them are not read")
             }
+            Self::Lake(LakeError::Store { trouble, .. }) => Some(match trouble {
+                StoreTrouble::Address => {
+                    "name it by `lake` in kenshin.toml; what else the store wants to know is under [store]"
+                }
+                StoreTrouble::Settings(_) => "mend [store] in kenshin.toml",
+                StoreTrouble::Credentials(_) => {
+                    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file that its owner alone may read \
+                     by `credentials` under [store]"
+                }
+                StoreTrouble::Away(_) => {
+                    "is the endpoint under [store] right, and the store up? Nothing that was committed is lost, \
+                     and what was not is sent again"
+                }
+                StoreTrouble::Refuses(_) => {
+                    "whoever signs the requests must be let in to read, write, list and delete in the bucket"
+                }
+                StoreTrouble::NoBucket => "make the bucket first, or mend `lake` in kenshin.toml",
+                StoreTrouble::Overwrites => {
+                    "take a store that honours `If-None-Match: *` when it is written to, or a folder"
+                }
+            }),
             Self::No { hint, .. } | Self::Input { hint, .. } => hint.as_deref(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space and run the same command again: nothing that was committed is lost")

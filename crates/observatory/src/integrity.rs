@@ -12,7 +12,7 @@ impl Observatory {
         deep: bool,
         progress: impl FnMut(&'static str),
     ) -> Result<Report, ActError> {
-        Ok(integrity::verify(&self.settings().lake_location(self.home()), deep, progress).await?)
+        Ok(integrity::verify(self.settings().lake_location(self.home()), deep, progress).await?)
     }
 
     /// Takes out of the lake what cannot be read, and makes the current view anew if anything was; what was
@@ -20,7 +20,7 @@ impl Observatory {
     pub async fn repair_lake(&self) -> Result<(Report, Report), ActError> {
         let turn = self.receiving().await?;
         let (before, after) =
-            integrity::repair(&self.settings().lake_location(self.home()), self.now()).await?;
+            integrity::repair(self.settings().lake_location(self.home()), self.now()).await?;
         drop(turn);
         if before.can_be_repaired() {
             self.rebuild_view().await?;

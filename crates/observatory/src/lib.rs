@@ -244,7 +244,7 @@ impl Observatory {
     pub async fn lake(&self) -> Result<&Lake, ActError> {
         let location = self.settings().lake_location(self.home());
         let opened = async {
-            let lake = Lake::open(&location).await?;
+            let lake = Lake::open(location).await?;
             Ok(match cluster::of(self.settings(), self.home())? {
                 Some(cluster) => lake.with_cluster(cluster),
                 None => lake,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use kenshin_lake::{Location, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ActError;
@@ -24,9 +25,12 @@ pub struct Settings {
     /// `sqlite` for `kenshin.db` in the home, or a `postgres://` URL.
     #[serde(default = "default_database")]
     pub database: String,
-    /// Folder (under the home) or object-store URL of the lake.
+    /// Folder (under the home) of the lake, or `s3://bucket/folder`.
     #[serde(default = "default_lake")]
     pub lake: String,
+    /// How the store is reached whose bucket the lake is in.
+    #[serde(default)]
+    pub store: Store,
     /// Credential dictionary (TOML), when a mandate grants credential checks. None ships.
     #[serde(default)]
     pub dictionary: Option<PathBuf>,
@@ -244,6 +248,7 @@ impl Settings {
             organisation: organisation.to_owned(),
             database: default_database(),
             lake: default_lake(),
+            store: Store::default(),
             dictionary: None,
             recipes: None,
             recursion_zone: None,
@@ -385,7 +390,7 @@ impl Settings {
              organisation = {quoted}\n\n\
              # Decisions: \"sqlite\" keeps them in kenshin.db beside this file; or \"postgres://user@host/database\".\n\
              database = \"sqlite\"\n\n\
-             # Observations: a folder under this one, or an object-store URL.\n\
+             # Observations: a folder under this one, or \"s3://bucket/folder\" in a store that speaks S3.\n\
              lake = \"lake\"\n\n\
              # Pairs of factory credentials to check, when a mandate with two signers grants it. None ships.\n\
              # dictionary = \"dictionary.toml\"\n\
@@ -441,12 +446,14 @@ impl Settings {
     }
 
     /// Location of the lake.
-    pub fn lake_location(&self, home: &Home) -> String {
-        if self.lake.contains("://") {
-            self.lake.clone()
-        } else {
-            home.resolve(self.lake.as_ref()).display().to_string()
-        }
+    pub fn lake_location(&self, home: &Home) -> Location {
+        let lake = match self.lake.contains("://") {
+            true => self.lake.clone(),
+            false => home.resolve(self.lake.as_ref()).display().to_string(),
+        };
+        let resolved = |path: &Option<PathBuf>| path.as_ref().map(|path| home.resolve(path));
+        let (credentials, ca) = (resolved(&self.store.credentials), resolved(&self.store.ca));
+        Location { lake, store: Store { credentials, ca, ..self.store.clone() } }
     }
 }
 

@@ -1,12 +1,13 @@
 //! SQL by a client from PyPI: ADBC's driver for Arrow Flight gets the rows that the command line and HTTP
-//! get, through TLS and without, as far as whoever asks may see.
+//! get, through TLS and without, as far as whoever asks may see; and DuckDB, which opens the tables itself
+//! and gets the same rows.
 
-#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test and Python")]
+#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 
 use kenshin_casework::providers::Directory;
 use kenshin_casework::{Actor, NewUser, PageRequest, Role};
@@ -15,6 +16,7 @@ use kenshin_observatory::{Edge, Home, Observatory};
 use serde_json::{Value, json};
 
 use crate::process::{expect, expect_error, kenshin, skip};
+use crate::python::{Python, Script};
 
 const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 const PASSWORD: &str = "correct horse battery";
@@ -105,68 +107,25 @@ impl Drop for Served {
     }
 }
 
-/// ADBC in a process of its own.
-struct Adbc {
-    child: Child,
-    questions: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
+/// A session of ADBC.
+struct Adbc(Script);
 
 impl Adbc {
-    /// From PyPI, into a folder.
-    fn install(folder: &Path) -> Result<Self, String> {
-        let environment = folder.join("python");
-        let run = |command: &mut Command| match command.stdout(Stdio::null()).stderr(Stdio::null()).status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{command:?}: {status}")),
-            Err(error) => Err(format!("{command:?}: {error}")),
-        };
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))
-            .map_err(|why| format!("no Python with venv: {why}"))?;
-        let packages = ["install", "--quiet", "adbc-driver-flightsql", "pyarrow"];
-        run(Command::new(environment.join("bin/pip")).args(packages))
-            .map_err(|why| format!("no ADBC from PyPI: {why}"))?;
-        let mut child = Command::new(environment.join("bin/python"))
-            .args(["-c", include_str!("flight.py")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("Python does not start: {error}"))?;
-        let answers = BufReader::new(child.stdout.take().ok_or("Python has no output")?);
-        let questions = child.stdin.take();
-        Ok(Self { child, questions, answers })
-    }
-
-    fn ask(&mut self, question: &Value) -> Value {
-        writeln!(self.questions.as_mut().unwrap(), "{question}").unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{question}: {line}: {error}"))
-    }
-
     fn connect(&mut self, uri: &str, login: &str, password: &str, more: &Value) -> Value {
         let mut options = json!({ "username": login, "password": password });
         options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.ask(&json!({ "connect": uri, "options": options }))
+        self.0.ask(&json!({ "connect": uri, "options": options }))
     }
 
     fn rows(&mut self, sql: &str) -> Value {
-        let told = self.ask(&json!({ "sql": sql }));
+        let told = self.0.ask(&json!({ "sql": sql }));
         assert!(told["rows"].is_array(), "{sql}: {told}");
         told["rows"].clone()
     }
 
     fn error(&mut self, question: &Value) -> String {
-        let told = self.ask(question);
+        let told = self.0.ask(question);
         told["error"].as_str().unwrap_or_else(|| panic!("{question}: {told}")).to_owned()
-    }
-}
-
-impl Drop for Adbc {
-    fn drop(&mut self) {
-        // Its input ends, and so does it.
-        drop(self.questions.take());
-        let _ = self.child.wait();
     }
 }
 
@@ -200,7 +159,11 @@ fn over_http(address: SocketAddr, login: &str, sql: &str) -> Value {
 fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
     const TEST: &str = "adbc_gets_the_rows_that_the_command_line_and_http_get";
     let folder = tempfile::tempdir().unwrap();
-    let mut adbc = match Adbc::install(folder.path()) {
+    let adbc = Python::new(folder.path()).and_then(|python| {
+        python.install(&["adbc-driver-flightsql", "pyarrow"])?;
+        Ok((Adbc(Script::start(&python, include_str!("flight.py"), &[])?), python))
+    });
+    let (mut adbc, python) = match adbc {
         Ok(adbc) => adbc,
         Err(why) => return skip(TEST, &why),
     };
@@ -219,10 +182,10 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
         assert_eq!(rows, over_http(address, "the-admin", sql), "{sql}");
         assert!(!rows.as_array().unwrap().is_empty(), "{sql}");
     }
-    let objects = adbc.ask(&json!({ "objects": true }));
+    let objects = adbc.0.ask(&json!({ "objects": true }));
     assert_eq!(objects.as_object().unwrap().len(), 7, "{objects}");
     assert!(objects["services"].as_u64().unwrap() > 40, "{objects}");
-    let columns = adbc.ask(&json!({ "schema": "observations" }));
+    let columns = adbc.0.ask(&json!({ "schema": "observations" }));
     assert!(columns["columns"].as_array().unwrap().contains(&json!("subject_addr")), "{columns}");
 
     let all = adbc.rows("SELECT DISTINCT subject_addr AS a FROM observations ORDER BY a");
@@ -234,7 +197,7 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
     let own = adbc.rows("SELECT DISTINCT subject_addr AS a FROM observations ORDER BY a");
     assert_eq!(own, json!([{ "a": "192.0.2.10" }]));
     assert!(all.as_array().unwrap().len() > 1, "{all}");
-    let objects = adbc.ask(&json!({ "objects": true }));
+    let objects = adbc.0.ask(&json!({ "objects": true }));
     assert_eq!(objects.as_object().unwrap().len(), 2, "{objects}");
 
     // What is refused says why, and what to do.
@@ -274,4 +237,48 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
     let refused =
         expect_error(&home, 2, &["serve", "--no-jobs", "--listen", "127.0.0.1:0", "--flight", "0.0.0.0:0"]);
     assert!(refused.contains("in the clear") && refused.contains("--tls-cert"), "{refused}");
+
+    duckdb_reads_what_sql_answers(&python, &home);
+}
+
+/// Every row of every table, before files are merged and after, when the old ones still lie beside the new.
+fn duckdb_reads_what_sql_answers(python: &Python, home: &Path) {
+    let lake = home.join("lake");
+    let duckdb = python
+        .install(&["duckdb", "duckdb-extension-delta"])
+        .and_then(|()| Script::start(python, include_str!("delta.py"), &[lake.to_str().unwrap()]));
+    let mut duckdb = match duckdb {
+        Ok(duckdb) => duckdb,
+        Err(why) => return skip("duckdb_reads_what_sql_answers", &why),
+    };
+    for (merged, files) in [(false, 2), (true, 1)] {
+        if merged {
+            expect(home, 0, &["lake", "compact"]);
+        }
+        for (table, rows) in [
+            ("observations", 20),
+            ("services", 10),
+            ("batches", 2),
+            ("blobs", 0),
+            ("salts", 20),
+            ("coverage", 0),
+        ] {
+            let mut rows_of = |sql: &str| duckdb.ask(&json!(sql));
+            let columns = rows_of(&format!("DESCRIBE {table}"));
+            let told = |column: &Value| column["column_type"].as_str().unwrap().to_owned();
+            let name = |column: &Value| format!("\"{}\"", column["column_name"].as_str().unwrap());
+            let columns = columns.as_array().unwrap();
+            let all: Vec<String> = columns.iter().map(name).collect();
+            let plain = |column: &&Value| ["VARCHAR", "BIGINT", "INTEGER"].contains(&told(column).as_str());
+            let by: Vec<String> = columns.iter().filter(plain).map(name).collect();
+            let sql = format!("SELECT {} FROM {table} ORDER BY {}", all.join(", "), by.join(", "));
+            let printed = expect(home, 0, &["--format", "json", "sql", &sql]);
+            let read = rows_of(&sql);
+            assert_eq!(read, serde_json::from_str::<Value>(&printed).unwrap(), "{sql}");
+            assert_eq!(read.as_array().unwrap().len(), rows, "{sql}");
+        }
+        let scan = format!("delta_scan('{}/observations')", lake.display());
+        let held = duckdb.ask(&json!(format!("SELECT count(DISTINCT filename) AS n FROM {scan}")));
+        assert_eq!(held, json!([{ "n": files }]));
+    }
 }

@@ -1,0 +1,162 @@
+//! A lake in a bucket: the same rows as in a folder, by two writers at once, and what the store does not do
+//! is told.
+
+#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::process::{expect, kenshin, skip};
+use crate::python::{Python, Script};
+
+const ROWS: &str = "SELECT subject_addr, subject_port, outcome, protocol FROM observations ORDER BY 1, 2, \"check\", outcome";
+const SERVICES: &str = "SELECT addr, port, product, version FROM services ORDER BY 1, 2, transport, protocol";
+const POLICY: &str = "\n[retention]\nobservations = \"1 month\"\n";
+
+/// Nothing of the caller's own.
+fn bare(home: &Path) -> Command {
+    let mut command = kenshin(home);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A home whose lake is elsewhere.
+fn home(folder: &Path, name: &str, lake: &str, store: &str) -> std::path::PathBuf {
+    let home = folder.join(name);
+    expect(&home, 0, &["init", "--organisation", "Example CSIRT"]);
+    let path = home.join("kenshin.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("lake = \"lake\"", &format!("lake = \"{lake}\""));
+    std::fs::write(&path, format!("{text}\n[store]\n{store}\n")).unwrap();
+    home
+}
+
+#[test]
+fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Python::new(folder.path()).and_then(|python| {
+        python.install(&["moto[s3,server]"])?;
+        Script::start(&python, include_str!("store.py"), &[])
+    });
+    let mut server = match server {
+        Ok(server) => server,
+        Err(why) => return skip("a_lake_in_a_bucket_is_the_lake_in_a_folder", &why),
+    };
+    let told = server.hear();
+    let [endpoint, key, secret] = ["endpoint", "key", "secret"].map(|name| told[name].as_str().unwrap());
+    let credentials = |name: &str, secret: &str| {
+        let path = folder.path().join(name);
+        let mut file = std::fs::OpenOptions::new();
+        let mut file = file.write(true).create_new(true).mode(0o600).open(&path).unwrap();
+        let text = format!("access_key_id = \"{key}\"\nsecret_access_key = \"{secret}\"\n");
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        path
+    };
+    let store = format!("endpoint = \"{endpoint}\"");
+    let lake = "s3://observatory/the/lake";
+    let by_file = format!("{store}\ncredentials = {:?}", credentials("store.toml", secret));
+    // One takes its credentials from a file, the other from the environment.
+    let one = home(folder.path(), "one", lake, &by_file);
+    let other = home(folder.path(), "other", lake, &store);
+    let of = |home: &Path| {
+        let mut command = bare(home);
+        if home == other {
+            command.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret);
+        }
+        command
+    };
+    let told = |output: &Output| {
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!text.contains(key) && !text.contains(secret), "{text}");
+        text
+    };
+    let json = |home: &Path, args: &[&str]| -> Value {
+        let output = of(home).args(["--format", "json"]).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?} {}", told(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+
+    // Both at once, into a lake that neither has opened; with everything logged that can be.
+    let sample = |name: &str| format!("{}/../../testdata/exchange/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (nmap, zmap) = (sample("nmap-services.xml"), sample("zmap-default.csv"));
+    let by_nmap = ["survey", "import", "--as", "nmap-xml", &nmap];
+    let by_zmap = ["survey", "import", "--as", "zmap-csv", "--port", "80", &zmap];
+    let both = [(&one, &by_nmap[..]), (&other, &by_zmap[..])].map(|(home, args)| {
+        let (out, err) = (Stdio::piped(), Stdio::piped());
+        of(home).env("KENSHIN_LOG", "trace").args(args).stdout(out).stderr(err).spawn().unwrap()
+    });
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        let text = told(&output);
+        assert!(output.status.success(), "{}", &text[text.len().saturating_sub(2_000)..]);
+        assert!(text.contains("TRACE"), "{text}");
+    }
+    let local = folder.path().join("local");
+    expect(&local, 0, &["init", "--organisation", "Example CSIRT"]);
+    expect(&local, 0, &by_nmap);
+    expect(&local, 0, &by_zmap);
+    // Each folds in what it wrote; one does it for all.
+    json(&one, &["lake", "rebuild"]);
+    let in_folder = |sql: &str| -> Value {
+        serde_json::from_str(&expect(&local, 0, &["--format", "json", "sql", sql])).unwrap()
+    };
+    assert_eq!(in_folder(ROWS).as_array().unwrap().len(), 20);
+    let same = |when: &str| {
+        for home in [&one, &other] {
+            for sql in [ROWS, SERVICES] {
+                assert_eq!(json(home, &["sql", sql]), in_folder(sql), "{when}: {sql}");
+            }
+            let verified = json(home, &["lake", "verify", "--deep"]);
+            assert_eq!(verified["faults"], Value::Array(Vec::new()), "{when}: {verified}");
+        }
+    };
+    same("both have written");
+    of(&one).args(["lake", "compact"]).output().map(|output| told(&output)).unwrap();
+    same("files are merged");
+
+    // What is due is erased there as it is here.
+    for home in [&one, &local] {
+        let path = home.join("kenshin.toml");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + POLICY).unwrap();
+    }
+    let retained = of(&one).args(["lake", "retain", "--yes", "--at-once"]).output().unwrap();
+    assert!(retained.status.success(), "{}", told(&retained));
+    expect(&local, 0, &["lake", "retain", "--yes", "--at-once"]);
+    assert!(in_folder(ROWS).as_array().unwrap().len() < 20);
+    same("what was due is erased");
+
+    // What the store does not do is told, with a hint and without what requests are signed with.
+    let wrong = format!("{store}\ncredentials = {:?}", credentials("wrong.toml", "wrong"));
+    let refused = [
+        ("wrong", lake, wrong.as_str(), 3, "refuses: SignatureDoesNotMatch", "must be let in"),
+        ("unsigned", lake, store.as_str(), 2, "neither the environment nor", "AWS_ACCESS_KEY_ID"),
+        ("nowhere", "s3://nowhere/lake", by_file.as_str(), 3, "has no such bucket", "make the bucket"),
+        ("careless", "s3://careless/lake", by_file.as_str(), 3, "overwrites what", "If-None-Match"),
+        ("address", "s3://a:b@observatory/lake", by_file.as_str(), 2, "`s3://bucket/folder`", "kenshin.toml"),
+        (
+            "other-scheme",
+            "gs://observatory/lake",
+            by_file.as_str(),
+            2,
+            "`s3://bucket/folder`",
+            "kenshin.toml",
+        ),
+    ];
+    let refuses = |home: &Path, code: i32, said: &str, hint: &str| {
+        let output = bare(home).args(["sql", ROWS]).output().unwrap();
+        let text = told(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(said) && text.contains("hint: ") && text.contains(hint), "{text}");
+    };
+    for (name, lake, store, code, said, hint) in refused {
+        refuses(&home(folder.path(), name, lake, store), code, said, hint);
+    }
+    drop(server);
+    refuses(&one, 3, "does not answer: ", "is the endpoint");
+}
