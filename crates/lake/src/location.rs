@@ -1,13 +1,17 @@
 //! Where a lake is: a folder, or a bucket of a store that speaks S3.
 
+use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deltalake::logstore::logstore_factories;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStoreError, Path, ensure_table_uri};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
-use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, PutMode, RetryConfig};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut};
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, CredentialProvider, ObjectStore, PutMode, RetryConfig,
+};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -81,13 +85,39 @@ pub enum StoreTrouble {
     Overwrites,
 }
 
-/// What stands in the file of credentials. It has no `Debug`: nothing prints it.
+/// What stands in a file of credentials.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     access_key_id: String,
     secret_access_key: String,
     session_token: Option<String>,
+}
+
+/// Signs requests. Stores are logged with all that is in them; of this only its name is.
+struct Signer(Arc<AwsCredential>);
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer")
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Signer {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        Ok(self.0.clone())
+    }
+}
+
+impl From<Credentials> for Signer {
+    fn from(given: Credentials) -> Self {
+        let Credentials { access_key_id: key_id, secret_access_key: secret_key, session_token: token } =
+            given;
+        Self(Arc::new(AwsCredential { key_id, secret_key, token }))
+    }
 }
 
 impl From<&str> for Location {
@@ -117,7 +147,12 @@ impl Location {
     }
 
     fn told(&self, trouble: StoreTrouble) -> LakeError {
-        LakeError::Store { location: self.lake.clone(), trouble }
+        // A password that stands where none may is not told again.
+        let location = match self.lake.split_once("://").zip(self.lake.rsplit_once('@')) {
+            Some(((scheme, _), (_, behind))) => format!("{scheme}://…@{behind}"),
+            None => self.lake.clone(),
+        };
+        LakeError::Store { location, trouble }
     }
 
     fn bucket(&self) -> Result<Arc<dyn ObjectStore>, StoreTrouble> {
@@ -131,23 +166,19 @@ impl Location {
         if let Some(endpoint) = endpoint {
             builder = builder.with_endpoint(endpoint);
         }
-        if let Some(path) = credentials {
-            let Credentials { access_key_id, secret_access_key, session_token } = read_credentials(path)?;
-            builder = builder.with_access_key_id(access_key_id).with_secret_access_key(secret_access_key);
-            if let Some(token) = session_token {
-                builder = builder.with_token(token);
-            }
-        }
+        let given = match credentials {
+            Some(path) => Some(read_credentials(path)?),
+            None => in_environment(&builder)?,
+        };
         let known = |key: AmazonS3ConfigKey| builder.get_config_value(&key);
-        // Without any, object_store would ask the network that it is in for some.
-        let signed = [
-            AmazonS3ConfigKey::AccessKeyId,
+        let lent = [
             AmazonS3ConfigKey::WebIdentityTokenFile,
             AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
             AmazonS3ConfigKey::ContainerCredentialsFullUri,
             AmazonS3ConfigKey::MetadataEndpoint,
         ];
-        if !signed.into_iter().any(|key| known(key).is_some()) {
+        // Without any, object_store would ask the network that it is in for some.
+        if given.is_none() && !lent.into_iter().any(|key| known(key).is_some()) {
             return Err(StoreTrouble::Credentials(
                 "neither the environment nor the settings name any credentials".into(),
             ));
@@ -178,6 +209,9 @@ impl Location {
             max_retries: RETRIES_MAX,
             retry_timeout: RETRY_TIMEOUT,
         };
+        if let Some(given) = given {
+            builder = builder.with_credentials(Arc::new(given));
+        }
         let store = builder
             .with_client_options(client)
             .with_retry(retries)
@@ -258,7 +292,20 @@ fn is_here(endpoint: &str) -> bool {
     }
 }
 
-fn read_credentials(path: &FilePath) -> Result<Credentials, StoreTrouble> {
+/// The credentials of the environment, if it has any.
+fn in_environment(builder: &AmazonS3Builder) -> Result<Option<Signer>, StoreTrouble> {
+    let known = |key: AmazonS3ConfigKey| builder.get_config_value(&key);
+    match (known(AmazonS3ConfigKey::AccessKeyId), known(AmazonS3ConfigKey::SecretAccessKey)) {
+        (Some(access_key_id), Some(secret_access_key)) => {
+            let session_token = known(AmazonS3ConfigKey::Token);
+            Ok(Some(Credentials { access_key_id, secret_access_key, session_token }.into()))
+        }
+        (None, None) => Ok(None),
+        _ => Err(StoreTrouble::Credentials("the environment has one half of its credentials alone".into())),
+    }
+}
+
+fn read_credentials(path: &FilePath) -> Result<Signer, StoreTrouble> {
     use std::os::unix::fs::PermissionsExt;
     let failed =
         |why: &dyn std::fmt::Display| StoreTrouble::Credentials(format!("`{}` {why}", path.display()));
@@ -269,7 +316,8 @@ fn read_credentials(path: &FilePath) -> Result<Credentials, StoreTrouble> {
     }
     let text = std::fs::read_to_string(path).map_err(cannot_be_read)?;
     // What the parser says quotes the text.
-    toml::from_str(&text)
+    toml::from_str::<Credentials>(&text)
+        .map(Signer::from)
         .map_err(|_| failed(&"is not TOML with `access_key_id` and `secret_access_key`, or has more"))
 }
 

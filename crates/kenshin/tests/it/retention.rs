@@ -14,11 +14,11 @@ use serde_json::Value;
 use crate::process::{expect, expect_error, kenshin};
 
 const KILLS: usize = 12;
-const POLICY: &str =
+pub(crate) const POLICY: &str =
     "\n[retention]\nobservations = \"1 month\"\n[retention.mandate.kept]\nobservations = \"forever\"\n";
 
 /// A batch of rows at the turn of April 2020, half of them in each month.
-fn sealed(number: u8, mandate: &str) -> Batch {
+pub(crate) fn sealed(number: u8, mandate: &str) -> Batch {
     let turn: TimeUs = "2020-04-01T00:00:00Z".parse().unwrap();
     let sample: Batch =
         serde_json::from_str(include_str!("../../../../testdata/schema/batch-v3.json")).unwrap();

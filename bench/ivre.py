@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""Puts the same questions about the same hosts to IVRE (PostgreSQL backend) and to Kenshin.
+
+    bench/ivre.py --kenshin target/release/kenshin --hosts 10000
+
+Makes up what nmap would say of so many hosts of 10.0.0.0/8, from a seed: ports, products and versions by Zipf's
+law, one to four open ports a host. Nothing is sent anywhere. Both read the same file: IVRE by `scan2db` and `db2view`,
+Kenshin by `survey import` and by making its current view. Then each is asked for its most frequent ports, products and
+versions, and for hosts. IVRE is asked within one process of its own, whose start does not count; Kenshin by one command
+a question, whose start does. The quietest of three counts.
+
+It needs Python with venv, IVRE from PyPI, and PostgreSQL's server. IVRE is free software under the GPL 3: it is
+installed into a folder of its own, run as a program of its own and deleted with it; nothing of it is part of Kenshin.
+"""
+
+import argparse
+import datetime
+import glob
+import itertools
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROUNDS = 3
+NOBODY = 65534
+PORTS = [(80, "http"), (443, "http"), (22, "ssh"), (23, "telnet"), (8080, "http"), (21, "ftp"), (2222, "ssh"), (25, "smtp")]
+# Of each service what nmap calls it, what Kenshin calls it, and how it says so itself.
+PRODUCTS = {
+    "http": [("nginx", "nginx", "nginx/{}"), ("Apache httpd", "HTTP Server", "Apache/{}"),
+             ("lighttpd", "lighttpd", "lighttpd/{}"), ("Boa", "Boa", "Boa/{}")],
+    "ssh": [("OpenSSH", "OpenSSH", "SSH-2.0-OpenSSH_{}"), ("Dropbear sshd", "Dropbear SSH", "SSH-2.0-dropbear_{}")],
+    "telnet": [("BusyBox telnetd", "BusyBox", "BusyBox v{} login:")],
+    "ftp": [("vsftpd", "vsftpd", "220 (vsFTPd {})"), ("ProFTPD", "ProFTPD", "220 ProFTPD {} Server (files) [10.0.0.1]")],
+    "smtp": [("Exim smtpd", "Exim", "220 mail.example ESMTP Exim {} Thu, 26 Nov 2026 02:32:59 +0000")],
+}
+# Asked of IVRE, by its own interface.
+ASKED = """
+import json, sys, time
+from ivre.db import db
+view = db.view
+
+
+def top(field):
+    # A port comes with its protocol, and a product with its service.
+    found = [(v["_id"], v["count"]) for v in view.topvalues(field, topnbr=20)]
+    return [[str(v[-1] if isinstance(v, (tuple, list)) else v), n] for v, n in found]
+
+
+questions = {
+    "hosts": lambda: view.count(view.flt_empty),
+    "top 20 ports": lambda: top("port"),
+    "top 20 products": lambda: top("product"),
+    "top 20 versions of one product": lambda: top("version:http:nginx"),
+    "hosts with telnet open": lambda: view.count(view.searchport(23)),
+    "hosts with one product": lambda: view.count(view.searchproduct("Dropbear sshd")),
+    "hosts of one /24": lambda: view.count(view.searchnet("10.0.7.0/24")),
+    "one host": lambda: len(list(view.get(view.searchhost("10.0.7.7")))),
+}
+for line in sys.stdin:
+    begun = time.perf_counter()
+    answer = questions[json.loads(line)]()
+    print(json.dumps({"seconds": time.perf_counter() - begun, "answer": answer}), flush=True)
+"""
+
+
+def zipf(rng, values):
+    return rng.choices(values, [1 / n for n in range(1, len(values) + 1)])[0]
+
+
+def addresses():
+    """Of 10.0.0.0/8, one behind the other."""
+    return (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in itertools.count())
+
+
+def write_scan(path, hosts, seed):
+    """What nmap would say."""
+    rng = random.Random(seed)
+    versions = [f"{major}.{minor}.3" for major in range(4, 0, -1) for minor in range(9, -1, -1)]
+    now = 1_790_000_000
+    with open(path, "w", encoding="ascii") as out:
+        out.write('<?xml version="1.0"?>\n<!DOCTYPE nmaprun>\n<nmaprun scanner="nmap" args="nmap -sV -oX -" '
+                  f'start="{now}" version="7.93" xmloutputversion="1.05">\n'
+                  '<scaninfo type="connect" protocol="tcp" numservices="8" services="21-23,25,80,443,2222,8080"/>\n')
+        for addr in itertools.islice(addresses(), hosts):
+            ports = {zipf(rng, PORTS) for _ in range(rng.randint(1, 4))}
+            out.write(f'<host starttime="{now}" endtime="{now + 9}"><status state="up" reason="user-set" reason_ttl="0"/>\n'
+                      f'<address addr="{addr}" addrtype="ipv4"/>\n<hostnames>\n</hostnames>\n<ports>')
+            for port, service in sorted(ports):
+                product, _, says = zipf(rng, PRODUCTS[service])
+                version = zipf(rng, versions)
+                script = "http-server-header" if service == "http" else "banner"
+                out.write(f'<port protocol="tcp" portid="{port}"><state state="open" reason="syn-ack" reason_ttl="64"/>'
+                          f'<service name="{service}" product="{product}" version="{version}" method="probed" conf="10"/>'
+                          f'<script id="{script}" output="{says.format(version)}"/></port>\n')
+            out.write("</ports>\n</host>\n")
+        out.write(f'<runstats><finished time="{now + 60}" elapsed="60" exit="success"/>'
+                  f'<hosts up="{hosts}" down="0" total="{hosts}"/></runstats>\n</nmaprun>\n')
+
+
+def timed(command, **more):
+    """Runs a command; gives its seconds and what it says."""
+    begun = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    seconds = time.perf_counter() - begun
+    # Kenshin says by 1 that nothing is found.
+    if done.returncode not in (0, 1):
+        sys.exit(f"{command}: {done.returncode}\n{done.stderr[-2000:]}")
+    return seconds, done.stdout
+
+
+class Postgres:
+    """A server on a socket in a folder, run by nobody, as it comes but for its memory."""
+
+    def __init__(self, folder):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [os.path.dirname(shutil.which("initdb") or "")]
+        if not os.path.exists(f"{found[-1]}/initdb"):
+            sys.exit("PostgreSQL's server (initdb, postgres) is not installed")
+        self.bin, self.folder = found[-1], f"{folder}/postgres"
+        os.mkdir(self.folder)
+        as_nobody = {}
+        if os.geteuid() == 0:
+            os.chown(self.folder, NOBODY, NOBODY)
+            os.chmod(folder, 0o755)
+            as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        data = f"{self.folder}/data"
+        subprocess.run([f"{self.bin}/initdb", "-D", data, "-A", "trust", "-U", "bench", "-E", "UTF8"], check=True,
+                       stdout=subprocess.DEVNULL, cwd=self.folder, **as_nobody)
+        settings = ["-c", "listen_addresses=", "-c", "shared_buffers=1GB", "-c", "work_mem=64MB"]
+        self.server = subprocess.Popen([f"{self.bin}/postgres", "-D", data, "-k", self.folder, *settings],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, **as_nobody)
+        for _ in range(100):
+            if subprocess.run([f"{self.bin}/createdb", "-h", self.folder, "-U", "bench", "ivre"],
+                              stderr=subprocess.DEVNULL).returncode == 0:
+                return
+            time.sleep(0.1)
+        sys.exit("PostgreSQL does not start")
+
+    def size(self):
+        sql = "SELECT pg_database_size('ivre')"
+        told = subprocess.check_output([f"{self.bin}/psql", "-h", self.folder, "-U", "bench", "-Atc", sql, "ivre"])
+        return int(told)
+
+    def version(self):
+        return subprocess.check_output([f"{self.bin}/postgres", "--version"], text=True).split()[2]
+
+    def stop(self):
+        self.server.send_signal(2)
+        self.server.wait()
+
+
+def folder_size(folder):
+    return sum(os.path.getsize(f"{at}/{name}") for at, _, names in os.walk(folder) for name in names)
+
+
+def ivre(folder, scan):
+    python = f"{folder}/python"
+    subprocess.run([sys.executable, "-m", "venv", python], check=True)
+    packages = ["ivre", "sqlalchemy<2", "psycopg2-binary"]
+    subprocess.run([f"{python}/bin/pip", "install", "--quiet", *packages], check=True)
+    postgres = Postgres(folder)
+    try:
+        with open(f"{folder}/ivre.conf", "w", encoding="ascii") as out:
+            out.write(f'DB = "postgresql://bench@/ivre?host={postgres.folder}"\n')
+        environment = {**os.environ, "HOME": folder, "IVRE_CONF": f"{folder}/ivre.conf"}
+        run = {"env": environment, "cwd": folder, "stdin": subprocess.DEVNULL}
+        program = f"{python}/bin/ivre"
+        for purpose in ("scancli", "view"):
+            timed([program, purpose, "--init"], **run)
+        figures = {}
+        figures["import"], _ = timed([program, "scan2db", "-s", "bench", "-c", "bench", scan], **run)
+        figures["view"], _ = timed([program, "db2view", "nmap"], **run)
+        asked = subprocess.Popen([f"{python}/bin/python", "-c", ASKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, text=True, env=environment, cwd=folder)
+
+        def ask(question):
+            asked.stdin.write(json.dumps(question) + "\n")
+            asked.stdin.flush()
+            told = json.loads(asked.stdout.readline())
+            return told["seconds"], told["answer"]
+
+        answers = {}
+        for question in QUESTIONS:
+            rounds = [ask(question) for _ in range(ROUNDS)]
+            figures[question], answers[question] = min(seconds for seconds, _ in rounds), rounds[0][1]
+        asked.stdin.close()
+        asked.wait()
+        figures["bytes"] = postgres.size()
+        version = subprocess.check_output([f"{python}/bin/pip", "list", "--format=freeze"], text=True)
+        version = next(line for line in version.splitlines() if line.startswith("ivre=="))
+        return figures, answers, f"{version.replace('==', ' ')}, PostgreSQL {postgres.version()}"
+    finally:
+        postgres.stop()
+
+
+# The same of Kenshin: what is searched, and of which field the most frequent values are wanted.
+QUESTIONS = {
+    "hosts": ("port:>0", None),
+    "top 20 ports": ("port:>0", "port"),
+    "top 20 products": ("port:>0", "product"),
+    "top 20 versions of one product": ("product:nginx", "version"),
+    "hosts with telnet open": ("port:23", None),
+    "hosts with one product": ('product:"Dropbear SSH"', None),
+    "hosts of one /24": ("net:10.0.7.0/24", None),
+    "one host": ("ip:10.0.7.7", None),
+}
+
+
+def asked(query, field):
+    return ["--count", query] if field is None else [query, "--facet", f"{field}:20"]
+
+
+def answered(told, field):
+    return told["hosts"] if field is None else [[value["value"], value["count"]] for value in told[0]["values"]]
+
+
+def alike(answer):
+    """An answer without names and the order of what is as frequent."""
+    if not isinstance(answer, list):
+        return answer
+    names = {theirs: ours for products in PRODUCTS.values() for theirs, ours, _ in products}
+    # Of those that are as frequent as the last, each may have cut off others.
+    last = answer[-1][1] if len(answer) == 20 else 0
+    return sorted((-n, names.get(str(value), str(value))) for value, n in answer if n > last)
+
+
+def kenshin(folder, scan, program):
+    home = f"{folder}/home"
+    timed([program, "--home", home, "init", "--organisation", "Bench"])
+    figures, answers = {}, {}
+    figures["import"], _ = timed([program, "--home", home, "survey", "import", "--as", "nmap-xml", scan])
+    figures["view"], _ = timed([program, "--home", home, "lake", "rebuild"])
+    for question, (query, field) in QUESTIONS.items():
+        command = [program, "--home", home, "--format", "json", "search", *asked(query, field)]
+        rounds = [timed(command) for _ in range(ROUNDS)]
+        figures[question] = min(seconds for seconds, _ in rounds)
+        answers[question] = answered(json.loads(rounds[0][1]), field)
+    figures["bytes"] = folder_size(home)
+    version = subprocess.check_output([program, "--version"], text=True).strip()
+    return figures, answers, version
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    options.add_argument("--kenshin", required=True, help="the program, built as it is released")
+    options.add_argument("--hosts", type=int, default=10_000)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--folder", help="where to work; deleted afterwards")
+    options = options.parse_args()
+    program = os.path.abspath(options.kenshin)
+    with tempfile.TemporaryDirectory(prefix="kenshin-ivre-", dir=options.folder) as folder:
+        scan = f"{folder}/scan.xml"
+        write_scan(scan, options.hosts, options.seed)
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        print(f"{now}, {os.cpu_count()} processors, {platform.system()} {platform.release()}, load {os.getloadavg()[0]:.2f}")
+        print(f"{options.hosts:,} hosts, {os.path.getsize(scan):,} bytes of XML, seed {options.seed}")
+        ours, our_answers, our_version = kenshin(folder, scan, program)
+        theirs, their_answers, their_version = ivre(folder, scan)
+        print(f"{our_version}; {their_version}; load {os.getloadavg()[0]:.2f} at the end\n")
+        print(f"| {'what':<32} | {'Kenshin':>10} | {'IVRE':>10} | IVRE ÷ Kenshin | the same answer |\n|---|--:|--:|--:|---|")
+        for what in ours:
+            same = ""
+            if what in our_answers:
+                same = "yes" if alike(our_answers[what]) == alike(their_answers[what]) else "NO"
+            unit = (lambda n: f"{n / 1e6:.1f} MB") if what == "bytes" else (lambda n: f"{n:.3f} s")
+            print(f"| {what:<32} | {unit(ours[what]):>10} | {unit(theirs[what]):>10} | "
+                  f"{theirs[what] / ours[what]:>14.2f} | {same} |")
+            if same == "NO":
+                print(f"ours {our_answers[what]}\ntheirs {their_answers[what]}", file=sys.stderr)
+
+
+main()
