@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kenshin_insight::intelligence::{Intelligence, Snapshot};
-use kenshin_lake::Places;
 use kenshin_lake::cluster::{Cluster, ClusterError, Division, PlacesNamed, Secret, Worker};
+use kenshin_lake::{Location, Places};
 
 use crate::error::ActError;
 use crate::home::Home;
@@ -40,9 +40,13 @@ pub(crate) fn of(settings: &Settings, home: &Home) -> Result<Option<Cluster>, Ac
 }
 
 /// A worker of the home, which needs no more of it than tables of places under `intel/`.
-pub async fn worker(home: &Home, spec: &WorkerSpec) -> Result<Worker, ActError> {
-    let lake = match &spec.lake {
-        Some(given) => given.clone(),
+pub fn worker(home: &Home, spec: &WorkerSpec) -> Result<Worker, ActError> {
+    let mut lake = match &spec.lake {
+        // How a bucket is reached, settings say as well, where there are any.
+        Some(given) if home.settings().exists() => {
+            Location { lake: given.clone(), ..Settings::read(home)?.lake_location(home) }
+        }
+        Some(given) => Location::from(given),
         None => Settings::read(home)?.lake_location(home),
     };
     let secret = match &spec.secret {
@@ -57,8 +61,8 @@ pub async fn worker(home: &Home, spec: &WorkerSpec) -> Result<Worker, ActError> 
         },
     };
     let secret = Secret::read(&secret).map_err(wrong)?;
-    let (lake, places) = (absolute(&lake)?, tables_in(home.intel()));
-    Worker::new(&lake, secret, spec.memory_mib << 20, places).await.map_err(wrong)
+    lake.lake = absolute(&lake.lake)?;
+    Worker::new(&lake, secret, spec.memory_mib << 20, tables_in(home.intel())).map_err(wrong)
 }
 
 /// A folder that is there, by its whole path; a URL as it is.

@@ -13,7 +13,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Worker) -> anyhow::Resu
         secret: options.secret.clone(),
         memory_mib: usize::try_from(options.memory)?,
     };
-    let worker = cluster_worker(&context.home, &spec).await?;
+    let worker = cluster_worker(&context.home, &spec)?;
     let stop = stop_token();
     let listener = bind(&options.listen.to_string()).await?;
     context.say(&format!("worker on https://{}  (Ctrl-C to end)", listener.local_addr()?));

@@ -24,7 +24,7 @@ use datafusion_distributed::{
     DistributedExt, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse, WorkerPlanRewriteHandler,
     WorkerQueryContext, WorkerSessionBuilder,
 };
-use deltalake::{DeltaTable, ObjectStore, Path, ensure_table_uri};
+use deltalake::{ObjectStore, Path};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -38,6 +38,7 @@ use super::link::{Door, Links};
 use super::{ClusterError, PLACES, Secret, VERSION, locked};
 use crate::files::place_of;
 use crate::functions::{self, Places};
+use crate::location::Location;
 use crate::store::METADATA_BYTES;
 use crate::view::in_place;
 
@@ -62,19 +63,19 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker for the lake at `lake`, a folder or URL, by the name under which the hub knows it too. All
-    /// questions together may take `memory_bytes`.
-    pub async fn new(
-        lake: &str,
+    /// A worker for a lake, by the place at which the hub has it too. All questions together may take
+    /// `memory_bytes`.
+    pub fn new(
+        lake: &Location,
         secret: Secret,
         memory_bytes: usize,
         places: PlacesNamed,
     ) -> Result<Self, ClusterError> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ClusterError::Lake {
-            location: lake.to_owned(),
+            location: lake.lake.clone(),
             source,
         };
-        let (reads, store) = Reads::of(lake).await.map_err(failed)?;
+        let (reads, store) = Reads::of(lake).map_err(failed)?;
         let five = NonZeroUsize::new(5).expect("five is not zero");
         let pool = TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), five);
         let caches = CacheManagerConfig {
@@ -233,12 +234,9 @@ struct Reads {
 }
 
 impl Reads {
-    async fn of(
-        lake: &str,
-    ) -> Result<(Self, Arc<dyn ObjectStore>), Box<dyn std::error::Error + Send + Sync>> {
+    fn of(lake: &Location) -> Result<(Self, Arc<dyn ObjectStore>), Box<dyn std::error::Error + Send + Sync>> {
         // A table that is there by all means, or will be.
-        let table = format!("{}/{}", lake.trim_end_matches('/'), ObservationRow::NAME);
-        let table = DeltaTable::try_from_url(ensure_table_uri(table)?).await?;
+        let table = lake.reached()?.table(ObservationRow::NAME)?;
         let log_store = table.log_store();
         let (store, below) = place_of(log_store.root_url())?;
         let mut parts: Vec<_> = below.parts().collect();
