@@ -45,6 +45,8 @@ pub struct DemoOptions {
     pub devices: usize,
     /// Language of the first user.
     pub language: String,
+    /// Where the lake lies, as in the settings.
+    pub lake: String,
 }
 
 /// A step of the demo, for whoever watches.
@@ -133,7 +135,8 @@ pub async fn run(home: &Home, options: &DemoOptions, mut watch: impl FnMut(Step)
     let made = Observatory::init(home, "Town Observatory", "admin", &options.language, &edge).await?;
     let settings = std::fs::read_to_string(home.settings())
         .map_err(|source| ActError::io("read", &home.settings(), source))?
-        .replace("# dictionary = ", "dictionary = ");
+        .replace("# dictionary = ", "dictionary = ")
+        .replace("lake = \"lake\"", &format!("lake = {}", toml::Value::String(options.lake.clone())));
     write_whole(&home.settings(), &settings)?;
     write_whole(&home.root().join("dictionary.toml"), &town.dictionary())?;
     let observatory = Observatory::open(home, &edge).await?;

@@ -21,6 +21,10 @@ pub(crate) struct Demo {
     /// Number of devices.
     #[arg(long, default_value_t = 420)]
     pub(crate) devices: usize,
+    /// Where the lake lies: `s3://bucket/folder`, reached as the environment says (AWS_ENDPOINT_URL,
+    /// AWS_ACCESS_KEY_ID and so on), or a folder.
+    #[arg(long, default_value = "lake", value_name = "URL")]
+    pub(crate) lake: String,
 }
 
 #[derive(Debug, Args)]

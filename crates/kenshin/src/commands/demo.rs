@@ -23,6 +23,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Demo) -> anyhow::Result
         seed: options.seed,
         net: options.net,
         devices: options.devices,
+        lake: options.lake.clone(),
         language: context.language(),
     };
     let mut line: Option<Line> = None;

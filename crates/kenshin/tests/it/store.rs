@@ -27,15 +27,11 @@ fn bare(home: &Path) -> Command {
     command
 }
 
-/// A home whose lake is elsewhere.
-fn home(folder: &Path, name: &str, lake: &str, store: &str) -> std::path::PathBuf {
-    let home = folder.join(name);
-    expect(&home, 0, &["init", "--organisation", "Example CSIRT"]);
-    let path = home.join("kenshin.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
+/// Puts the lake of a home elsewhere.
+fn settle(home: &Path, lake: &str, store: &str) {
+    let text = kenshin_observatory::Settings::template("Example CSIRT");
     let text = text.replace("lake = \"lake\"", &format!("lake = \"{lake}\""));
-    std::fs::write(&path, format!("{text}\n[store]\n{store}\n")).unwrap();
-    home
+    std::fs::write(home.join("kenshin.toml"), format!("{text}\n[store]\n{store}\n")).unwrap();
 }
 
 #[test]
@@ -64,8 +60,12 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     let file = credentials("store.toml", secret);
     let by_file = format!("{store}\ncredentials = {file:?}");
     // One takes its credentials from a file, the other from the environment.
-    let one = home(folder.path(), "one", lake, &by_file);
-    let other = home(folder.path(), "other", lake, &store);
+    let [one, other, local] = ["one", "other", "local"].map(|name| folder.path().join(name));
+    for home in [&one, &other, &local] {
+        expect(home, 0, &["init", "--organisation", "Example CSIRT"]);
+    }
+    settle(&one, lake, &by_file);
+    settle(&other, lake, &store);
     let of = |home: &Path| {
         let mut command = bare(home);
         if home == other {
@@ -100,8 +100,6 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
         assert!(output.status.success(), "{}", &text[text.len().saturating_sub(2_000)..]);
         assert!(text.contains("TRACE"), "{text}");
     }
-    let local = folder.path().join("local");
-    expect(&local, 0, &["init", "--organisation", "Example CSIRT"]);
     expect(&local, 0, &by_nmap);
     expect(&local, 0, &by_zmap);
     let done = |home: &Path, args: &[&str]| {
@@ -112,14 +110,12 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
         serde_json::from_str(&expect(&local, 0, &["--format", "json", "sql", sql])).unwrap()
     };
     let same = |when: &str, rows: usize| {
-        for home in [&one, &other] {
-            for sql in [ROWS, SERVICES] {
-                assert_eq!(json(home, &["sql", sql]), in_folder(sql), "{when}: {sql}");
-            }
-            let verified = json(home, &["lake", "verify", "--deep"]);
-            assert_eq!(verified["faults"], Value::Array(Vec::new()), "{when}: {verified}");
-        }
         assert_eq!(in_folder(ROWS).as_array().unwrap().len(), rows, "{when}");
+        for (home, sql) in [(&one, ROWS), (&other, SERVICES)] {
+            assert_eq!(json(home, &["sql", sql]), in_folder(sql), "{when}: {sql}");
+        }
+        let verified = json(&other, &["lake", "verify", "--deep"]);
+        assert_eq!(verified["faults"], Value::Array(Vec::new()), "{when}: {verified}");
     };
     // Each folds in what it wrote itself; one does it for all.
     done(&one, &["lake", "rebuild"]);
@@ -152,29 +148,24 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     // What the store does not do is told, with a hint and without what requests are signed with.
     let wrong = format!("{store}\ncredentials = {:?}", credentials("wrong.toml", "wrong"));
     let refused = [
-        ("wrong", lake, wrong.as_str(), 3, "refuses: SignatureDoesNotMatch", "must be let in"),
-        ("unsigned", lake, store.as_str(), 2, "neither the environment nor", "AWS_ACCESS_KEY_ID"),
-        ("nowhere", "s3://nowhere/lake", by_file.as_str(), 3, "has no such bucket", "make the bucket"),
-        ("careless", "s3://careless/lake", by_file.as_str(), 3, "overwrites what", "If-None-Match"),
-        ("address", "s3://a:b@observatory/lake", by_file.as_str(), 2, "`s3://bucket/folder`", "kenshin.toml"),
-        (
-            "other-scheme",
-            "gs://observatory/lake",
-            by_file.as_str(),
-            2,
-            "`s3://bucket/folder`",
-            "kenshin.toml",
-        ),
+        (lake, wrong.as_str(), 3, "refuses: SignatureDoesNotMatch", "must be let in"),
+        (lake, store.as_str(), 2, "neither the environment nor", "AWS_ACCESS_KEY_ID"),
+        ("s3://nowhere/lake", by_file.as_str(), 3, "has no such bucket", "make the bucket"),
+        ("s3://careless/lake", by_file.as_str(), 3, "overwrites what", "If-None-Match"),
+        ("s3://a:b@observatory/lake", by_file.as_str(), 2, "`s3://bucket/folder`", "kenshin.toml"),
+        ("gs://observatory/lake", by_file.as_str(), 2, "`s3://bucket/folder`", "kenshin.toml"),
     ];
-    let refuses = |home: &Path, code: i32, said: &str, hint: &str| {
-        let output = bare(home).args(["sql", ROWS]).output().unwrap();
+    let refuses = |code: i32, said: &str, hint: &str| {
+        let output = bare(&one).args(["sql", ROWS]).output().unwrap();
         let text = told(&output);
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(said) && text.contains("hint: ") && text.contains(hint), "{text}");
     };
-    for (name, lake, store, code, said, hint) in refused {
-        refuses(&home(folder.path(), name, lake, store), code, said, hint);
+    for (lake, store, code, said, hint) in refused {
+        settle(&one, lake, store);
+        refuses(code, said, hint);
     }
+    settle(&one, lake, &by_file);
     drop(server);
-    refuses(&one, 3, "does not answer: ", "is the endpoint");
+    refuses(3, "does not answer: ", "is the endpoint");
 }
