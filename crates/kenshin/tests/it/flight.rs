@@ -2,8 +2,6 @@
 //! get, through TLS and without, as far as whoever asks may see; and DuckDB, which opens the tables itself
 //! and gets the same rows.
 
-#![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -22,8 +22,10 @@ impl Python {
 
     /// Packages from PyPI.
     pub(crate) fn install(&self, packages: &[&str]) -> Result<(), String> {
-        Self::run(Command::new(self.0.join("bin/pip")).args(["install", "--quiet"]).args(packages))
-            .map_err(|why| format!("not from PyPI: {why}"))
+        Self::run(
+            Command::new(self.0.join("bin/pip")).args(["install", "--quiet", "--no-compile"]).args(packages),
+        )
+        .map_err(|why| format!("not from PyPI: {why}"))
     }
 
     fn run(command: &mut Command) -> Result<(), String> {
