@@ -51,14 +51,15 @@ pub fn worker(home: &Home, spec: &WorkerSpec) -> Result<Worker, ActError> {
     };
     let secret = match &spec.secret {
         Some(given) => given.clone(),
-        None => match Settings::read(home)?.cluster.secret {
-            Some(named) => home.resolve(&named),
-            None => {
-                return Err(ActError::input("a worker needs the secret of its cluster").with_hint(
-                    "name its file with --secret, or as `secret` under [cluster] in kenshin.toml",
-                ));
-            }
-        },
+        // A worker may have no home: then nothing names its secret either.
+        None => {
+            let settings = home.settings().exists().then(|| Settings::read(home)).transpose()?;
+            let named = settings.and_then(|settings| settings.cluster.secret);
+            home.resolve(&named.ok_or_else(|| {
+                ActError::input("a worker needs the secret of its cluster")
+                    .with_hint("name its file with --secret, or as `secret` under [cluster] in kenshin.toml")
+            })?)
+        }
     };
     let secret = Secret::read(&secret).map_err(wrong)?;
     lake.lake = absolute(&lake.lake)?;
