@@ -110,6 +110,16 @@ impl CaseworkError {
         }
     }
 
+    /// True when the database could not write, for which a full disk is the first thing to look for:
+    /// `SQLITE_FULL` and the kinds of `SQLITE_IOERR`, or PostgreSQL's `disk_full`.
+    pub fn may_lack_space(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        let Some(code) = error.code() else { return false };
+        // PostgreSQL's codes have five characters, SQLite's fewer.
+        let in_sqlite = |code: u32| matches!(code & 0xff, 10 | 13);
+        code == "53100" || code.len() < 5 && code.parse().is_ok_and(in_sqlite)
+    }
+
     pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 
 use crate::error::{CaseworkError, Result};
 
@@ -61,6 +61,13 @@ impl std::fmt::Debug for Casework {
     }
 }
 
+/// Opens the database, and closes it again.
+async fn first_connection(url: &str, prepare: &'static str) -> std::result::Result<(), sqlx::Error> {
+    let mut connection = AnyConnection::connect(url).await?;
+    connection.execute(sqlx::raw_sql(prepare)).await?;
+    connection.close().await
+}
+
 impl Casework {
     /// Opens `sqlite:///path/file.db` (made when absent) or `postgres://…` and brings its schema up
     /// to date. `seed` feeds every id, token and random draw; the edge takes it from the system,
@@ -86,17 +93,24 @@ impl Casework {
         } else {
             return Err(bad("unknown scheme"));
         };
+        let prepare = match backend {
+            Backend::Sqlite => {
+                "PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            }
+            Backend::Postgres => "SET lock_timeout = '15s'; SET timezone = 'UTC';",
+        };
+        // A pool asks again for half a minute, and then has forgotten why it could not.
+        if backend == Backend::Sqlite
+            && let Err(error) = first_connection(&url, prepare).await.map_err(CaseworkError::from)
+            && error.may_lack_space()
+        {
+            return Err(error);
+        }
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(Duration::from_secs(30))
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    let prepare = match backend {
-                        Backend::Sqlite => {
-                            "PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                        }
-                        Backend::Postgres => "SET lock_timeout = '15s'; SET timezone = 'UTC';",
-                    };
                     connection.execute(sqlx::raw_sql(prepare)).await?;
                     Ok(())
                 })

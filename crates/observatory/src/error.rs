@@ -176,6 +176,9 @@ impl ActError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space and run the same command again: nothing that was committed is lost")
             }
+            Self::Casework(error) if error.may_lack_space() => Some(
+                "is the disk full? Free some space and run the same command again: nothing that was committed is lost",
+            ),
             _ => None,
         }
     }
