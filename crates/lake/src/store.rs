@@ -107,6 +107,9 @@ pub enum LakeError {
 pub struct Committed {
     /// Batches whose rows are new in the lake.
     pub new: usize,
+    /// Of these, such as a commit that was broken off had left rows of: rows that were there keep the
+    /// time at which that commit took them.
+    pub completed: usize,
     /// Batches that were there already.
     pub repeated: usize,
 }
@@ -328,17 +331,19 @@ impl Lake {
         for batch in batches {
             by_sensor.entry(batch.header.sensor_id).or_default().push(batch);
         }
-        let mut new = 0;
+        let (mut new, mut completed) = (0, 0);
         for (sensor, batches) in by_sensor {
             debug_assert!(batches.is_sorted_by_key(|b| b.header.sequence), "batches come in order");
-            new += self.commit_of(&format!("sensor:{sensor}"), &batches, now).await?;
+            let of_sensor = self.commit_of(&format!("sensor:{sensor}"), &batches, now).await?;
+            new += of_sensor.new;
+            completed += of_sensor.completed;
         }
-        Ok(Committed { new, repeated: batches.len() - new })
+        Ok(Committed { new, completed, repeated: batches.len() - new })
     }
 
-    /// Commits the batches of one sensor; gives how many were new. Files of all tables are written at
+    /// Commits the batches of one sensor. Files of all tables are written at
     /// once, by all processors, and become part of their tables one after the other.
-    async fn commit_of(&self, app: &str, batches: &[&Batch], now: TimeUs) -> Result<usize, LakeError> {
+    async fn commit_of(&self, app: &str, batches: &[&Batch], now: TimeUs) -> Result<Committed, LakeError> {
         let missing = async |name| -> Result<usize, LakeError> {
             let held = self.sequence(name, app).await?;
             Ok(batches.iter().take_while(|batch| batch.header.sequence <= held).count())
@@ -369,7 +374,8 @@ impl Lake {
         self.append::<CoverageRow>(app, &batches[lacks[2]..], next(), now).await?;
         self.append::<ObservationRow>(app, &batches[lacks[3]..], next(), now).await?;
         self.append::<BatchRow>(app, &batches[lacks[4]..], next(), now).await?;
-        Ok(batches.len() - lacks[4])
+        let (held, begun) = (lacks[4], lacks.into_iter().max().unwrap_or(0));
+        Ok(Committed { new: batches.len() - held, completed: begun.saturating_sub(held), repeated: held })
     }
 
     /// Makes files part of one table, together with the sequence of the last batch that they hold.

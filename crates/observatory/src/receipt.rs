@@ -179,9 +179,10 @@ impl Observatory {
         let lake = self.lake().await?;
         let (known, held) = lake.view_progress(sensor).await?;
         let now = self.now();
-        lake.commit(&new, now).await?;
+        let committed = lake.commit(&new, now).await?;
         casework.batches_committed(sensor, last).await?;
-        let folded = match known < held {
+        // What a commit that was broken off had left is known since then: the lake alone says since when.
+        let folded = match known < held || committed.completed > 0 {
             true => self.catch_up(sensor).await,
             false => self.fold_in(sensor, &new, now).await,
         };

@@ -100,15 +100,18 @@ async fn a_batch_is_committed_exactly_once() {
     let two = batch(2, vec![observation("192.0.2.2", "login: "), observation("2001:db8::2", "login: ")]);
     assert_eq!(
         lake.commit(std::slice::from_ref(&one), NOW).await.unwrap(),
-        Committed { new: 1, repeated: 0 }
+        Committed { new: 1, completed: 0, repeated: 0 }
     );
     assert_eq!(
         lake.commit(&[one.clone(), two.clone()], NOW).await.unwrap(),
-        Committed { new: 1, repeated: 1 }
+        Committed { new: 1, completed: 0, repeated: 1 }
     );
     // A second process with a stale view, after a crash before the acknowledgement.
     let other = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
-    assert_eq!(other.commit(&[one, two], NOW).await.unwrap(), Committed { new: 0, repeated: 2 });
+    assert_eq!(
+        other.commit(&[one, two], NOW).await.unwrap(),
+        Committed { new: 0, completed: 0, repeated: 2 }
+    );
     assert_eq!(lake.last_sequence(SensorId::new(NOW, 3)).await.unwrap(), Some(2));
     assert_eq!(csv(&lake, "SELECT count(*) AS n FROM observations").await, "n\n3\n");
     assert_eq!(csv(&lake, "SELECT count(*) AS n FROM salts").await, "n\n3\n");
@@ -165,7 +168,7 @@ async fn a_lake_of_version_1_takes_rows_of_later_versions() {
     for (batch, repeated) in new.into_iter().zip([old, stored("batch-v2.json")]) {
         expected.extend(batch.observations.clone());
         let committed = lake.commit(&[repeated, batch], NOW).await.unwrap();
-        assert_eq!(committed, Committed { new: 1, repeated: 1 });
+        assert_eq!(committed, Committed { new: 1, completed: 0, repeated: 1 });
     }
     assert_eq!(all().await, sorted(expected));
     let sql = "SELECT schema, count(*) AS n, count(dns) AS dns, count(ssh['hassh_server']) AS hassh, \

@@ -279,6 +279,38 @@ async fn a_view_that_lags_catches_up() {
     assert_eq!(services().await, 24);
 }
 
+/// Rows that a commit left when it was broken off are known since then, in the view as in the lake.
+#[tokio::test]
+async fn what_was_broken_off_is_known_since_then() {
+    let east = Sensor::new(1);
+    let world = World::new(&[&east]).await;
+    let open = |draft: &mut Draft| {
+        for row in &mut draft.observations {
+            row.outcome = kenshin_observation::Outcome::Answered;
+        }
+    };
+    let [one, two] = [0, 1].map(|slice| east.seal(&world.plan, slice, open));
+    world.receive(&east, &[one]).await.unwrap();
+    // Another process took the second, and died before its last table.
+    let earlier = NOW.plus_secs(-1);
+    let dying = kenshin_lake::Lake::open(world.observatory.home().lake().to_str().unwrap()).await.unwrap();
+    dying.commit(std::slice::from_ref(&two), earlier).await.unwrap();
+    let log = world.observatory.home().lake().join("batches/_delta_log");
+    let mut commits: Vec<PathBuf> = std::fs::read_dir(&log).unwrap().map(|e| e.unwrap().path()).collect();
+    commits.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    std::fs::remove_file(commits.iter().max().unwrap()).unwrap();
+
+    let lake = world.observatory.lake().await.unwrap();
+    let asked: Vec<Endpoint> = two.observations.iter().map(|row| row.subject).collect();
+    let known = async || lake.view().await.unwrap().known(&asked).await.unwrap();
+    world.receive(&east, &[two]).await.unwrap();
+    let kept = known().await;
+    assert!(kept.len() == 8 && kept.iter().all(|row| row.known_us == earlier.micros()));
+    assert_eq!(lake.view().await.unwrap().services(), 16);
+    world.observatory.rebuild_view().await.unwrap();
+    assert_eq!(kept, known().await);
+}
+
 /// A view that is made anew lacks nothing of what is received meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_loses_nothing() {
