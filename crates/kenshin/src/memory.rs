@@ -31,3 +31,14 @@ pub(crate) fn keep_small(cli: &Cli) {
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     let _ = surveys;
 }
+
+/// Bytes of memory of this machine, or of the part of it that this program may have (Linux,
+/// control groups, version 2); none where it cannot be found out.
+pub(crate) fn machine_bytes() -> Option<u64> {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = machine.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let bytes = total.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10;
+    let most = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let most = most.and_then(|most| most.trim().parse::<u64>().ok());
+    Some(most.map_or(bytes, |most| most.min(bytes)))
+}

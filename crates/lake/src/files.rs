@@ -33,6 +33,7 @@ use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::prelude::SessionContext;
 use deltalake::kernel::LogicalFileView;
 use deltalake::parquet::arrow::arrow_reader::RowSelection;
 use deltalake::{DeltaTable, DeltaTableError, ObjectStore, ObjectStoreError, Path};
@@ -144,6 +145,11 @@ impl Files {
     /// Where the store is, for a session to read from it.
     pub(crate) fn store(&self) -> (&ObjectStoreUrl, Arc<dyn ObjectStore>) {
         (&self.url, self.store.clone())
+    }
+
+    /// Tells a session where the store is, to read from it.
+    pub(crate) fn known_to(&self, context: &SessionContext) {
+        context.runtime_env().register_object_store(self.url.as_ref(), self.store.clone());
     }
 
     /// Only some rows of each file: `None` for a file of which all are.

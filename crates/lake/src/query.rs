@@ -3,10 +3,13 @@
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
@@ -16,6 +19,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::Path;
 use futures::{Stream, StreamExt, TryStreamExt};
 use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
 use tokio::time::Instant;
@@ -26,7 +30,8 @@ use crate::files::{Files, selection};
 use crate::functions::{self, Places};
 use crate::sight::in_sight;
 use crate::store::{Lake, LakeError};
-use crate::view::Sight;
+use crate::view::{Current, Sight};
+use crate::write::workers;
 
 /// Bytes of an answer by workers that are held until the first of them is given out: as long as none is, it
 /// can be sought anew without any being given twice.
@@ -77,8 +82,8 @@ pub struct Question {
     pub places: Option<Arc<dyn Places>>,
 }
 
-/// Parts of a query that run at once.
-const PARTITIONS: usize = 2;
+/// Least number of parts of a query that run at once: as many as there are processors.
+const PARTS_MIN: usize = 2;
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,7 +366,7 @@ impl Lake {
         // Only what is named is looked at.
         let named = named(&context, &question.sql)?;
         for (name, select) in VIEWS.iter().filter(|(name, _)| named.contains(*name)) {
-            if self.register(&context, name, &question.sight).await? {
+            if self.register(&context, name, &question.sight, cluster.is_some()).await? {
                 context.sql(&format!("CREATE VIEW {name} AS {select}")).await.map_err(planning)?;
             }
         }
@@ -444,7 +449,10 @@ impl Lake {
         let runtime = runtime.build_arc().map_err(running)?;
         // Filters are not left to the decoder of files (`pushdown_filters`): where DataFusion 55 cannot make
         // one fit a file, such as one of an older version, it goes on without, and gives rows too many.
-        let config = SessionConfig::new().with_target_partitions(PARTITIONS);
+        let parts = workers().max(PARTS_MIN);
+        let mut config = SessionConfig::new().with_target_partitions(parts);
+        // What is parted by address is parted well enough for whoever groups by address and more.
+        config.options_mut().optimizer.subset_repartition_threshold = PARTS_MIN;
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::of_values().into_iter().for_each(|function| context.register_udf(function));
         let stored = Arc::new(datafusion::catalog::MemorySchemaProvider::new());
@@ -463,26 +471,28 @@ impl Lake {
         context: &SessionContext,
         name: &'static str,
         sight: &Sight,
+        divided: bool,
     ) -> Result<bool, LakeError> {
-        let files = match name {
-            ServiceRow::NAME => self.services().await?,
-            _ => self.files(name).await?.viewed(),
-        };
-        register(context, name, files, sight)
-    }
-
-    /// The files of the current view, of each the rows that hold.
-    async fn services(&self) -> Result<Arc<Files>, LakeError> {
-        let files = self.files(ServiceRow::NAME).await?;
-        if files.count() < 2 {
-            return Ok(files.viewed());
+        if name != ServiceRow::NAME {
+            return register(context, name, self.files(name).await?.viewed(), sight);
         }
         // Somebody may add to the view in between: then it is looked at once more.
-        let (mut files, mut view) = (files, self.view().await?);
+        let (mut files, mut view) = (self.files(name).await?, self.view().await?);
         while view.version() != files.version() {
-            (files, view) = (self.files(ServiceRow::NAME).await?, self.view().await?);
+            (files, view) = (self.files(name).await?, self.view().await?);
         }
-        Ok(Arc::new(files.viewed().as_ref().clone().with_rows(|path| view.live_in(path).map(selection))))
+        let some_hold = |live: &&BooleanBuffer| live.count_set_bits() < live.len();
+        let holding = |path: &Path| view.live_in(path).filter(some_hold).map(selection);
+        let files = Arc::new(files.viewed().as_ref().clone().with_rows(holding));
+        // Workers read files: what is in this memory is nothing to them.
+        match self.columns_bytes.load(Ordering::Relaxed) {
+            0 => register(context, name, files, sight),
+            _ if divided => register(context, name, files, sight),
+            most_bytes => {
+                files.known_to(context);
+                register_table(context, name, Arc::new(Current { view, files, most_bytes }), sight)
+            }
+        }
     }
 }
 
@@ -494,10 +504,18 @@ fn register(
     files: Arc<Files>,
     sight: &Sight,
 ) -> Result<bool, LakeError> {
-    let (url, store) = files.store();
-    context.runtime_env().register_object_store(url.as_ref(), store);
-    // The table itself has no name in the session, so that no query reaches around its sight.
-    let Some(provider) = in_sight(name, files, sight) else { return Ok(false) };
+    files.known_to(context);
+    register_table(context, name, files, sight)
+}
+
+/// The table itself has no name in the session, so that no query reaches around its sight.
+fn register_table(
+    context: &SessionContext,
+    name: &str,
+    table: Arc<dyn TableProvider>,
+    sight: &Sight,
+) -> Result<bool, LakeError> {
+    let Some(provider) = in_sight(name, table, sight) else { return Ok(false) };
     context.register_table(format!("stored.{name}"), provider).map_err(planning)?;
     Ok(true)
 }

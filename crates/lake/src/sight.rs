@@ -19,7 +19,7 @@ use datafusion::datasource::TableType;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, col, expr::InList, lit,
+    BinaryExpr, Expr, Like, Operator, TableProviderFilterPushDown, col, expr::InList, lit,
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::filter::FilterExec;
@@ -27,7 +27,6 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use kenshin_observation::addr_to_hi_lo;
 
-use crate::files::Files;
 use crate::functions;
 use crate::view::Sight;
 
@@ -37,10 +36,14 @@ const ABOUT_ADDRESSES: &[(&str, [&str; 2])] =
     &[("observations", ["subject_addr_hi", "subject_addr_lo"]), ("services", ["addr_hi", "addr_lo"])];
 
 /// A table as far as it may be seen; none when nothing of it may.
-pub(crate) fn in_sight(name: &str, files: Arc<Files>, sight: &Sight) -> Option<Arc<dyn TableProvider>> {
-    let Sight::Only(ranges) = sight else { return Some(files) };
+pub(crate) fn in_sight(
+    name: &str,
+    table: Arc<dyn TableProvider>,
+    sight: &Sight,
+) -> Option<Arc<dyn TableProvider>> {
+    let Sight::Only(ranges) = sight else { return Some(table) };
     let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
-    Some(Arc::new(Seen { files, condition: within(ranges, &col(*hi), &col(*lo)) }))
+    Some(Arc::new(Seen { table, condition: within(ranges, &col(*hi), &col(*lo)) }))
 }
 
 /// The predicate that an address lies in one of these ranges. What lies before and behind all of them is
@@ -48,21 +51,25 @@ pub(crate) fn in_sight(name: &str, files: Arc<Files>, sight: &Sight) -> Option<A
 fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
     let first = ranges.iter().map(|(from, _)| addr_to_hi_lo(*from)).min();
     let last = ranges.iter().map(|(_, to)| addr_to_hi_lo(*to)).max();
-    let (Some((from, _)), Some((to, _))) = (first, last) else { return lit(false) };
-    hi.clone().between(lit(from), lit(to)).and(functions::in_ranges(ranges, hi.clone(), lo.clone()))
+    let (Some((from, from_lo)), Some((to, to_lo))) = (first, last) else { return lit(false) };
+    let mut near = hi.clone().between(lit(from), lit(to));
+    if from == to {
+        near = near.and(lo.clone().between(lit(from_lo), lit(to_lo)));
+    }
+    near.and(functions::in_ranges(ranges, hi.clone(), lo.clone()))
 }
 
 /// The rows of a table for which a condition holds.
 #[derive(Debug)]
 struct Seen {
-    files: Arc<Files>,
+    table: Arc<dyn TableProvider>,
     condition: Expr,
 }
 
 #[async_trait]
 impl TableProvider for Seen {
     fn schema(&self) -> SchemaRef {
-        self.files.schema()
+        self.table.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -96,7 +103,7 @@ impl TableProvider for Seen {
                 read.push(place);
             }
         }
-        let scan = self.files.scan(state, Some(&read), &filters, None).await?;
+        let scan = self.table.scan(state, Some(&read), &filters, None).await?;
         let condition = conjunction(filters).unwrap_or(lit(true));
         let condition = state.create_physical_expr(condition, &DFSchema::try_from(scan.schema())?)?;
         let mut seen: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(condition, scan)?);
@@ -117,8 +124,9 @@ impl TableProvider for Seen {
 const COMPARISONS: [Operator; 6] =
     [Operator::Eq, Operator::NotEq, Operator::Lt, Operator::LtEq, Operator::Gt, Operator::GtEq];
 
-/// True for comparisons of columns with values, and what is made of them by AND, OR and NOT.
-fn cannot_fail(filter: &Expr) -> bool {
+/// True for comparisons of columns with values, with patterns too, and what is made of them by AND, OR
+/// and NOT.
+pub(crate) fn cannot_fail(filter: &Expr) -> bool {
     let plain = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::Literal(..));
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
@@ -130,6 +138,7 @@ fn cannot_fail(filter: &Expr) -> bool {
         Expr::Not(inner) => cannot_fail(inner),
         Expr::IsNull(inner) | Expr::IsNotNull(inner) => plain(inner),
         Expr::Between(between) => plain(&between.expr) && plain(&between.low) && plain(&between.high),
+        Expr::Like(Like { expr, pattern, .. }) => plain(expr) && plain(pattern),
         Expr::InList(InList { expr, list, .. }) => plain(expr) && list.iter().all(plain),
         _ => false,
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::RecordBatch;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
@@ -272,6 +273,8 @@ pub struct Lake {
     pub(crate) metadata: Arc<FileMetadataCache>,
     /// Who helps to answer SQL.
     pub(crate) cluster: Option<Arc<Cluster>>,
+    /// Most bytes of memory that columns of the current view take for SQL; 0 when it reads files.
+    pub(crate) columns_bytes: AtomicUsize,
 }
 
 impl Lake {
@@ -301,6 +304,7 @@ impl Lake {
             footers: std::sync::Mutex::default(),
             metadata: Arc::new(DefaultCache::new(METADATA_BYTES)),
             cluster: None,
+            columns_bytes: AtomicUsize::new(0),
         })
     }
 
@@ -308,6 +312,13 @@ impl Lake {
     #[must_use]
     pub fn with_cluster(self, cluster: Cluster) -> Self {
         Self { cluster: Some(Arc::new(cluster)), ..self }
+    }
+
+    /// From now on SQL reads the current view from columns in memory, where the search has them too, as
+    /// long as all of them together take no more than this. For who is asked more than once: what is read
+    /// first takes longer.
+    pub fn hold_columns(&self, most_bytes: usize) {
+        self.columns_bytes.store(most_bytes, Ordering::Relaxed);
     }
 
     /// Who helps to answer SQL.

@@ -12,6 +12,7 @@ mod keys;
 mod matching;
 mod order;
 mod segment;
+mod table;
 mod things;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ pub use facet::{Counted, Facet, FacetValue, ParseCountedError, is_countable};
 pub(crate) use file::StoredFile;
 pub use order::{Mark, ParseMarkError, Sort};
 pub(crate) use segment::Segment;
+pub(crate) use table::Current;
 
 /// Most rows of one page.
 pub const PAGE_MAX: usize = 500;
@@ -170,6 +172,22 @@ impl View {
     /// Number of services it knows, in whatever state.
     pub fn services(&self) -> u64 {
         self.live.iter().map(|live| live.count_set_bits() as u64).sum()
+    }
+
+    /// Reads the columns of these fields, and what every search takes, before anybody asks for them.
+    pub async fn read_ahead(&self, fields: &[Field]) -> Result<(), LakeError> {
+        let mut names = KEYS.to_vec();
+        names.push("state");
+        names.extend(fields.iter().flat_map(|field| matching::columns(*field)));
+        names.sort_unstable();
+        names.dedup();
+        for segment in &self.segments {
+            let loaded = segment.load(&names).await?;
+            if fields.iter().any(|field| matching::is_of_things(*field)) {
+                in_place(|| loaded.things());
+            }
+        }
+        Ok(())
     }
 
     /// Finds services. Those that did not answer when they were last asked are found only by a

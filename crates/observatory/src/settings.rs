@@ -60,6 +60,9 @@ pub struct Settings {
     /// Who helps to answer SQL.
     #[serde(default)]
     pub cluster: Cluster,
+    /// The current view.
+    #[serde(default)]
+    pub view: View,
     /// What this hub tells its sensors.
     #[serde(default)]
     pub sensors: Sensors,
@@ -81,6 +84,16 @@ pub struct Flight {
     /// Address to listen on; `None` for none. Without a certificate it must be a loopback address.
     #[serde(default)]
     pub listen: Option<SocketAddr>,
+}
+
+/// The current view, as `kenshin serve` holds it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// MiB of memory up to which SQL reads the view from columns in memory, and not from files; 0 for
+    /// never. A quarter of the machine's when it is not said.
+    #[serde(default)]
+    pub columns_mib: Option<u64>,
 }
 
 /// Who helps to answer SQL.
@@ -258,6 +271,7 @@ impl Settings {
             web: Web::default(),
             flight: Flight::default(),
             cluster: Cluster::default(),
+            view: View::default(),
             sensors: Sensors::default(),
             hub: None,
             courtesy_listen: None,
@@ -415,6 +429,10 @@ impl Settings {
              # Where programs ask in SQL over Arrow Flight (ADBC, JDBC): docs/sql.md. Beyond this machine it needs\n\
              # the certificate of `kenshin serve --tls-cert`.\n\
              # listen = \"127.0.0.1:8482\"\n\n\
+             # Up to how much memory `kenshin serve` answers SQL about services from memory: a quarter of the\n\
+             # machine's when it is not said, 0 for never.\n\
+             # [view]\n\
+             # columns_mib = 4096\n\n\
              # Other machines that help to answer SQL, each with `kenshin worker`: docs/cluster.md.\n\
              # [cluster]\n\
              # workers = [\"https://10.0.0.11:8490\", \"https://10.0.0.12:8490\"]\n\

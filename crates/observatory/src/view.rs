@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
 use kenshin_insight::identity::identify;
+use kenshin_lake::search::Field;
 use kenshin_lake::view::Sight;
 use kenshin_lake::{
     Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Rows, Thoroughness, Told,
@@ -31,6 +32,17 @@ pub use past::{FOUND_MAX, Past, known_by};
 /// Rows handed to the lake at once while a view is made anew, and observations folded at once while
 /// it catches up.
 const PIECE_ROWS: usize = 1 << 15;
+/// The fields by which the explorer counts before anybody chooses others.
+const FIRST_ASKED: [Field; 8] = [
+    Field::Protocol,
+    Field::Port,
+    Field::Product,
+    Field::Type,
+    Field::Provider,
+    Field::Country,
+    Field::Tls,
+    Field::Label,
+];
 /// Most pages of the provider directory.
 const DIRECTORY_PAGES_MAX: usize = 4_096;
 
@@ -169,6 +181,11 @@ impl Observatory {
             tracing::info!(services, "the current view was of another version, and was made anew");
         }
         Ok(())
+    }
+
+    /// Reads what the explorer asks first, so that nobody waits for it; nothing when it is read already.
+    pub async fn read_ahead(&self) -> Result<(), ActError> {
+        Ok(self.lake().await?.view().await?.read_ahead(&FIRST_ASKED).await?)
     }
 
     /// Merges the small files of the lake, and the current view into one run; what was merged, and whether

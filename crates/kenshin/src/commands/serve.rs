@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::cli::Serve;
 use crate::exit::Exit;
+use crate::memory;
 
 /// How long a worker without a job waits before it looks again.
 const IDLE: Duration = Duration::from_secs(1);
@@ -51,6 +52,12 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
     tasks.push(tokio::spawn(assess(observatory.clone(), stop.clone())));
     tasks.push(tokio::spawn(tend(observatory.clone(), stop.clone())));
     tasks.push(tokio::spawn(alert(observatory.clone(), stop.clone())));
+    let columns_bytes = match observatory.settings().view.columns_mib {
+        Some(mib) => mib << 20,
+        None => memory::machine_bytes().unwrap_or(0) / 4,
+    };
+    observatory.lake().await?.hold_columns(usize::try_from(columns_bytes).unwrap_or(usize::MAX));
+    tasks.push(tokio::spawn(read_ahead(observatory.clone(), stop.clone())));
     if let Some(address) = options.sensors_listen.or(settings.sensors.listen) {
         let certificate = match &given {
             Some(given) => given.clone(),
@@ -237,6 +244,21 @@ pub(crate) async fn alert(observatory: Observatory, stop: CancellationToken) -> 
         }
         if let Err(error) = observatory.deliver_alerts().await {
             tracing::error!(error = &error as &dyn std::error::Error, "alerts are not delivered");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(begun.elapsed().max(LOOK)) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads ahead what the explorer asks first, whenever the current view has changed, until `stop`.
+async fn read_ahead(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        let begun = Instant::now();
+        if let Err(error) = observatory.read_ahead().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the view is not read ahead");
         }
         tokio::select! {
             () = stop.cancelled() => break,

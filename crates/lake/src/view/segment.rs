@@ -1,7 +1,7 @@
 //! One sorted run of services: a file of the table, or rows in memory. Columns are read when they
 //! are first needed, and kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, RwLock};
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -94,6 +94,37 @@ impl Segment {
             }
         };
         Ok(metadata.metadata().row_groups().iter().all(current))
+    }
+
+    /// Loads columns by name, together, and hands them out, to be kept for as long as they are needed.
+    pub(super) async fn columns(&self, names: &[&'static str]) -> Result<Vec<Arc<Column>>, LakeError> {
+        let loaded = self.load(names).await?;
+        Ok(loaded.columns.into_iter().map(|(_, column)| column).collect())
+    }
+
+    /// Bytes of memory that all columns take which were loaded until now.
+    pub(super) fn held_bytes(&self) -> usize {
+        let held = self.columns.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.values().map(|column| column.bytes()).sum()
+    }
+
+    /// How many of these columns are not loaded, and bytes of memory that they would take at most.
+    pub(super) async fn lacks(&self, names: &[&'static str]) -> Result<(usize, usize), LakeError> {
+        let missing: HashSet<&str> = {
+            let held = self.columns.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            names.iter().copied().filter(|name| !held.contains_key(name)).collect()
+        };
+        let Source::File { file, metadata } = &self.source else { return Ok((missing.len(), 0)) };
+        let metadata = metadata.get_or_try_init(|| metadata_of(file)).await?;
+        let of_group = |group: &RowGroupMetaData| -> usize {
+            let columns = group
+                .columns()
+                .iter()
+                .filter(|column| missing.contains(column.column_path().string().as_str()));
+            columns.map(|column| usize::try_from(column.uncompressed_size()).unwrap_or(0)).sum()
+        };
+        let texts = metadata.metadata().row_groups().iter().map(of_group).sum::<usize>();
+        Ok((missing.len(), texts + missing.len() * self.rows * size_of::<i64>()))
     }
 
     /// Loads columns by name, together, and hands them out.

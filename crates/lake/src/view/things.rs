@@ -1,6 +1,7 @@
 //! What a service is made of: the device, and the software that shows at its port. A query that
 //! names a product and a version asks about one thing that has both.
 
+use datafusion::arrow::buffer::ScalarBuffer;
 use kenshin_observation::schema::Software;
 
 use super::column::{Dictionary, DictionaryBuilder};
@@ -14,7 +15,7 @@ pub(super) const COLUMNS: [&str; 5] = ["vendor", "product", "version", "cpe", "s
 pub(super) struct Things {
     attributes: [Attribute; 4],
     /// Code of each row's list of software.
-    lists: Vec<u32>,
+    lists: ScalarBuffer<u32>,
     /// The lists: of each software the codes of its attributes.
     software: Vec<Vec<[u32; 4]>>,
 }

@@ -367,6 +367,9 @@ async fn questions_by_chance_harm_nothing() {
     alone.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
     crowded.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
     crowded.add_services(services("198.51.100", 99, "foreign"), &seen).await.unwrap();
+    // The same lake, whose view is read from memory.
+    let held = Lake::open(crowded.location()).await.unwrap();
+    held.hold_columns(usize::MAX);
     let range = |from: &str, to: &str| -> (IpAddr, IpAddr) { (from.parse().unwrap(), to.parse().unwrap()) };
     let sight = Sight::Only(vec![range("192.0.2.0", "192.0.2.255")]);
 
@@ -377,7 +380,15 @@ async fn questions_by_chance_harm_nothing() {
         let told = format!("question {number} of seed {seed}: {sql}");
         // Whoever sees everything gets an answer or an error that is the question's, never a panic.
         match answer(&crowded, &sql, &Sight::All).await {
-            Ok(_) => answered += 1,
+            Ok(found) => {
+                answered += 1;
+                // Any rows may be the first ones, fractions are added up in any order, and what fails at a row
+                // fails only where it is asked.
+                let open = sql.contains("LIMIT") || sql.contains("avg(");
+                if let (Ok(other), false) = (answer(&held, &sql, &Sight::All).await, open) {
+                    assert_eq!(found, other, "{told}");
+                }
+            }
             Err(LakeError::Query { message }) => {
                 assert!(!message.contains("panicked"), "{told}: {message}");
                 refused += 1;
@@ -386,7 +397,8 @@ async fn questions_by_chance_harm_nothing() {
             Err(error) => panic!("{told}: {error:?}"),
         }
         // Whoever sees some rows sees the same whatever lies beside them.
-        let (one, other) = (answer(&alone, &sql, &sight).await, answer(&crowded, &sql, &sight).await);
+        let beside = if number % 2 == 0 { &crowded } else { &held };
+        let (one, other) = (answer(&alone, &sql, &sight).await, answer(beside, &sql, &sight).await);
         match (one, other) {
             (Ok(one), Ok(other)) => {
                 assert_eq!(one, other, "{told}");

@@ -470,3 +470,79 @@ async fn the_keys_of_an_answer() {
     assert_eq!(told, [line("192.0.2.1", 1), line("192.0.2.9", 0), line("198.51.100.2", 1)]);
     assert_eq!(found.count(), 3);
 }
+
+/// SQL over columns in memory and over files is the same: of several runs, of which some rows took the
+/// place of others, with conditions on texts, numbers and addresses.
+#[tokio::test]
+async fn sql_reads_columns_as_it_reads_files() {
+    let (_folder, lake) = super::lake().await;
+    let ports = [22, 23, 80];
+    let rows = |hosts: std::ops::Range<u32>, product: &str, asked: i64| -> Vec<ServiceRow> {
+        let of_host = |host: u32| ports.map(|port| (host, port));
+        let row = |(host, port): (u32, i32)| {
+            let addr = format!("198.{}.{}.{}", 18 + (host >> 16), (host >> 8) & 255, host & 255);
+            let version = if host % 5 == 0 { String::new() } else { format!(" version=1.{}", host % 7) };
+            let mut row =
+                service(&format!("{addr} {port} telnet product={product}{version} banner=login_{host}"));
+            row.asked_us += asked;
+            row.asn = (host % 3 != 0).then_some(i64::from(64500 + host % 4));
+            row
+        };
+        hosts.flat_map(of_host).map(row).collect()
+    };
+    // More rows than a block has, then some of them anew.
+    lake.add_services(rows(0..7_000, "router", 0), &kenshin_lake::Progress::new()).await.unwrap();
+    lake.add_services(rows(3_000..3_300, "camera", 1), &kenshin_lake::Progress::new()).await.unwrap();
+    let late = vec![service("2001:db8::1 443 https product=recorder"), service("203.0.113.9 80 http")];
+    lake.add_services(late, &kenshin_lake::Progress::new()).await.unwrap();
+    let (held, cramped) =
+        (Lake::open(lake.location()).await.unwrap(), Lake::open(lake.location()).await.unwrap());
+    held.hold_columns(usize::MAX);
+    cramped.hold_columns(1);
+    let sorted = async |lake: &Lake, sql: &str| {
+        let mut lines: Vec<String> = super::csv(lake, sql).await.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let plan = async |lake: &Lake, sql: &str| super::csv(lake, &format!("EXPLAIN {sql}")).await;
+    for sql in [
+        "SELECT count(*) AS n FROM services",
+        "SELECT product, count(*) AS n, count(version) AS v FROM services GROUP BY product",
+        "SELECT addr, port, product, version, asn FROM services WHERE product = 'camera' AND version IS NULL",
+        "SELECT count(*) AS n FROM services WHERE product <> 'camera'",
+        "SELECT count(*) AS n FROM services WHERE NOT (version = '1.3') OR banner ILIKE '%LOGIN_12%'",
+        "SELECT count(*) AS n FROM services WHERE version IN ('1.1', '1.2') AND asn IS NOT NULL AND port < 80",
+        "SELECT count(*) AS n FROM services WHERE asn IS NULL OR asn = 64501",
+        "SELECT count(*) AS n FROM services WHERE port + 1 = 24 AND banner LIKE 'login 3%'",
+        "SELECT count(*) AS n FROM services WHERE in_cidr(addr, '198.18.11.0/24')",
+        "SELECT addr, banner FROM services WHERE in_cidr(addr, '198.18.12.3/32') AND port = 22",
+        "SELECT addr FROM services WHERE in_cidr(addr, '2001:db8::/32')",
+        "SELECT count(*) AS n FROM services WHERE in_cidr(addr, '192.0.2.0/24')",
+        "SELECT count(*) AS n FROM (SELECT addr_hi, addr_lo FROM services GROUP BY addr_hi, addr_lo HAVING count(*) = 3)",
+        "SELECT asn, count(*) AS n FROM (SELECT DISTINCT asn, addr_hi, addr_lo FROM services) GROUP BY asn",
+        "SELECT a.addr, b.port FROM services a JOIN services b USING (addr_hi, addr_lo) WHERE a.product = 'camera' AND a.port = 22",
+        "SELECT a.addr FROM services a JOIN (SELECT addr, count(*) AS n FROM services GROUP BY addr) b ON a.addr = b.addr WHERE a.port = 23 AND n = 1",
+        "SELECT addr_hi, addr_lo, port FROM services ORDER BY addr_hi, addr_lo, port",
+        "SELECT addr, min(port) AS a, max(seen_us) AS b FROM services GROUP BY addr_lo, addr_hi, addr ORDER BY addr LIMIT 50",
+        "SELECT median(port) AS m, max(banner) AS b FROM services WHERE state = 'answered'",
+        "SELECT 1 AS one FROM services WHERE port = 443",
+    ] {
+        assert_eq!(sorted(&held, sql).await, sorted(&lake, sql).await, "{sql}");
+        assert!(sql.ends_with("n FROM services") || plan(&held, sql).await.contains("InMemory"), "{sql}");
+        assert!(!plan(&cramped, sql).await.contains("InMemory"), "{sql}: there is no room");
+    }
+    // In the order that is asked for, not only the same rows.
+    let ordered = "SELECT addr, port FROM services ORDER BY addr_hi DESC, addr_lo, port LIMIT 7000";
+    assert_eq!(super::csv(&held, ordered).await, super::csv(&lake, ordered).await);
+    // Whole rows are read from files; a host of one run is grouped once, in order.
+    assert!(!plan(&held, "SELECT * FROM services").await.contains("InMemory"));
+    lake.compact_services(NOW).await.unwrap();
+    let by_host = "SELECT addr_hi, addr_lo, count(*) AS n FROM services GROUP BY addr_hi, addr_lo";
+    let planned = plan(&held, by_host).await;
+    assert!(planned.contains("SinglePartitioned") && planned.contains("Sorted"), "{planned}");
+    assert_eq!(sorted(&held, by_host).await, sorted(&lake, by_host).await);
+    // One host is found in one block.
+    let analyzed = "EXPLAIN ANALYZE SELECT port FROM services WHERE in_cidr(addr, '198.18.12.3/32')";
+    let analyzed = super::csv(&held, analyzed).await;
+    assert!(analyzed.contains("InMemory") && analyzed.contains("output_rows=3,"), "{analyzed}");
+}
