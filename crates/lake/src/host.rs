@@ -2,18 +2,18 @@
 //!
 //! It is asked more often than anything else, and a planner would cost more than the answer. Files tell
 //! which addresses they hold, their row groups and pages too; of the pages that may hold the host only two
-//! columns are read before it is known which rows do.
+//! columns are read before it is known which rows do. Then what protocols said: of some thirty records a row
+//! has one or two, so one column of each tells which are there, and only those are read whole.
 
 use std::sync::Arc;
 
-use arrow_array::{BooleanArray, Int64Array, RecordBatch};
-use arrow_schema::ArrowError;
-use datafusion::arrow::compute::and;
+use arrow_array::{Array, BooleanArray, Int64Array, RecordBatch};
+use arrow_schema::{ArrowError, Schema};
 use datafusion::arrow::compute::kernels::cmp::eq;
-use deltalake::parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, RowFilter, RowSelection, RowSelector,
-};
+use datafusion::arrow::compute::{and, concat_batches};
+use deltalake::parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
 use deltalake::parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use deltalake::parquet::basic::ConvertedType;
 use deltalake::parquet::errors::{ParquetError, Result};
 use deltalake::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use deltalake::parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -24,6 +24,7 @@ use kenshin_observation::schema::{ObservationRow, Table};
 use crate::files::ORDER;
 use crate::store::{Lake, LakeError, locked};
 use crate::view::StoredFile;
+use crate::write::GROUP_ROWS;
 
 /// Files that are read at once.
 const AT_ONCE: usize = 8;
@@ -66,8 +67,8 @@ impl Lake {
             }
             footers.insert(path, footer);
             drop(footers);
-            for batch in &rows {
-                found.extend(ObservationRow::from_arrow(batch)?);
+            if let Some(rows) = rows {
+                found.extend(ObservationRow::from_arrow(&rows)?);
             }
         }
         Ok(found)
@@ -81,15 +82,16 @@ async fn footer_of(file: &StoredFile) -> Result<ArrowReaderMetadata> {
     ArrowReaderMetadata::try_new(Arc::new(metadata), Default::default())
 }
 
+/// The rows of an address in a file, with the records that they have; none where it has no row.
 async fn rows_at(
     file: &StoredFile,
     footer: &ArrowReaderMetadata,
     addr: (i64, i64),
-) -> Result<Vec<RecordBatch>> {
+) -> Result<Option<RecordBatch>> {
     let metadata = footer.metadata();
     let columns = metadata.file_metadata().schema_descr().columns();
     let place = |name: &str| columns.iter().position(|column| column.path().string() == name);
-    let (Some(hi), Some(lo)) = (place(ORDER[0]), place(ORDER[1])) else { return Ok(Vec::new()) };
+    let (Some(hi), Some(lo)) = (place(ORDER[0]), place(ORDER[1])) else { return Ok(None) };
     let (mut groups, mut selectors) = (Vec::new(), Vec::new());
     for group in 0..metadata.num_row_groups() {
         if !may_hold(metadata, group, hi, addr.0) || !may_hold(metadata, group, lo, addr.1) {
@@ -102,17 +104,98 @@ async fn rows_at(
         }
     }
     if groups.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file.clone(), footer.clone());
-    let mask = ProjectionMask::leaves(builder.parquet_schema(), [hi, lo]);
-    let is_it = ArrowPredicateFn::new(mask, move |rows: RecordBatch| is_at(&rows, addr));
-    let rows = builder
-        .with_row_groups(groups)
-        .with_row_selection(RowSelection::from(selectors))
-        .with_row_filter(RowFilter::new(vec![Box::new(is_it)]))
-        .build()?;
-    rows.try_collect().await
+    let pages = RowSelection::from(selectors);
+    let columns = async |leaves: Vec<usize>, rows: &RowSelection| {
+        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file.clone(), footer.clone());
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), leaves);
+        let builder = builder.with_projection(mask).with_batch_size(GROUP_ROWS);
+        let read = builder.with_row_groups(groups.clone()).with_row_selection(rows.clone()).build()?;
+        let schema = read.schema().clone();
+        Ok::<_, ParquetError>(concat_batches(&schema, &read.try_collect::<Vec<_>>().await?)?)
+    };
+    let addresses = columns(vec![hi, lo], &pages).await?;
+    let rows = pages.and_then(&RowSelection::from_filters(&[is_at(&addresses, addr)?]));
+    if !rows.selects_any() {
+        return Ok(None);
+    }
+    let leaves = Leaves::of(metadata, groups[0]);
+    let told = columns(leaves.telling(), &rows).await?;
+    let there: Vec<usize> = leaves
+        .records
+        .iter()
+        .filter(|record| is_there(&told, record))
+        .flat_map(|record| record.leaves.clone())
+        .collect();
+    let (mut fields, mut found) = (Vec::new(), Vec::new());
+    let records = match there.is_empty() {
+        true => None,
+        false => Some(columns(there, &rows).await?),
+    };
+    for batch in std::iter::once(&told).chain(&records) {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let is_record = leaves.records.iter().any(|record| record.name == *field.name());
+            if is_record == std::ptr::eq(batch, &told) {
+                continue;
+            }
+            fields.push(field.clone());
+            found.push(column.clone());
+        }
+    }
+    Ok(Some(RecordBatch::try_new(Arc::new(Schema::new(fields)), found)?))
+}
+
+/// The columns of a file as they are read: those that every row has, and those of records.
+struct Leaves {
+    plain: Vec<usize>,
+    records: Vec<Record>,
+}
+
+/// The columns of one record.
+struct Record {
+    name: String,
+    leaves: Vec<usize>,
+    /// The smallest of them, which tells as well as any other whether a row has the record.
+    tells: usize,
+}
+
+impl Leaves {
+    /// Those of a file; which is the smallest one row group tells.
+    fn of(metadata: &ParquetMetaData, group: usize) -> Self {
+        let schema = metadata.file_metadata().schema_descr();
+        let mut leaves = Self { plain: Vec::new(), records: Vec::new() };
+        let bytes = |leaf: usize| metadata.row_group(group).column(leaf).compressed_size();
+        for leaf in 0..schema.num_columns() {
+            let root = schema.get_column_root(leaf);
+            if root.is_primitive() || root.get_basic_info().converted_type() == ConvertedType::LIST {
+                leaves.plain.push(leaf);
+                continue;
+            }
+            match leaves.records.last_mut().filter(|record| record.name == root.name()) {
+                Some(record) => {
+                    record.tells =
+                        [record.tells, leaf].into_iter().min_by_key(|leaf| bytes(*leaf)).unwrap_or(leaf);
+                    record.leaves.push(leaf);
+                }
+                None => leaves.records.push(Record {
+                    name: root.name().to_owned(),
+                    leaves: vec![leaf],
+                    tells: leaf,
+                }),
+            }
+        }
+        leaves
+    }
+
+    fn telling(&self) -> Vec<usize> {
+        self.plain.iter().copied().chain(self.records.iter().map(|record| record.tells)).collect()
+    }
+}
+
+/// True when a row has the record.
+fn is_there(told: &RecordBatch, record: &Record) -> bool {
+    told.column_by_name(&record.name).is_some_and(|column| column.null_count() < column.len())
 }
 
 fn is_at(rows: &RecordBatch, (hi, lo): (i64, i64)) -> std::result::Result<BooleanArray, ArrowError> {

@@ -79,7 +79,8 @@ pub(crate) async fn measure(
     report.figure("bytes of its salt", bytes[1] / rows, "B", Limit::None);
     report.figure("bytes of a blob", bytes[2] / taking.blobs as f64, "B", Limit::None);
 
-    years(report, lake, &observed, "one host's year, as it was committed", Limit::None).await?;
+    let all = observed.devices;
+    years(report, lake, &observed, all, "one host's year, as it was committed", Limit::None).await?;
     forget_peak_memory();
     let begun = Instant::now();
     let merged = lake.compact(NOW, Thoroughness::Due, |_, _, _| {}).await?;
@@ -89,20 +90,35 @@ pub(crate) async fn measure(
     let after = files(lake, ObservationRow::NAME).await?.iter().map(|file| file.1).sum::<u64>() as f64;
     report.figure("bytes of an observation, merged", after / rows, "B", Limit::None);
     report.figure("peak memory of merging", peak_memory(), "MiB", Limit::None);
-    years(report, lake, &observed, "one host's year", Limit::Most(30.0)).await
+    years(report, lake, &observed, all, "one host's year", Limit::Most(30.0)).await?;
+    Ok(())
 }
 
-/// Asks for the years of some hosts.
-async fn years(
+/// Asks a lake that was filled before.
+pub(crate) async fn again(
+    report: &mut Report,
+    lake: &Lake,
+    population: &Population,
+    observations: u64,
+) -> Result<(), LakeError> {
+    report.part("years of hosts");
+    let observed = Observed::new(population, observations);
+    years(report, lake, &observed, observed.devices, "one host's year", Limit::Most(30.0)).await?;
+    Ok(())
+}
+
+/// Asks for the years of some of the first devices; gives the median, in seconds.
+pub(crate) async fn years(
     report: &mut Report,
     lake: &Lake,
     observed: &Observed<'_>,
+    devices: u64,
     what: &str,
     limit: Limit,
-) -> Result<(), LakeError> {
+) -> Result<f64, LakeError> {
     let mut asked = Vec::new();
     for nth in 0..HOSTS {
-        let addr = observed.addr(nth as u64 * observed.devices / HOSTS as u64);
+        let addr = observed.addr(nth as u64 * devices / HOSTS as u64);
         let begun = Instant::now();
         let mut hosts = lake.hosts(&Told { addr: Some(addr), ..Told::default() }).await?;
         let host = hosts.next().await?;
@@ -115,14 +131,16 @@ async fn years(
             "{addr}"
         );
     }
+    asked.sort_unstable();
+    let median = asked[asked.len() / 2].as_secs_f64();
     report.times(what, asked, [limit, Limit::None]);
-    Ok(())
+    Ok(median)
 }
 
 /// The devices that are looked at, in the order of a sweep.
 pub(crate) struct Observed<'a> {
     population: &'a Population,
-    devices: u64,
+    pub(crate) devices: u64,
     each: u64,
 }
 
@@ -147,7 +165,7 @@ impl<'a> Observed<'a> {
     }
 
     /// What a round sees of the device at a place of its order.
-    fn look(&self, round: i64, place: u64, taking: &mut Taking<'_>) {
+    pub(crate) fn look(&self, round: i64, place: u64, taking: &mut Taking<'_>) {
         let mut device = self.population.device(self.number(place));
         let begins = NOW.micros() - (ROUNDS - round) * ROUND_DAYS * DAY_US;
         let through = place as f64 / self.devices as f64;
@@ -170,20 +188,21 @@ impl<'a> Observed<'a> {
 }
 
 /// Batches on their way into the lake.
-struct Taking<'a> {
-    lake: &'a Lake,
+pub(crate) struct Taking<'a> {
+    pub(crate) lake: &'a Lake,
     key: SigningKey,
     salts: ChaCha8Rng,
-    rows: u64,
+    pub(crate) rows: u64,
     blobs: u64,
     sequence: i64,
     open: (Vec<Observation>, Vec<Blob>),
     sealed: Vec<Batch>,
-    spent: Duration,
+    /// For how long it was committed.
+    pub(crate) spent: Duration,
 }
 
 impl<'a> Taking<'a> {
-    fn new(lake: &'a Lake) -> Self {
+    pub(crate) fn new(lake: &'a Lake) -> Self {
         Self {
             lake,
             key: SigningKey::from_bytes(&[1; 32]),
@@ -244,12 +263,12 @@ impl<'a> Taking<'a> {
         self.sealed.push(Batch::seal(seal, observations, vec![coverage], blobs, || salts.random()));
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.sealed.len() >= COMMIT_BATCHES
     }
 
     /// Commits what there is; only this is measured.
-    async fn commit(&mut self) -> Result<(), LakeError> {
+    pub(crate) async fn commit(&mut self) -> Result<(), LakeError> {
         if !self.is_full() {
             self.seal();
         }

@@ -3,8 +3,10 @@
 //! `cargo bench -p kenshin-lake --bench services` prints machine, date and command, and a table figure
 //! by figure with its limit. Behind `--`:
 //!
-//! - `--services N` of the current view (10,000,000), `--observations N` taken (5,000,000);
-//! - `--part view|ingest|sql`, again for several; all three when none is named;
+//! - `--services N` of the current view (10,000,000), `--observations N` taken (5,000,000), `--growth N`
+//!   observations up to which one table grows, looked at with 1, 10 and 50 million (50,000,000);
+//! - `--part view|ingest|sql|growth`, again for several; all four when none is named; `year` asks a lake that
+//!   stayed for the years of hosts once more;
 //! - `--seed N`; `--folder PATH` to put the lake into (the temporary folder), deleted afterwards;
 //!   `--lake PATH` instead for one that stays, and is taken as it is when it is there;
 //!   `--json PATH` for the same figures.
@@ -16,6 +18,7 @@
 
 mod current;
 mod duckdb;
+mod growth;
 mod ingest;
 mod population;
 mod report;
@@ -30,6 +33,7 @@ use report::Report;
 struct Options {
     services: u64,
     observations: u64,
+    growth: u64,
     seed: u64,
     parts: Vec<String>,
     folder: std::path::PathBuf,
@@ -75,6 +79,7 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         services: 10_000_000,
         observations: 5_000_000,
+        growth: 50_000_000,
         seed: 1,
         parts: Vec::new(),
         folder: std::env::temp_dir(),
@@ -88,8 +93,11 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options, String> {
         match word.as_str() {
             "--services" => options.services = number()?,
             "--observations" => options.observations = number()?,
+            "--growth" => options.growth = number()?,
             "--seed" => options.seed = number()?,
-            "--part" if ["view", "ingest", "sql"].contains(&value.as_str()) => options.parts.push(value),
+            "--part" if ["view", "ingest", "year", "sql", "growth"].contains(&value.as_str()) => {
+                options.parts.push(value)
+            }
             "--folder" => options.folder = value.into(),
             "--lake" => options.lake = Some(value.into()),
             "--json" => options.json = Some(value.into()),
@@ -123,9 +131,18 @@ async fn measure(options: &Options) -> Result<usize, LakeError> {
         let lake = Lake::open(&location).await?;
         ingest::measure(&mut report, &lake, &population, options.observations).await?;
     }
+    // Of a lake that stayed alone: otherwise it is measured when it was filled.
+    if options.parts.iter().any(|named| named == "year") {
+        let lake = Lake::open(&location).await?;
+        ingest::again(&mut report, &lake, &population, options.observations).await?;
+    }
     if wanted("sql") {
         let lake = Lake::open(&location).await?;
         duckdb::compare(&mut report, &lake, folder.path(), &population, options.observations).await?;
+    }
+    if wanted("growth") {
+        let lake = Lake::open(folder.path().join("growth").display().to_string().as_str()).await?;
+        growth::measure(&mut report, &lake, &population, options.growth).await?;
     }
     let (figures, missed) = report.end();
     if let Some(path) = &options.json {
