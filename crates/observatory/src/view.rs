@@ -184,8 +184,11 @@ impl Observatory {
     }
 
     /// Reads what the explorer asks first, so that nobody waits for it; nothing when it is read already.
-    pub async fn read_ahead(&self) -> Result<(), ActError> {
-        Ok(self.lake().await?.view().await?.read_ahead(&FIRST_ASKED).await?)
+    /// From then on SQL reads the view from memory too, up to `columns_bytes`.
+    pub async fn read_ahead(&self, columns_bytes: usize) -> Result<(), ActError> {
+        let lake = self.lake().await?;
+        lake.hold_columns(columns_bytes);
+        Ok(lake.view().await?.read_ahead(&FIRST_ASKED).await?)
     }
 
     /// Merges the small files of the lake, and the current view into one run; what was merged, and whether

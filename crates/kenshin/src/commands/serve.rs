@@ -56,8 +56,8 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
         Some(mib) => mib << 20,
         None => memory::machine_bytes().unwrap_or(0) / 4,
     };
-    observatory.lake().await?.hold_columns(usize::try_from(columns_bytes).unwrap_or(usize::MAX));
-    tasks.push(tokio::spawn(read_ahead(observatory.clone(), stop.clone())));
+    let columns_bytes = usize::try_from(columns_bytes).unwrap_or(usize::MAX);
+    tasks.push(tokio::spawn(read_ahead(observatory.clone(), columns_bytes, stop.clone())));
     if let Some(address) = options.sensors_listen.or(settings.sensors.listen) {
         let certificate = match &given {
             Some(given) => given.clone(),
@@ -254,10 +254,14 @@ pub(crate) async fn alert(observatory: Observatory, stop: CancellationToken) -> 
 }
 
 /// Reads ahead what the explorer asks first, whenever the current view has changed, until `stop`.
-async fn read_ahead(observatory: Observatory, stop: CancellationToken) -> anyhow::Result<()> {
+async fn read_ahead(
+    observatory: Observatory,
+    columns_bytes: usize,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
         let begun = Instant::now();
-        if let Err(error) = observatory.read_ahead().await {
+        if let Err(error) = observatory.read_ahead(columns_bytes).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the view is not read ahead");
         }
         tokio::select! {

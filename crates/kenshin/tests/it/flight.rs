@@ -180,6 +180,9 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
         assert_eq!(rows, over_http(address, "the-admin", sql), "{sql}");
         assert!(!rows.as_array().unwrap().is_empty(), "{sql}");
     }
+    // The command read files, and the hub what it holds.
+    let plan = adbc.rows("EXPLAIN SELECT port FROM services").to_string();
+    assert!(plan.contains("InMemory"), "{plan}");
     let objects = adbc.0.ask(&json!({ "objects": true }));
     assert_eq!(objects.as_object().unwrap().len(), 7, "{objects}");
     assert!(objects["services"].as_u64().unwrap() > 40, "{objects}");
