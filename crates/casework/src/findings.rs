@@ -16,6 +16,10 @@ use crate::store::{Casework, Columns, Compose, Tx, Value, addr_text, json, query
 use crate::surveys::Survey;
 use crate::viewer::{Role, Viewer};
 
+mod table;
+
+pub use table::{Cells, FindingCells, FindingColumn, Shape};
+
 words!(
     /// Whether a finding holds.
     FindingState, "finding state" {

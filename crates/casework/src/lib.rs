@@ -74,7 +74,9 @@ pub use figures::{
     Breakdown, Count, Duration, Figures, KindCount, ProviderCases, ProviderCount, ProviderKindCount,
     RoundAssets, RoundFigures,
 };
-pub use findings::{FindingFilter, FindingRecord, FindingState, product_of};
+pub use findings::{
+    Cells, FindingCells, FindingColumn, FindingFilter, FindingRecord, FindingState, Shape, product_of,
+};
 pub use intelligence::Snapshot;
 pub use jobs::{Job, JobState, NewJob};
 pub use mandates::{MandateRecord, MandateSignature, NewMandate};

@@ -278,13 +278,11 @@ pub(crate) trait Columns {
     }
 
     fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
-        serde_json::from_str(&self.text(column)?).map_err(|error| corrupt(column, error))
+        document(column, &self.text(column)?)
     }
 
     fn addr(&self, column: &str) -> Result<IpAddr> {
-        u128::from_str_radix(&self.text(column)?, 16)
-            .map(|bits| Ipv6Addr::from_bits(bits).to_canonical())
-            .map_err(|error| corrupt(column, error))
+        addr_from_text(column, &self.text(column)?)
     }
 }
 
@@ -310,6 +308,11 @@ fn corrupt(column: &str, source: impl std::error::Error + Send + Sync + 'static)
     CaseworkError::Corrupt { column: column.to_owned(), source: Box::new(source) }
 }
 
+/// The structure that a stored text is, as JSON.
+pub(crate) fn document<T: DeserializeOwned>(column: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| corrupt(column, error))
+}
+
 /// A structure as the JSON that is stored.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("stored structures have string keys and serialise")
@@ -327,6 +330,13 @@ pub(crate) fn addr_text(addr: IpAddr) -> String {
         IpAddr::V6(v6) => v6.to_bits(),
     };
     format!("{bits:032x}")
+}
+
+/// The inverse of [`addr_text`].
+pub(crate) fn addr_from_text(column: &str, text: &str) -> Result<IpAddr> {
+    u128::from_str_radix(text, 16)
+        .map(|bits| Ipv6Addr::from_bits(bits).to_canonical())
+        .map_err(|error| corrupt(column, error))
 }
 
 /// SHA-256 of a text, hexadecimal.

@@ -72,7 +72,7 @@ fn an_assessment_counts_once() {
 }
 
 /// Two rounds in which every condition occurs.
-async fn two_rounds(world: &World) -> SurveyId {
+pub(crate) async fn two_rounds(world: &World) -> SurveyId {
     let addr = |n: u128| format!("192.0.2.{n}");
     let round1 = (1..=8).map(|n| telnet(n, &addr(n), T0)).collect();
     world.round(round1, vec![], T0).await;

@@ -4,6 +4,7 @@
 mod audit;
 mod cases;
 mod figures;
+mod findings;
 mod gpg;
 mod jobs;
 mod killed;
