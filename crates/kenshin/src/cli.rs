@@ -134,7 +134,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example: kenshin sql \"SELECT subject_addr, subject_port, protocol FROM observations \
         WHERE outcome = 'answered' AND in_cidr(subject_addr, '203.0.113.0/24') LIMIT 20\"\n\
-        Tables: services (the current view), observations, coverage, batches, blobs, salts, erasures. `SELECT * FROM observations LIMIT 1` shows the columns."
+        Tables: services (the current view), observations, findings, coverage, batches, blobs, salts, erasures. `DESCRIBE findings` shows the columns; docs/sql.md has examples."
     )]
     Sql {
         /// The query.

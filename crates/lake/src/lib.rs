@@ -18,6 +18,7 @@
 //! It keeps no decisions (those are casework's), never changes a row once it is written, and does
 //! not check who signed a batch: the act that ingests it does.
 
+mod annex;
 pub mod cluster;
 mod compact;
 mod erasure;
@@ -34,6 +35,7 @@ mod store;
 pub mod view;
 mod write;
 
+pub use annex::{Annex, AnnexRows};
 pub use compact::{Compacted, Thoroughness};
 pub use erasure::{ErasedFile, Holding, Intent, Matter, NewErasure, Proved, Removal, Shelf};
 pub use functions::Places;

@@ -25,6 +25,7 @@ use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::annex::{Annex, Annexed, Unread};
 use crate::cluster;
 use crate::files::{Files, selection};
 use crate::functions::{self, Places};
@@ -80,6 +81,8 @@ pub struct Question {
     pub limits: Limits,
     /// What the functions `asn`, `as_name`, `country` and `region` answer by; without it, nothing.
     pub places: Option<Arc<dyn Places>>,
+    /// Tables that are kept elsewhere, as far as whoever asks may see them.
+    pub annexes: Vec<Arc<dyn Annex>>,
 }
 
 /// Least number of parts of a query that run at once: as many as there are processors.
@@ -274,12 +277,20 @@ impl Answer {
 impl Lake {
     /// Answers a query that may see everything: [`Self::ask`].
     pub async fn query(&self, sql: &str, limits: Limits) -> Result<Answer, LakeError> {
-        self.ask(&Question { sql: sql.to_owned(), sight: Sight::All, limits, places: None }).await
+        self.ask(&Question {
+            sql: sql.to_owned(),
+            sight: Sight::All,
+            limits,
+            places: None,
+            annexes: Vec::new(),
+        })
+        .await
     }
 
     /// Answers a read-only SQL query over the tables `observations`, `coverage`, `batches`, `blobs`,
     /// `salts`, `erasures` and `services`, the current view. `observations` also has the readable columns
-    /// `subject_addr`, `vantage_addr` and `t`; functions are listed in docs/sql.md.
+    /// `subject_addr`, `vantage_addr` and `t`; functions are listed in docs/sql.md. The question may bring
+    /// further tables ([`Annex`]).
     ///
     /// Who sees some addresses alone has the tables about addresses and no other, and no `EXPLAIN`, which
     /// tells of files that hold the rows of others too.
@@ -358,13 +369,18 @@ impl Lake {
         let limits = question.limits;
         let mut context = self.context(limits)?;
         functions::of_places(question.places.as_ref()).for_each(|function| context.register_udf(function));
-        let cluster = self.cluster.as_ref().filter(|_| !workers.is_empty());
+        // Only what is named is looked at.
+        let named = named(&context, &question.sql)?;
+        let annexes = || question.annexes.iter().filter(|annex| named.contains(annex.name()));
+        // Workers have the lake's files and nothing else.
+        let cluster = self.cluster.as_ref().filter(|_| !workers.is_empty() && annexes().next().is_none());
         if let Some(cluster) = cluster {
             let places = question.places.as_deref().map(Places::edition);
             context = cluster.divided(&context, workers, places).map_err(planning)?;
         }
-        // Only what is named is looked at.
-        let named = named(&context, &question.sql)?;
+        for annex in annexes() {
+            context.register_table(annex.name(), Arc::new(Annexed(annex.clone()))).map_err(planning)?;
+        }
         for (name, select) in VIEWS.iter().filter(|(name, _)| named.contains(*name)) {
             if self.register(&context, name, &question.sight, cluster.is_some()).await? {
                 context.sql(&format!("CREATE VIEW {name} AS {select}")).await.map_err(planning)?;
@@ -559,6 +575,10 @@ fn planning(error: DataFusionError) -> LakeError {
 fn running(error: DataFusionError) -> LakeError {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(message) => LakeError::Query { message: message.clone() },
+        DataFusionError::External(cause) if let Some(unread) = cause.downcast_ref::<Unread>() => {
+            let Unread { table, source } = unread.clone();
+            LakeError::Annex { table, source }
+        }
         _ => LakeError::Query { message: error.strip_backtrace() },
     }
 }

@@ -81,6 +81,15 @@ pub enum LakeError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A table that is kept elsewhere could not be read.
+    #[error("failed to read the table `{table}`")]
+    Annex {
+        /// Table name.
+        table: &'static str,
+        /// Cause.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The query is not one the lake answers: the fault is in its text.
     #[error("the query cannot be answered: {message}")]
     Query {

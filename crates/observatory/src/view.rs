@@ -3,6 +3,7 @@
 //! [`Fold`] takes what was seen at one host in one survey and says how the rows of its services are
 //! afterwards. It is pure; folding the same observations again changes nothing.
 
+mod findings;
 mod fold;
 mod past;
 mod saying;
@@ -17,7 +18,7 @@ use kenshin_insight::identity::identify;
 use kenshin_lake::search::Field;
 use kenshin_lake::view::Sight;
 use kenshin_lake::{
-    Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Rows, Thoroughness, Told,
+    Annex, Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Rows, Thoroughness, Told,
 };
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
 use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, SurveyId, TimeUs};
@@ -25,6 +26,7 @@ use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, Se
 use crate::Observatory;
 use crate::error::ActError;
 use crate::intelligence::Tables;
+use findings::Findings;
 use fold::{Fold, Services};
 
 pub use past::{FOUND_MAX, Past, known_by};
@@ -268,12 +270,21 @@ impl Observatory {
 
     /// The tables that somebody may ask, with their columns.
     pub async fn sql_tables(&self, viewer: &Viewer) -> Result<Vec<(&'static str, SchemaRef)>, ActError> {
-        Ok(self.lake().await?.tables(&self.sight(viewer).await?).await?)
+        let mut tables = self.lake().await?.tables(&self.sight(viewer).await?).await?;
+        tables.extend(self.annexes(viewer).iter().map(|annex| (annex.name(), annex.schema())));
+        tables.sort_unstable_by_key(|(name, _)| *name);
+        Ok(tables)
+    }
+
+    /// The tables that are not the lake's.
+    fn annexes(&self, viewer: &Viewer) -> Vec<Arc<dyn Annex>> {
+        Findings::seen_by(viewer, self.casework()).into_iter().collect()
     }
 
     async fn question(&self, viewer: &Viewer, sql: &str, limits: Limits) -> Result<Question, ActError> {
         let places = self.tables().await?.map(|tables| tables as Arc<dyn Places>);
-        Ok(Question { sql: sql.to_owned(), sight: self.sight(viewer).await?, limits, places })
+        let (sight, annexes) = (self.sight(viewer).await?, self.annexes(viewer));
+        Ok(Question { sql: sql.to_owned(), sight, limits, places, annexes })
     }
 
     /// The rows of one host, after those that `held` are, by what was seen, survey by survey.

@@ -11,11 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use ed25519_dalek::SigningKey;
+use futures::StreamExt;
 use kenshin_insight::intelligence::{AddressTable, Importer, Intelligence, IntelligenceKind};
 use kenshin_lake::cluster::{Cluster, Division, Secret};
 use kenshin_lake::view::Sight;
-use kenshin_lake::{Format, Lake, Limits, Places, Question};
+use kenshin_lake::{Annex, AnnexRows, Format, Lake, Limits, Places, Question};
 use kenshin_observation::batch::{GENESIS, Seal};
 use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
 use kenshin_observation::{Batch, BatchId, Endpoint, Observation, TimeUs, addr_to_hi_lo};
@@ -75,6 +78,11 @@ const QUESTIONS: &[(&str, bool)] = &[
     (
         "WITH RECURSIVE up AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM up WHERE n < 5) \
          SELECT up.n, count(*) AS c FROM up, services WHERE services.port % 5 = up.n GROUP BY 1 ORDER BY 1",
+        false,
+    ),
+    // What is kept elsewhere is nothing that workers have.
+    (
+        "SELECT vendor, price, count(*) AS n FROM services JOIN prices USING (vendor) GROUP BY 1, 2 ORDER BY 1",
         false,
     ),
     ("SELECT 1 / (count(*) - count(*)) AS n FROM observations", false),
@@ -166,6 +174,29 @@ impl Places for Countries {
 
     fn country(&self, addr: IpAddr) -> Option<(&str, Option<&str>)> {
         Some((self.1.country(addr)?, None))
+    }
+}
+
+/// A table that the hub has and nobody else.
+#[derive(Debug)]
+struct Prices;
+
+impl Annex for Prices {
+    fn name(&self) -> &'static str {
+        "prices"
+    }
+
+    fn schema(&self) -> SchemaRef {
+        let vendor = Field::new("vendor", DataType::Utf8, false);
+        Arc::new(Schema::new(vec![vendor, Field::new("price", DataType::Int64, false)]))
+    }
+
+    fn rows(&self, columns: &[usize]) -> AnnexRows {
+        let vendors: ArrayRef = Arc::new(StringArray::from(vec!["Buffalo", "Example"]));
+        let prices: ArrayRef = Arc::new(Int64Array::from(vec![12, 34]));
+        let whole = RecordBatch::try_new(self.schema(), vec![vendors, prices]).unwrap();
+        let batch = whole.project(columns).map_err(Into::into);
+        futures::stream::once(async { batch }).boxed()
     }
 }
 
@@ -276,7 +307,13 @@ async fn hub(location: &str, secret: &Path, workers: &[&Worker]) -> Lake {
 /// An answer, and whether workers had a part in it.
 async fn ask(lake: &Lake, sql: &str, sight: &Sight, places: &Arc<dyn Places>) -> (String, bool) {
     let limits = Limits { time: Duration::from_secs(60), ..Limits::default() };
-    let question = Question { sql: sql.into(), sight: sight.clone(), limits, places: Some(places.clone()) };
+    let question = Question {
+        sql: sql.into(),
+        sight: sight.clone(),
+        limits,
+        places: Some(places.clone()),
+        annexes: vec![Arc::new(Prices)],
+    };
     let mut rows = match lake.answer(&question).await {
         Ok(rows) => rows,
         Err(error) => return (format!("error: {error}").lines().next().unwrap().to_owned(), false),

@@ -130,6 +130,18 @@ fn every_command_answers_after_the_demo() {
     assert_eq!(json(&["provider", "list"]).as_array().unwrap().len(), 3);
     let findings = json(&["finding", "list", "--limit", "500"]);
     let key = findings[0]["finding"]["key"].as_str().unwrap().to_owned();
+    let asked = json(&["sql", "SELECT finding_key FROM findings ORDER BY finding_key LIMIT 500"]);
+    let keys = |rows: &Value, key: &str| -> Vec<Value> {
+        rows.as_array().unwrap().iter().map(|row| row.pointer(key).unwrap().clone()).collect()
+    };
+    assert_eq!(keys(&asked, "/finding_key"), keys(&findings, "/finding/key"));
+    let page = include_str!("../../../../docs/sql.md");
+    let matrix = page.split("```").find_map(|part| part.strip_prefix("sql\nWITH months")).unwrap();
+    let matrix = format!(
+        "SELECT sum(opened) - (SELECT count(*) FROM findings) AS more, sum(mended) AS mended FROM (WITH months{matrix})"
+    );
+    let counted = json(&["sql", &matrix]);
+    assert!(counted[0]["more"] == 0 && counted[0]["mended"].as_u64() > Some(50), "{counted}");
     let explained = expect(&home, 0, &["finding", "explain", &key, "--lang", "ja"]);
     assert!(explained.contains('。'), "{explained}");
     let urgent = json(&["finding", "list", "--sort", "priority", "--limit", "500"]);

@@ -18,6 +18,7 @@
 
 mod current;
 mod duckdb;
+mod findings;
 mod growth;
 mod ingest;
 mod population;
@@ -138,7 +139,9 @@ async fn measure(options: &Options) -> Result<usize, LakeError> {
     }
     if wanted("sql") {
         let lake = Lake::open(&location).await?;
-        duckdb::compare(&mut report, &lake, folder.path(), &population, options.observations).await?;
+        let asked =
+            duckdb::Asked { population: &population, observations: options.observations, seed: options.seed };
+        duckdb::compare(&mut report, &lake, folder.path(), asked).await?;
     }
     if wanted("growth") {
         let lake = Lake::open(folder.path().join("growth").display().to_string().as_str()).await?;

@@ -87,10 +87,11 @@ const COUNTRIES: [&str; 12] = ["JP", "US", "CN", "KR", "TW", "VN", "DE", "BR", "
 const TLS: [&str; 4] = ["TLSv1.2", "TLSv1.3", "TLSv1", "TLSv1.1"];
 
 /// Draws places by Zipf's law: the n-th comes as 1/n.
-struct Skew(Vec<f64>);
+pub(crate) struct Skew(Vec<f64>);
 
 impl Skew {
-    fn new(places: usize) -> Self {
+    /// Of so many places.
+    pub(crate) fn new(places: usize) -> Self {
         let sums = (1..=places).scan(0.0, |sum, n| {
             *sum += 1.0 / n as f64;
             Some(*sum)
@@ -98,7 +99,8 @@ impl Skew {
         Self(sums.collect())
     }
 
-    fn draw(&self, random: &mut impl Rng) -> usize {
+    /// One of them.
+    pub(crate) fn draw(&self, random: &mut impl Rng) -> usize {
         let place = random.random::<f64>() * self.0.last().copied().unwrap_or_default();
         self.0.partition_point(|sum| *sum < place).min(self.0.len() - 1)
     }

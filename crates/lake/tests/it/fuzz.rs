@@ -342,7 +342,8 @@ impl Asker {
 /// Rows in whatever order they came; of errors only that they are.
 async fn answer(lake: &Lake, sql: &str, sight: &Sight) -> Result<Vec<String>, LakeError> {
     let limits = Limits { rows: 20_000, memory_bytes: 64 << 20, time: std::time::Duration::from_secs(60) };
-    let question = Question { sql: sql.to_owned(), sight: sight.clone(), limits, places: None };
+    let question =
+        Question { sql: sql.to_owned(), sight: sight.clone(), limits, places: None, annexes: Vec::new() };
     let answer = lake.ask(&question).await?;
     let mut lines: Vec<String> = answer.render(Format::JsonLines)?.lines().map(str::to_owned).collect();
     lines.sort();

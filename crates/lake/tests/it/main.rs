@@ -1,5 +1,6 @@
 //! The lake on a real folder: exactly-once commits, SQL, limits, hostile text.
 
+mod annex;
 mod compact;
 mod erasure;
 mod fuzz;
@@ -267,7 +268,13 @@ async fn functions_tell_places_and_compare_versions() {
         .await
         .unwrap();
     let ask = async |sql: &str, places: Option<Arc<dyn Places>>| {
-        let question = Question { sql: sql.into(), sight: Sight::All, limits: Limits::default(), places };
+        let question = Question {
+            sql: sql.into(),
+            sight: Sight::All,
+            limits: Limits::default(),
+            places,
+            annexes: Vec::new(),
+        };
         lake.ask(&question).await.unwrap().render(Format::Csv).unwrap()
     };
     let sql = "SELECT asn(subject_addr) AS a, as_name(subject_addr) AS n, country(subject_addr_hi, subject_addr_lo) AS c, \
@@ -326,8 +333,13 @@ async fn what_is_out_of_sight_changes_no_answer() {
         "SELECT nothing FROM observations",
     ] {
         let ask = async |lake: &Lake| {
-            let question =
-                Question { sql: sql.into(), sight: sight.clone(), limits: Limits::default(), places: None };
+            let question = Question {
+                sql: sql.into(),
+                sight: sight.clone(),
+                limits: Limits::default(),
+                places: None,
+                annexes: Vec::new(),
+            };
             match lake.ask(&question).await {
                 Ok(answer) => answer.render(Format::Csv).unwrap(),
                 // Which function it proposes is drawn anew each time.
@@ -355,6 +367,7 @@ async fn what_is_out_of_sight_changes_no_answer() {
         sight: Sight::Only(Vec::new()),
         limits: Limits::default(),
         places: None,
+        annexes: Vec::new(),
     };
     assert_eq!(crowded.ask(&nobody).await.unwrap().render(Format::Csv).unwrap(), "n\n0\n");
 }
@@ -395,6 +408,7 @@ async fn an_answer_flows_and_its_columns_are_known_before() {
         sight: sight.clone(),
         limits: Limits { rows, ..Limits::default() },
         places: None,
+        annexes: Vec::new(),
     };
     // 2,500 rows, in more than one batch or not.
     let pairs = "SELECT a.subject_addr AS addr, b.t AS t FROM observations a CROSS JOIN observations b";

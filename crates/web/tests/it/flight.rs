@@ -107,6 +107,8 @@ async fn rows_are_those_of_sql_over_http() {
         "SELECT arrow_cast(product, 'Dictionary(Int32, Utf8)') AS d, arrow_cast(product, 'LargeUtf8') AS l, \
          encode(arrow_cast(product, 'Binary'), 'hex') AS h FROM services ORDER BY addr",
         "DESCRIBE services",
+        "SELECT * FROM findings ORDER BY finding_key",
+        "DESCRIBE findings",
     ];
     for login in ["analyst", "provider", "auditor"] {
         let mut client = door.sign_in(login).await;
@@ -335,9 +337,9 @@ async fn who_browses_finds_the_tables_that_they_may_ask() {
     let only = |tables: &[(String, Schema)]| tables.iter().map(|table| table.0.clone()).collect::<Vec<_>>();
     assert_eq!(
         only(&names(&mut analyst, None).await),
-        ["batches", "blobs", "coverage", "erasures", "observations", "salts", "services"]
+        ["batches", "blobs", "coverage", "erasures", "findings", "observations", "salts", "services"]
     );
-    assert_eq!(only(&names(&mut provider, None).await), ["observations", "services"]);
+    assert_eq!(only(&names(&mut provider, None).await), ["findings", "observations", "services"]);
     assert!(names(&mut provider, Some("batch%")).await.is_empty());
     let found = names(&mut provider, Some("serv_ces")).await;
     let product = found[0].1.field_with_name("product").unwrap();

@@ -173,3 +173,57 @@ async fn sql_is_answered_as_far_as_one_may_see() {
         assert_eq!(said.0, status, "{login} {body}: {said:?}");
     }
 }
+
+/// The query that docs/sql.md shows with this beginning.
+fn shown(begins: &str) -> &'static str {
+    let page = include_str!("../../../../docs/sql.md");
+    let from = page.find(&format!("```sql\n{begins}")).expect("the page shows it") + "```sql\n".len();
+    page[from..].split("```").next().unwrap()
+}
+
+#[tokio::test]
+async fn findings_are_asked_in_sql_as_they_are_listed() {
+    let world = World::new().await;
+    add(&world, 1, vec![service("192.0.2.7", 8080, "A"), service("198.51.100.7", 8080, "Other")]).await;
+    let said = async |login: &str, sql: &str| {
+        let who = world.sign_in(login).await;
+        let response = world.ask(&who, Method::POST, "/api/v1/sql", Some(json!({ "sql": sql }))).await;
+        let status = response.status();
+        (status, crate::world::json(response).await["rows"].take())
+    };
+    let rows = "SELECT finding_key AS key, kind, severity, priority, remedy, state, case_id, confidence, first_round, \
+                last_round, provider_id, provider FROM findings ORDER BY finding_key";
+    for (login, count) in [("admin", 2), ("operator", 2), ("analyst", 2), ("auditor", 2), ("provider", 1)] {
+        let (_, listed) = world.get(&world.sign_in(login).await, "/api/v1/findings?limit=500").await;
+        let (status, mut asked) = said(login, rows).await;
+        assert_eq!(status, StatusCode::OK, "{login}");
+        let (listed, asked) = (listed["items"].as_array().unwrap(), asked.as_array_mut().unwrap());
+        assert_eq!((listed.len(), asked.len()), (count, count), "{login}");
+        for (listed, asked) in listed.iter().zip(asked) {
+            let provider = json!({ "id": asked["provider_id"], "name": asked["provider"] });
+            assert_eq!(listed["provider"], provider, "{login}");
+            for (name, value) in
+                asked.as_object().unwrap().iter().filter(|(name, _)| !name.starts_with("prov"))
+            {
+                assert_eq!(listed[name], *value, "{login}: {name}");
+            }
+        }
+        assert_eq!(said(login, "SELECT count(*) AS n FROM findings").await.1, json!([{ "n": count }]));
+        // Together with the lake, which shows a provider its own addresses alone.
+        let (status, joined) = said(login, shown("SELECT f.kind, s.protocol")).await;
+        let telnet = json!([{ "kind": "telnet-open", "protocol": "telnet", "n": count }]);
+        assert_eq!((status, joined), (StatusCode::OK, telnet), "{login}");
+    }
+    let month = |provider: &str| {
+        let month = "2026-09-01T00:00:00";
+        json!({ "provider": provider, "month": month, "opened": 1, "mended": 0, "opened_more": null })
+    };
+    let matrix = shown("WITH months");
+    assert_eq!(said("analyst", matrix).await.1, json!([month("Nishi Net"), month("North ISP")]));
+    assert_eq!(said("provider", matrix).await.1, json!([month("Nishi Net")]));
+    assert_eq!(said("researcher", "SELECT count(*) FROM findings").await.0, StatusCode::FORBIDDEN);
+    // Conditions that fail at findings out of sight: there are none.
+    let fails = "SELECT count(*) AS n FROM findings WHERE 1 / CAST(addr = '192.0.2.7' AS INT) = 1";
+    assert_eq!(said("provider", fails).await, (StatusCode::OK, json!([{ "n": 1 }])));
+    assert_eq!(said("analyst", fails).await.0, StatusCode::BAD_REQUEST);
+}
