@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../migrations/0004_urgency.sql")),
     (5, include_str!("../migrations/0005_searches.sql")),
     (6, include_str!("../migrations/0006_retention.sql")),
+    (7, include_str!("../migrations/0007_finding_table.sql")),
 ];
 
 /// Connections held at most; a hub that needs more is better served by a second hub.

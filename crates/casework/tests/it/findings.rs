@@ -11,6 +11,8 @@ use kenshin_observation::{
     addr_to_hi_lo,
 };
 
+use sqlx::Row as _;
+
 use crate::cases::two_rounds;
 use crate::world::{DAY, T0, World, all_pages, assessment, everywhere, telnet};
 
@@ -207,5 +209,32 @@ fn the_table_of_findings_says_what_their_list_says() {
         let moved: CaseId = world.case_at("192.0.2.6").await.case_id;
         let theirs = nishi.iter().find(|row| row[0] == Some(moved.to_string())).unwrap();
         assert_eq!(theirs[1..], [None, None]);
+    });
+}
+
+/// What is counted over all findings is read from an index, without their documents: SQLite says how it goes
+/// about it.
+#[test]
+fn the_table_of_findings_has_its_index() {
+    everywhere("the_table_of_findings_has_its_index", |place| async move {
+        if !place.url.starts_with("sqlite") {
+            return;
+        }
+        let _world = World::new(&place).await;
+        let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
+        let page = "EXPLAIN QUERY PLAN SELECT f.finding_key, f.provider_id, f.first_us, c.closed_us FROM finding f \
+             LEFT JOIN case_finding cf ON cf.org_id = f.org_id AND cf.finding_key = f.finding_key \
+             LEFT JOIN case_state c ON c.case_id = cf.case_id \
+             WHERE f.org_id = 'x' AND f.finding_key > 'k' ORDER BY f.finding_key LIMIT 4096";
+        let steps = sqlx::query(page).fetch_all(&pool).await.unwrap();
+        let said: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        pool.close().await;
+        let covered = [
+            "f USING COVERING INDEX finding_table",
+            "cf USING COVERING INDEX case_finding_key",
+            "c USING INDEX",
+        ];
+        assert_eq!(said.len(), covered.len(), "{said:?}");
+        assert!(said.iter().zip(covered).all(|(step, index)| step.contains(index)), "{said:?}");
     });
 }

@@ -56,7 +56,8 @@ fn every_table_carries_the_organisation() {
         include_str!("../../migrations/0003_priority.sql"),
         include_str!("../../migrations/0004_urgency.sql"),
         include_str!("../../migrations/0005_searches.sql"),
-        include_str!("../../migrations/0006_retention.sql")
+        include_str!("../../migrations/0006_retention.sql"),
+        include_str!("../../migrations/0007_finding_table.sql")
     );
     let mut tables = 0;
     for statement in text.split("CREATE TABLE ").skip(1) {
