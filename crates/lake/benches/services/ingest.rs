@@ -155,12 +155,13 @@ impl<'a> Observed<'a> {
         place * STRIDE % self.devices * self.each
     }
 
-    /// An address that is there when the first round looks; the next device's when this one came later.
+    /// An address that is there all through the first round; the next device's when this one came later.
     pub(crate) fn addr(&self, place: u64) -> IpAddr {
-        let begins = NOW.micros() - (ROUNDS - 1) * ROUND_DAYS * DAY_US;
+        let begins = NOW.micros() - ROUNDS * ROUND_DAYS * DAY_US;
+        let ends = begins + ROUND_DAYS * DAY_US;
         let mut devices = (place..).map(|place| self.population.device(self.number(place)));
         devices
-            .find(|device| device.there.0 < begins && device.there.1 > begins)
+            .find(|device| device.there.0 <= begins && device.there.1 >= ends)
             .map_or(IpAddr::from([0; 4]), |d| d.addr)
     }
 

@@ -313,7 +313,7 @@ impl Test {
                 (Operator::And, Some(left), Some(right)) => Some(Self::All(vec![left, right])),
                 (Operator::And, left, right) => left.or(right),
                 (_, Some(left), Some(right)) => Some(Self::Any(vec![left, right])),
-                (_, ..) => None,
+                _ => None,
             });
         }
         let [name] = &columns_of(filter)[..] else { return Ok(None) };
