@@ -3,7 +3,7 @@
 //! What a later attempt may change (no connection, no answer in time, 408, 429, 5xx) is
 //! [`ActError::Away`]; every other refusal is the hub's word, and repeating would not change it.
 
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -241,11 +241,11 @@ fn judge<T: DeserializeOwned>(hub: &str, status: StatusCode, bytes: &[u8]) -> Re
 /// Batches as they travel: a JSON array, compressed.
 pub fn pack(batches: &[Batch]) -> Result<Vec<u8>, ActError> {
     let failed = |error: std::io::Error| ActError::outside("failed to pack batches", error);
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    serde_json::to_writer(&mut encoder, batches)
+    // JSON is written a word at a time; each write would be a turn of the compressor.
+    let mut words = BufWriter::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    serde_json::to_writer(&mut words, batches)
         .map_err(|error| ActError::outside("failed to pack batches", error))?;
-    encoder.flush().map_err(failed)?;
-    encoder.finish().map_err(failed)
+    words.into_inner().map_err(|error| failed(error.into_error()))?.finish().map_err(failed)
 }
 
 /// Batches that travelled, of at most `bytes_max` bytes as JSON. Their signatures are the reader's to
@@ -276,6 +276,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]

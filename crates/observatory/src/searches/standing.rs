@@ -6,7 +6,7 @@
 //! or what was learned since, is news.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read};
 use std::net::IpAddr;
 
 use base64::Engine;
@@ -168,10 +168,12 @@ impl Standing {
             keys: self.keys.iter().map(key).collect(),
         };
         let failed = |error: std::io::Error| ActError::outside("failed to keep what a search knows", error);
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-        serde_json::to_writer(&mut encoder, &stored).map_err(|error| failed(error.into()))?;
-        encoder.flush().map_err(failed)?;
-        Ok(format!("{VERSION}{}", STANDARD_NO_PAD.encode(encoder.finish().map_err(failed)?)))
+        // JSON is written a word at a time; each write would be a turn of the compressor.
+        let mut words = BufWriter::new(DeflateEncoder::new(Vec::new(), Compression::default()));
+        serde_json::to_writer(&mut words, &stored).map_err(|error| failed(error.into()))?;
+        let packed =
+            words.into_inner().map_err(|error| failed(error.into_error()))?.finish().map_err(failed)?;
+        Ok(format!("{VERSION}{}", STANDARD_NO_PAD.encode(packed)))
     }
 
     /// From what is stored.
