@@ -14,12 +14,19 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
+        let looks = Instant::now();
         if let Some(found) = holds() {
             return found;
         }
         assert!(began.elapsed() < LIMIT, "waited {LIMIT:?} for: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        pause(looks.elapsed());
     }
+}
+
+/// Between two looks. Who looks by starting a program would else keep a processor busy that those who are
+/// looked at, and the test beside this one, need.
+pub(crate) fn pause(looked: Duration) {
+    std::thread::sleep((3 * looked).clamp(Duration::from_millis(20), Duration::from_millis(200)));
 }
 
 pub(crate) fn now() -> TimeUs {

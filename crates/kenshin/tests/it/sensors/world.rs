@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kenshin_mandate::{
     Revocation, RevocationDraft, Revoked, SignerKey, TemplateOptions, TemplateSensor, signature, template,
@@ -15,7 +15,7 @@ use kenshin_observation::Check;
 use kenshin_observatory::{Authority, write_whole};
 use serde_json::Value;
 
-use crate::namespace::{LIMIT, Namespace, Process, now, until};
+use crate::namespace::{LIMIT, Namespace, Process, now, pause, until};
 use crate::process::{expect, kenshin};
 
 pub(crate) const MANDATE: &str = "test-net";
@@ -243,9 +243,11 @@ impl World {
     /// Polls until the condition holds; fails after [`LIMIT`] with what the processes said.
     pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> Option<()>) {
         let began = Instant::now();
+        let mut looks = began;
         while holds().is_none() {
             assert!(began.elapsed() < LIMIT, "waited {LIMIT:?} for: {what}\n{}", self.logs());
-            std::thread::sleep(Duration::from_millis(20));
+            pause(looks.elapsed());
+            looks = Instant::now();
         }
     }
 
