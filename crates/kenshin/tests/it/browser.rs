@@ -7,11 +7,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::process::{kenshin, skip};
+use crate::process::{Processors, kenshin, skip};
 
 #[test]
 fn a_person_follows_a_finding_to_its_case_and_its_notice() {
-    let _alone = crate::process::alone();
+    let _processor = Processors::take(1);
     let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
     if !Path::new(&chromium).exists() {
         return skip("a_person_follows_a_finding_to_its_case_and_its_notice", "chromium is not installed");

@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 use serde_json::Value;
 use world::{Household, World};
 
+use crate::process::Processors;
+
 mod consoles;
 mod house;
 mod logins;
@@ -107,7 +109,7 @@ const SILENT_ABOUT_THEIR_VERSION: [u8; 4] =
 
 #[test]
 fn real_daemons_are_what_dpkg_says_and_logs_count_what_was_tried() {
-    let _alone = crate::process::alone();
+    let _processor = Processors::take(1);
     let pairs = [
         ("admin", "invented-1"),
         (house::USER, house::PASSWORD),

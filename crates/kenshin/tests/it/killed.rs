@@ -10,7 +10,7 @@ use kenshin_stage::{Town, TownConfig};
 use serde_json::Value;
 
 use crate::office;
-use crate::process::{expect, kenshin};
+use crate::process::{Processors, expect, kenshin};
 
 const KILLS: usize = 50;
 /// In the first circle no slice uses up its three attempts; later on they may.
@@ -101,7 +101,7 @@ fn json(home: &Path, args: &[&str]) -> Value {
 
 #[test]
 fn killed_fifty_times_nothing_is_doubled_and_nothing_is_lost() {
-    let _alone = crate::process::alone();
+    let _processor = Processors::take(1);
     let config =
         TownConfig { seed: 5, base: "127.46.0.0/16".parse().unwrap(), devices: 100, ..TownConfig::default() };
     let town = Town::build(&config).unwrap();

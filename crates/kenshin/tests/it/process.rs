@@ -2,9 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the harness starts the program under test")]
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 
 /// `kenshin` with a home and nothing of the caller's environment that changes answers.
 pub(crate) fn kenshin(home: &Path) -> Command {
@@ -39,12 +40,29 @@ pub(crate) fn expect_error(home: &Path, code: i32, args: &[&str]) -> String {
     stderr
 }
 
-/// Held by tests that keep both processors busy: what a device answers while others wait for its
-/// processor is no answer to judge.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    // One that failed leaves nothing behind that concerns the next.
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Processors that a test keeps busy; free again when dropped.
+pub(crate) struct Processors(usize);
+
+/// How many are taken, and who waits for them.
+static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+impl Processors {
+    /// Waits until so many are free, or all where there are fewer. What a device answers while others wait
+    /// for its processor is no answer to judge: a town has one to itself.
+    pub(crate) fn take(count: usize) -> Self {
+        let all = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let count = count.min(all);
+        let taken = TAKEN.0.lock().unwrap();
+        *TAKEN.1.wait_while(taken, |taken| *taken + count > all).unwrap() += count;
+        Self(count)
+    }
+}
+
+impl Drop for Processors {
+    fn drop(&mut self) {
+        *TAKEN.0.lock().unwrap() -= self.0;
+        TAKEN.1.notify_all();
+    }
 }
 
 /// Says by name that a test cannot run here, and counts it under target/skipped.

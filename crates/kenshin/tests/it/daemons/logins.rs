@@ -3,6 +3,7 @@
 
 use super::world::{Household, World};
 use super::{consoles, dictionary, house};
+use crate::process::Processors;
 
 const TEST: &str = "odd_logins_are_understood_and_logs_count_what_was_tried";
 
@@ -51,7 +52,7 @@ const EXPECTED: &[Expected] = &[
 
 #[test]
 fn odd_logins_are_understood_and_logs_count_what_was_tried() {
-    let _alone = crate::process::alone();
+    let _processor = Processors::take(1);
     let pairs = [1, 2, 3].map(|number| format!("invented-{number}"));
     let pairs = pairs.iter().map(|password| (house::USER, password.as_str()));
     let pairs: Vec<(&str, &str)> = pairs.chain([(house::USER, house::PASSWORD)]).collect();
