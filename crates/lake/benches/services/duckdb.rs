@@ -128,7 +128,7 @@ fn questions(population: &Population, observations: u64) -> Vec<Question> {
     let month = NOW.micros() - 30 * DAY_US;
     let prefix: Prefix = "10.1.0.0/16".parse().expect("a prefix");
     let ((hi, first), (_, last)) = (addr_to_hi_lo(prefix.base()), addr_to_hi_lo(prefix.last()));
-    let (host_hi, host_lo) = addr_to_hi_lo(Observed::new(population, observations).addr(7));
+    let (host_hi, host_lo) = addr_to_hi_lo(Observed::new(population, observations).addr(1, 7));
     let product = population.product(3);
     let question = |(what, sql): (&'static str, String)| Question { what, sql };
     [

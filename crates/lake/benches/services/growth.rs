@@ -89,7 +89,7 @@ async fn look(
     report.figure(&told("merging what is due"), begun.elapsed().as_secs_f64(), "s", Limit::None);
     report.note(&told(&format!("{} files became {}", merged.files, merged.into)));
     let within = observed.devices.min(FIRST_DEVICES);
-    let year = years(report, lake, observed, within, &told("one host's year"), Limit::None).await?;
+    let year = years(report, lake, observed, (0, within), &told("one host's year"), Limit::None).await?;
     let mut counts = Vec::new();
     for _ in 0..3 {
         let begun = Instant::now();
@@ -125,7 +125,7 @@ fn while_asked(
         Ok::<_, LakeError>(asked)
     };
     let year = |number: u64| {
-        let addr = observed.addr(number * 37 % observed.devices.min(FIRST_DEVICES));
+        let addr = observed.addr(0, number * 37 % observed.devices.min(FIRST_DEVICES));
         runtime.block_on(async {
             lake.hosts(&Told { addr: Some(addr), ..Told::default() }).await?.next().await.map(|_| ())
         })

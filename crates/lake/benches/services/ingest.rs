@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::current::files;
-use super::population::{DAY_US, NOW, Population, ROUND_DAYS, ROUNDS};
+use super::population::{DAY_US, Device, NOW, Population, ROUND_DAYS, ROUNDS};
 use super::report::{Limit, Report, forget_peak_memory, peak_memory};
 
 /// Observations of a batch, and batches of a commit.
@@ -80,7 +80,7 @@ pub(crate) async fn measure(
     report.figure("bytes of a blob", bytes[2] / taking.blobs as f64, "B", Limit::None);
 
     let all = observed.devices;
-    years(report, lake, &observed, all, "one host's year, as it was committed", Limit::None).await?;
+    years(report, lake, &observed, (1, all), "one host's year, as it was committed", Limit::None).await?;
     forget_peak_memory();
     let begun = Instant::now();
     let merged = lake.compact(NOW, Thoroughness::Due, |_, _, _| {}).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn measure(
     let after = files(lake, ObservationRow::NAME).await?.iter().map(|file| file.1).sum::<u64>() as f64;
     report.figure("bytes of an observation, merged", after / rows, "B", Limit::None);
     report.figure("peak memory of merging", peak_memory(), "MiB", Limit::None);
-    years(report, lake, &observed, all, "one host's year", Limit::Most(30.0)).await?;
+    years(report, lake, &observed, (1, all), "one host's year", Limit::Most(30.0)).await?;
     Ok(())
 }
 
@@ -103,22 +103,22 @@ pub(crate) async fn again(
 ) -> Result<(), LakeError> {
     report.part("years of hosts");
     let observed = Observed::new(population, observations);
-    years(report, lake, &observed, observed.devices, "one host's year", Limit::Most(30.0)).await?;
+    years(report, lake, &observed, (1, observed.devices), "one host's year", Limit::Most(30.0)).await?;
     Ok(())
 }
 
-/// Asks for the years of some of the first devices; gives the median, in seconds.
+/// Asks for the years of some of the first devices, of those that a round saw; gives the median, in seconds.
 pub(crate) async fn years(
     report: &mut Report,
     lake: &Lake,
     observed: &Observed<'_>,
-    devices: u64,
+    (round, devices): (i64, u64),
     what: &str,
     limit: Limit,
 ) -> Result<f64, LakeError> {
     let mut asked = Vec::new();
     for nth in 0..HOSTS {
-        let addr = observed.addr(nth as u64 * devices / HOSTS as u64);
+        let addr = observed.addr(round, nth as u64 * devices / HOSTS as u64);
         let begun = Instant::now();
         let mut hosts = lake.hosts(&Told { addr: Some(addr), ..Told::default() }).await?;
         let host = hosts.next().await?;
@@ -155,25 +155,24 @@ impl<'a> Observed<'a> {
         place * STRIDE % self.devices * self.each
     }
 
-    /// An address that is there all through the first round; the next device's when this one came later.
-    pub(crate) fn addr(&self, place: u64) -> IpAddr {
-        let begins = NOW.micros() - ROUNDS * ROUND_DAYS * DAY_US;
-        let ends = begins + ROUND_DAYS * DAY_US;
-        let mut devices = (place..).map(|place| self.population.device(self.number(place)));
-        devices
-            .find(|device| device.there.0 <= begins && device.there.1 >= ends)
-            .map_or(IpAddr::from([0; 4]), |d| d.addr)
+    /// An address that was seen in a round; the next device's when this one was not there.
+    pub(crate) fn addr(&self, round: i64, place: u64) -> IpAddr {
+        let seen = (place..place + self.devices).find_map(|place| self.seen(round, place % self.devices));
+        seen.map_or(IpAddr::from([0; 4]), |(device, _)| device.addr)
+    }
+
+    /// The device at a place of the order and when a round looks, if it is there.
+    fn seen(&self, round: i64, place: u64) -> Option<(Device<'a>, i64)> {
+        let device = self.population.device(self.number(place));
+        let begins = NOW.micros() - (ROUNDS - round) * ROUND_DAYS * DAY_US;
+        let through = place as f64 / self.devices as f64;
+        let time = begins + (through * (ROUND_DAYS * DAY_US) as f64) as i64;
+        (device.there.0 <= time && time <= device.there.1).then_some((device, time))
     }
 
     /// What a round sees of the device at a place of its order.
     pub(crate) fn look(&self, round: i64, place: u64, taking: &mut Taking<'_>) {
-        let mut device = self.population.device(self.number(place));
-        let begins = NOW.micros() - (ROUNDS - round) * ROUND_DAYS * DAY_US;
-        let through = place as f64 / self.devices as f64;
-        let time = begins + (through * (ROUND_DAYS * DAY_US) as f64) as i64;
-        if time < device.there.0 || time > device.there.1 {
-            return;
-        }
+        let Some((mut device, time)) = self.seen(round, place) else { return };
         let addr = device.addr;
         for service in device.services() {
             let endpoint = service.endpoint(addr);
