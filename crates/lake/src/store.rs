@@ -361,8 +361,8 @@ impl Lake {
         Ok(Committed { new, completed, repeated: batches.len() - new })
     }
 
-    /// Commits the batches of one sensor. Files of all tables are written at
-    /// once, by all processors, and become part of their tables one after the other.
+    /// Commits the batches of one sensor. Files of all tables are made at
+    /// once, by all processors, and become part of their tables in three steps.
     async fn commit_of(&self, app: &str, batches: &[&Batch], now: TimeUs) -> Result<Committed, LakeError> {
         let missing = async |name| -> Result<usize, LakeError> {
             let held = self.sequence(name, app).await?;
@@ -389,9 +389,11 @@ impl Lake {
         let encoded = in_place(|| write::all(work))?;
         let mut encoded = encoded.into_iter();
         let mut next = || encoded.next().unwrap_or_default();
-        self.append::<BlobRow>(app, &batches[lacks[0]..], next(), now).await?;
-        self.append::<SaltRow>(app, &batches[lacks[1]..], next(), now).await?;
-        self.append::<CoverageRow>(app, &batches[lacks[2]..], next(), now).await?;
+        // What observations refer to is there before them, and all is before the batch that has it.
+        let blobs = self.append::<BlobRow>(app, &batches[lacks[0]..], next(), now);
+        let salts = self.append::<SaltRow>(app, &batches[lacks[1]..], next(), now);
+        let coverage = self.append::<CoverageRow>(app, &batches[lacks[2]..], next(), now);
+        tokio::try_join!(blobs, salts, coverage)?;
         self.append::<ObservationRow>(app, &batches[lacks[3]..], next(), now).await?;
         self.append::<BatchRow>(app, &batches[lacks[4]..], next(), now).await?;
         let (held, begun) = (lacks[4], lacks.into_iter().max().unwrap_or(0));

@@ -61,6 +61,13 @@ pub(crate) async fn measure(
             }
         }
     }
+    if found.len() < marks.len() {
+        let why = format!(
+            "all devices of this country are observed {} times; more services are enough",
+            taking.rows
+        );
+        report.skipped("the last of the marks", &why);
+    }
     if let (Some(first), Some(last)) = (found.first(), found.last().filter(|_| found.len() > 1)) {
         let times = (last.rows / first.rows).ln();
         let slope = |of: fn(&Mark) -> f64| (of(last) / of(first)).ln() / times;

@@ -522,6 +522,17 @@ async fn sql_reads_columns_as_it_reads_files() {
         "SELECT asn, count(*) AS n FROM (SELECT DISTINCT asn, addr_hi, addr_lo FROM services) GROUP BY asn",
         "SELECT a.addr, b.port FROM services a JOIN services b USING (addr_hi, addr_lo) WHERE a.product = 'camera' AND a.port = 22",
         "SELECT a.addr FROM services a JOIN (SELECT addr, count(*) AS n FROM services GROUP BY addr) b ON a.addr = b.addr WHERE a.port = 23 AND n = 1",
+        // Parts by address beside parts by hash, in joins of every kind, unions and windows.
+        "SELECT count(*) AS m, sum(p) AS p FROM services a JOIN (SELECT addr_hi AS h, addr_lo AS l, max(port) AS p FROM services \
+         WHERE port < 80 GROUP BY addr_hi, addr_lo, version) b ON a.addr_hi = b.h AND a.addr_lo = b.l",
+        "SELECT count(*) AS m, count(v) AS v FROM services a LEFT JOIN (SELECT DISTINCT version AS v, addr_lo AS l, addr_hi AS h \
+         FROM services WHERE product = 'camera' OR version = '1.4') b ON a.addr_lo = b.l AND a.addr_hi = b.h",
+        "SELECT port, count(*) AS m FROM services WHERE addr_lo IN (SELECT addr_lo FROM services WHERE banner LIKE '%_77') GROUP BY port",
+        "SELECT n, count(*) AS m FROM (SELECT addr_hi, addr_lo, count(*) AS n FROM (SELECT addr_hi, addr_lo FROM services \
+         WHERE port = 22 UNION ALL SELECT addr_hi, addr_lo FROM services WHERE product = 'camera') GROUP BY 1, 2) GROUP BY n",
+        "SELECT place, count(*) AS m FROM (SELECT row_number() OVER (PARTITION BY addr_hi, addr_lo ORDER BY port) AS place \
+         FROM services) GROUP BY place",
+        "SELECT count(*) AS m FROM services s LEFT JOIN observations o ON s.addr_hi = o.subject_addr_hi AND s.addr_lo = o.subject_addr_lo",
         "SELECT addr_hi, addr_lo, port FROM services ORDER BY addr_hi, addr_lo, port",
         "SELECT addr, min(port) AS a, max(seen_us) AS b FROM services GROUP BY addr_lo, addr_hi, addr ORDER BY addr LIMIT 50",
         "SELECT median(port) AS m, max(banner) AS b FROM services WHERE state = 'answered'",
