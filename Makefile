@@ -27,7 +27,7 @@ demo: ## build, run the whole circle on a simulated town, open the dashboard (fi
 build: ## the debug binary, target/debug/kenshin
 	$(CARGO) build -p kenshin
 
-test: deps ## everything CI runs (an estimate: 45 minutes from nothing on two cores, 20 when built)
+test: deps ## everything CI runs (an estimate: 40 minutes from nothing on two cores, 15 when built)
 	@echo "== formatting, lints (about 6 minutes from nothing)"
 	$(MAKE) --no-print-directory lint
 	@echo "== tests (about 15 minutes to build from nothing, 20 to run)"
@@ -71,7 +71,8 @@ bench: deps ## rates, losses, recognition and a scaled month, against bare syste
 		target/release/kenshin-bench $$bench --json bench/results/$$bench.json || missed="$$missed $$bench"; done; \
 		[ -z "$$missed" ] || { echo "== limits missed, or not measured:$$missed"; exit 1; }
 
-# Lake and search: ten million services, ingest, and SQL against DuckDB from PyPI.
+# Lake and search: ten million services, ingest, SQL against DuckDB from PyPI, and one table that grows to 50 million observations
+# (about half an hour when built).
 bench-lake:
 	$(CARGO) bench -p kenshin-lake --bench services
 

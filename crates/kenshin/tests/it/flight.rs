@@ -184,7 +184,7 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
     let plan = adbc.rows("EXPLAIN SELECT port FROM services").to_string();
     assert!(plan.contains("InMemory"), "{plan}");
     let objects = adbc.0.ask(&json!({ "objects": true }));
-    assert_eq!(objects.as_object().unwrap().len(), 7, "{objects}");
+    assert_eq!(objects.as_object().unwrap().len(), 8, "{objects}");
     assert!(objects["services"].as_u64().unwrap() > 40, "{objects}");
     let columns = adbc.0.ask(&json!({ "schema": "observations" }));
     assert!(columns["columns"].as_array().unwrap().contains(&json!("subject_addr")), "{columns}");
@@ -199,7 +199,7 @@ fn adbc_gets_the_rows_that_the_command_line_and_http_get() {
     assert_eq!(own, json!([{ "a": "192.0.2.10" }]));
     assert!(all.as_array().unwrap().len() > 1, "{all}");
     let objects = adbc.0.ask(&json!({ "objects": true }));
-    assert_eq!(objects.as_object().unwrap().len(), 2, "{objects}");
+    assert_eq!(objects.as_object().unwrap().len(), 3, "{objects}");
 
     // What is refused says why, and what to do.
     for (question, said) in [
