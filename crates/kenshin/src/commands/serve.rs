@@ -53,7 +53,7 @@ pub(crate) async fn serve(context: &Context<'_>, options: &Serve) -> anyhow::Res
     tasks.push(tokio::spawn(tend(observatory.clone(), stop.clone())));
     tasks.push(tokio::spawn(alert(observatory.clone(), stop.clone())));
     let columns_bytes = match observatory.settings().view.columns_mib {
-        Some(mib) => mib << 20,
+        Some(mib) => mib.saturating_mul(1 << 20),
         None => memory::machine_bytes().unwrap_or(0) / 4,
     };
     let columns_bytes = usize::try_from(columns_bytes).unwrap_or(usize::MAX);

@@ -112,9 +112,11 @@ impl Dictionary {
         (folded, ends)
     }
 
-    /// Bytes of memory, what is made of it at need apart.
+    /// Bytes of memory, with what was made of it until now. Views point into the texts.
     fn bytes(&self) -> usize {
-        self.texts.get_buffer_memory_size()
+        let folded = self.folded.get().map_or(0, |(texts, ends)| texts.len() + size_of_val(&ends[..]));
+        let viewed = self.viewed.get().map_or(0, |views| size_of_val(&views.views()[..]));
+        self.texts.get_buffer_memory_size() + folded + viewed
     }
 }
 

@@ -115,6 +115,9 @@ impl Segment {
             names.iter().copied().filter(|name| !held.contains_key(name)).collect()
         };
         let Source::File { file, metadata } = &self.source else { return Ok((missing.len(), 0)) };
+        if missing.is_empty() {
+            return Ok((0, 0));
+        }
         let metadata = metadata.get_or_try_init(|| metadata_of(file)).await?;
         let of_group = |group: &RowGroupMetaData| -> usize {
             let columns = group
