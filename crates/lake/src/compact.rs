@@ -151,7 +151,8 @@ impl Lake {
         let all_sorted = in_order && chosen.iter().all(|file| file.sorted);
         let files = self.files(name).await?.as_ref().clone().only(|path| paths.contains(path), all_sorted);
         let order = if in_order { format!(" ORDER BY {}", ORDER.join(", ")) } else { String::new() };
-        let sql = format!("SELECT * FROM files{order}");
+        let columns = files.columns().await.map_err(|error| failed(error.into()))?;
+        let sql = format!("SELECT {} FROM files{order}", columns.join(", "));
         let mut rows = self.rows_of(name, files, &sql, BATCH_ROWS).await?;
         let (store, version) = {
             let table = self.tables[name].read().await;
@@ -162,11 +163,7 @@ impl Lake {
         let mut written =
             Written { store, values: values.clone(), told, adds: Vec::new(), rows: 0, writer: None };
         while let Some(batch) = rows.next().await {
-            let batch = batch?;
-            let kept: Vec<usize> =
-                (0..batch.num_columns()).filter(|at| batch.schema_ref().field(*at).name() != MONTH).collect();
-            let batch = batch.project(&kept).map_err(|error| failed(error.into()))?;
-            written.write(&batch).await.map_err(failed)?;
+            written.write(&batch?).await.map_err(failed)?;
         }
         let (adds, rows) = written.finish().await.map_err(failed)?;
         let done = Compacted {

@@ -6,7 +6,7 @@
 //! that it can be sent to another process; which rows of a file were selected is sent beside it
 //! ([`cluster`](crate::cluster)).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -36,8 +36,13 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::SessionContext;
 use deltalake::kernel::LogicalFileView;
 use deltalake::parquet::arrow::arrow_reader::RowSelection;
+use deltalake::parquet::errors::ParquetError;
+use deltalake::parquet::file::metadata::ParquetMetaDataReader;
 use deltalake::{DeltaTable, DeltaTableError, ObjectStore, ObjectStoreError, Path};
+use futures::{StreamExt, stream};
 use url::Url;
+
+use crate::view::StoredFile;
 
 /// The column that is known of a file and not in it.
 pub(crate) const MONTH: &str = "month";
@@ -47,6 +52,8 @@ pub(crate) const SORTED: &str = "sorted-";
 pub(crate) const ORDER: [&str; 4] = ["subject_addr_hi", "subject_addr_lo", "subject_port", "t_us"];
 /// Most files that are read at once.
 const IN_ORDER_MAX: usize = 512;
+/// Files that are asked at once which columns they have.
+const FOOTERS_AT_ONCE: usize = 8;
 /// Longest text of which the greatest and the least are believed: whoever wrote a file may have cut off
 /// longer ones.
 const TEXT_MAX: usize = 31;
@@ -181,6 +188,26 @@ impl Files {
         self.files.len() <= IN_ORDER_MAX && self.files.keys().all(sorted)
     }
 
+    /// Columns in the files, as a query names them, without records that no row has: these are in no file.
+    pub(crate) async fn columns(&self) -> std::result::Result<Vec<String>, ParquetError> {
+        let fields = self.schema.file_schema().fields();
+        let mut held: HashSet<String> = HashSet::new();
+        let one = |file: &PartitionedFile| {
+            let path = file.object_meta.location.clone();
+            names_in(StoredFile { store: self.store.clone(), path })
+        };
+        let all: Vec<_> = self.files.values().map(one).collect();
+        let mut files = stream::iter(all).buffer_unordered(FOOTERS_AT_ONCE);
+        while let Some(names) = files.next().await {
+            held.extend(names?);
+            if fields.iter().all(|field| held.contains(field.name())) {
+                break;
+            }
+        }
+        let names = fields.iter().map(|field| field.name()).filter(|name| held.contains(*name));
+        Ok(names.map(|name| format!("\"{name}\"")).collect())
+    }
+
     /// Where the files lie that may hold rows of an address.
     pub(crate) fn holding(&self, (hi, lo): (i64, i64)) -> Vec<Path> {
         let schema = self.schema.file_schema();
@@ -300,6 +327,13 @@ pub(crate) fn place_of(location: &Url) -> std::result::Result<(ObjectStoreUrl, P
         .map_err(|error| DeltaTableError::generic(error.to_string()))?;
     let path = Path::from_url_path(location.path()).map_err(ObjectStoreError::from)?;
     Ok((store, path))
+}
+
+/// Names of the columns that a file has.
+async fn names_in(mut file: StoredFile) -> std::result::Result<Vec<String>, ParquetError> {
+    let footer = ParquetMetaDataReader::new().load_via_suffix_and_finish(&mut file).await?;
+    let columns = footer.file_metadata().schema().get_fields().iter();
+    Ok(columns.map(|column| column.name().to_owned()).collect())
 }
 
 /// Number of rows, as the table tells.

@@ -41,97 +41,116 @@ pub fn texts<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>) -> Vec<String> 
     items.into_iter().take(LIST_MAX).map(|item| text(item.as_ref())).collect()
 }
 
-/// The records of one observation. Boxed, because most observations are of silence and carry none.
-/// What version 1 did not know is left out of JSON when it is none, here and inside of the records:
-/// the leaves of old batches depend on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Records {
+macro_rules! records {
+    ($($(#[$told:meta])* $name:ident: $record:ident,)+) => {
+        /// The records of one observation. Boxed, because most observations are of silence and carry none.
+        /// What version 1 did not know is left out of JSON when it is none, here and inside of the records:
+        /// the leaves of old batches depend on it.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Records {
+            $($(#[$told])* pub $name: Option<Box<$record>>,)+
+        }
+
+        impl Records {
+            /// Their names.
+            pub const NAMES: &[&'static str] = &[$(stringify!($name),)+];
+
+            /// Which are there, by their places among [`Self::NAMES`].
+            pub fn there(&self) -> impl Iterator<Item = usize> {
+                let all = [$(self.$name.is_some(),)+];
+                all.into_iter().enumerate().filter_map(|(at, is_there)| is_there.then_some(at))
+            }
+        }
+    };
+}
+
+records! {
     /// HTTP record.
-    pub http: Option<Box<Http>>,
+    http: Http,
     /// TLS session it ran in.
-    pub tls: Option<Box<Tls>>,
+    tls: Tls,
     /// SSH record.
-    pub ssh: Option<Box<Ssh>>,
+    ssh: Ssh,
     /// Telnet record.
-    pub telnet: Option<Box<Telnet>>,
+    telnet: Telnet,
     /// FTP record.
-    pub ftp: Option<Box<Ftp>>,
+    ftp: Ftp,
     /// SMTP record.
-    pub smtp: Option<Box<Smtp>>,
+    smtp: Smtp,
     /// MQTT record.
-    pub mqtt: Option<Box<Mqtt>>,
+    mqtt: Mqtt,
     /// RTSP record.
-    pub rtsp: Option<Box<Rtsp>>,
+    rtsp: Rtsp,
     /// Unrecognised service.
-    pub unknown: Option<Box<Unknown>>,
+    unknown: Unknown,
     /// Credential check.
-    pub credential: Option<Box<Credential>>,
+    credential: Credential,
     /// SNMP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub snmp: Option<Box<Snmp>>,
+    snmp: Snmp,
     /// SSDP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ssdp: Option<Box<Ssdp>>,
+    ssdp: Ssdp,
     /// UPnP device description.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub upnp: Option<Box<Upnp>>,
+    upnp: Upnp,
     /// WS-Discovery record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub wsd: Option<Box<Wsd>>,
+    wsd: Wsd,
     /// Multicast DNS record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mdns: Option<Box<Mdns>>,
+    mdns: Mdns,
     /// DNS record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns: Option<Box<Dns>>,
+    dns: Dns,
     /// NTP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ntp: Option<Box<Ntp>>,
+    ntp: Ntp,
     /// CoAP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub coap: Option<Box<Coap>>,
+    coap: Coap,
     /// SIP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip: Option<Box<Sip>>,
+    sip: Sip,
     /// RDP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rdp: Option<Box<Rdp>>,
+    rdp: Rdp,
     /// VNC record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub vnc: Option<Box<Vnc>>,
+    vnc: Vnc,
     /// SMB record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub smb: Option<Box<Smb>>,
+    smb: Smb,
     /// Android Debug Bridge record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub adb: Option<Box<Adb>>,
+    adb: Adb,
     /// Redis record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub redis: Option<Box<Redis>>,
+    redis: Redis,
     /// memcached record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memcached: Option<Box<Memcached>>,
+    memcached: Memcached,
     /// MongoDB record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mongodb: Option<Box<Mongodb>>,
+    mongodb: Mongodb,
     /// Elasticsearch record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub elasticsearch: Option<Box<Elasticsearch>>,
+    elasticsearch: Elasticsearch,
     /// Modbus record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub modbus: Option<Box<Modbus>>,
+    modbus: Modbus,
     /// S7 record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub s7: Option<Box<S7>>,
+    s7: S7,
     /// BACnet record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bacnet: Option<Box<Bacnet>>,
+    bacnet: Bacnet,
     /// CWMP record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cwmp: Option<Box<Cwmp>>,
+    cwmp: Cwmp,
     /// Amplification measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reflector: Option<Box<Reflector>>,
+    reflector: Reflector,
 }
 
 /// HTTP/1.x answer to `GET /` (RFC 9112).

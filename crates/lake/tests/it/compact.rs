@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use deltalake::parquet::file::reader::{FileReader, SerializedFileReader};
+use kenshin_lake::integrity::verify;
 use kenshin_lake::{Lake, Selection, Thoroughness, Told};
+use kenshin_observation::protocol::{Http, Records, Ssh};
 use kenshin_observation::{Observation, TimeUs};
 
 use super::{NOW, batch, copy, csv, files_below, lake, observation};
@@ -93,6 +96,73 @@ async fn files_are_kept_by_month_and_mandate_and_merged() {
 }
 
 /// One host through time: from many files, from few, and from files that are in no order.
+/// A file has columns of the records that its rows have; whoever asks finds null where a file has none.
+#[tokio::test]
+async fn records_that_no_row_has_are_in_no_file() {
+    let (folder, lake) = lake().await;
+    let with = |number: u8, records: Records| {
+        let mut seen = observation(&format!("192.0.2.{number}"), "x");
+        seen.records = records;
+        batch(number.into(), vec![seen])
+    };
+    let http = Http { status: 404, ..Http::default() };
+    let ssh = Ssh { banner: "SSH-2.0-x".into(), ..Ssh::default() };
+    let all = [
+        Records { http: Some(http.clone().into()), ..Records::default() },
+        Records { ssh: Some(ssh.into()), ..Records::default() },
+        Records::default(),
+        Records { http: Some(http.into()), ..Records::default() },
+    ];
+    for (number, records) in (1..).zip(all) {
+        lake.commit(&[with(number, records)], NOW).await.unwrap();
+    }
+    let records_of_files = || {
+        let records = |file: &String| {
+            let file = std::fs::File::open(folder.path().join("observations").join(file)).unwrap();
+            let columns =
+                SerializedFileReader::new(file).unwrap().metadata().file_metadata().schema().clone();
+            let names = columns.get_fields().iter().map(|column| column.name().to_owned());
+            names.filter(|name| ["http", "ssh", "tls"].contains(&name.as_str())).collect::<Vec<_>>().join(" ")
+        };
+        let mut records: Vec<String> = parquet_files(folder.path()).iter().map(records).collect();
+        records.sort();
+        records
+    };
+    assert_eq!(records_of_files(), ["", "http", "http", "ssh"]);
+    let questions = [
+        (
+            "SELECT http['status'] AS a, ssh['banner'] AS b, tls IS NULL AS c FROM observations ORDER BY 1, 2",
+            "a,b,c\n404,,true\n404,,true\n,SSH-2.0-x,true\n,,true\n",
+        ),
+        ("SELECT count(*) AS n FROM observations WHERE http['status'] IS NULL", "n\n2\n"),
+        ("SELECT count(*) AS n FROM observations WHERE http['status'] = 0 OR ssh['banner'] = ''", "n\n0\n"),
+        ("SELECT count(*) AS n FROM observations WHERE http IS NULL AND ssh IS NULL", "n\n1\n"),
+        ("SELECT count(tls['version']) AS n, count(http) AS h FROM observations", "n,h\n0,2\n"),
+    ];
+    let observed = async || {
+        for (sql, expected) in questions {
+            assert_eq!(csv(&lake, sql).await, expected, "{sql}");
+        }
+        let mut told = Vec::new();
+        for number in 1..=4u8 {
+            let addr = Some([192, 0, 2, number].into());
+            let host =
+                lake.hosts(&Told { addr, ..Told::default() }).await.unwrap().next().await.unwrap().unwrap();
+            told.push(host[0].observation.clone());
+        }
+        assert_eq!(lake.observations(&Selection::default()).await.unwrap(), told);
+        told
+    };
+    let before = observed().await;
+    assert_eq!(before[0].records.http.as_ref().unwrap().status, 404);
+    lake.compact(NOW, Thoroughness::All, |_, _, _| {}).await.unwrap();
+    let merged = records_of_files();
+    assert_eq!(merged.iter().filter(|records| *records == "http ssh").count(), 1, "{merged:?}");
+    assert_eq!(observed().await, before);
+    let location = folder.path().to_str().unwrap();
+    assert!(verify(location, true, |_| {}).await.unwrap().faults.is_empty());
+}
+
 #[tokio::test]
 async fn a_host_comes_in_the_order_of_time() {
     let (_folder, lake) = rounds().await;

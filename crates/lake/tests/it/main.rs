@@ -18,7 +18,7 @@ use ed25519_dalek::SigningKey;
 use kenshin_lake::view::Sight;
 use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Places, Question, Selection};
 use kenshin_observation::batch::{GENESIS, Seal};
-use kenshin_observation::protocol::{Records, Telnet};
+use kenshin_observation::protocol::{Http, Records, Telnet};
 use kenshin_observation::{
     Batch, BatchId, Blob, BlobClass, Check, Coverage, Direction, Endpoint, Observation, OrgId, Outcome,
     SensorId, SurveyId, TimeUs, Tlp,
@@ -297,6 +297,11 @@ async fn what_is_out_of_sight_changes_no_answer() {
     all.extend((0..3_000).map(|n| observation(&format!("198.51.{}.{}", n / 250, n % 250), "foreign")));
     all.extend((0..250).map(|n| observation(&format!("192.0.1.{n}"), "foreign")));
     all.extend((0..250).map(|n| observation(&format!("2001:db8::{n:x}"), "foreign")));
+    // A record that none of their own has: there is a column of it only among others.
+    let of_others = Http { status: 200, server: Some("foreign".into()), ..Http::default() };
+    for other in all[own.len()..].iter_mut().step_by(10) {
+        other.records.http = Some(of_others.clone().into());
+    }
     alone.commit(&[batch(1, own)], NOW).await.unwrap();
     crowded.commit(&[batch(1, all)], NOW).await.unwrap();
     let addr = |text: &str| text.parse::<IpAddr>().unwrap();
@@ -309,6 +314,9 @@ async fn what_is_out_of_sight_changes_no_answer() {
         "SELECT count(*) AS n FROM observations",
         "SELECT min(subject_addr_lo) AS a, max(subject_addr_lo) AS b, min(subject_addr_hi) AS c, max(t) AS d FROM observations",
         "SELECT count(DISTINCT subject_addr) AS n, count(telnet) AS t FROM observations",
+        "SELECT count(http['status']) AS n, count(http['cookie_names']) AS c, count(http) AS h FROM observations",
+        "SELECT count(*) AS n FROM observations WHERE http['status'] = 0",
+        "SELECT DISTINCT http['status'] AS s, http['server'] AS b, http['password_form'] AS f FROM observations",
         "SELECT subject_addr FROM observations ORDER BY subject_addr LIMIT 10",
         "SELECT telnet['text'] AS t, count(*) AS n FROM observations GROUP BY 1",
         "SELECT count(*) AS n FROM stored.observations",

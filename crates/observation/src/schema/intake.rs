@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
-};
-use serde::Serialize;
+use arrow_array::builder::{BinaryBuilder, ListBuilder, StringBuilder};
+use arrow_array::{ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_schema::{DataType, FieldRef, Schema};
 
 use super::observation::RECORDS;
 use super::{BatchRow, BlobRow, CoverageRow, ObservationRow, SaltRow, SchemaError, Table, VERSION};
@@ -32,9 +31,14 @@ pub trait Taken: Table {
     /// All its rows, group by group.
     fn groups(intake: &Intake<'_>) -> Vec<Group>;
 
-    /// Some of its rows.
+    /// Some of its rows. Columns of records that none of them has are left out: whoever reads takes a
+    /// column that is not there as null.
     fn columns(intake: &Intake<'_>, rows: Range<usize>) -> Result<RecordBatch, SchemaError>;
 }
+
+/// Different texts of a column that are remembered, and bytes of one as far as can be told before.
+const KNOWN_TEXTS: usize = 32;
+const TEXT_BYTES: usize = 16;
 
 /// By what observations are sorted, and where one is: batch and row.
 type Place = ((u32, u32), (i64, i64, u16, i64), (u32, u32));
@@ -47,44 +51,19 @@ pub struct Intake<'a> {
     batches: &'a [&'a Batch],
     /// When the lake takes them.
     now: TimeUs,
-    months: Vec<String>,
-    mandates: Vec<&'a str>,
-    observations: Vec<Place>,
-    blobs: Vec<BlobPlace>,
-    coverage: Vec<((u32, Option<u32>), CoverageRow)>,
+    observations: Sorted<'a, Place>,
+    blobs: Sorted<'a, BlobPlace>,
+    coverage: Sorted<'a, ((u32, Option<u32>), CoverageRow)>,
 }
 
-impl<'a> Intake<'a> {
-    /// Puts the rows of batches in order.
-    pub fn new(batches: &'a [&'a Batch], now: TimeUs) -> Self {
-        let (mut months, mut mandates) = (Months::default(), Numbered::default());
-        let (mut observations, mut blobs, mut coverage) = (Vec::new(), Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
-        for (number, batch) in (0..).zip(batches) {
-            for (row, o) in (0..).zip(&batch.observations) {
-                let group = (months.of(o.time), mandates.of(&o.mandate_id));
-                let (hi, lo) = addr_to_hi_lo(o.subject.addr);
-                observations.push((group, (hi, lo, o.subject.port, o.time.micros()), (number, row)));
-            }
-            let of = batch.mandate_id().map(|mandate| mandates.of(mandate));
-            for (nth, blob) in (0..).zip(&batch.blobs) {
-                let group = (months.of(batch.header.sealed_at), of.unwrap_or(0), blob.class.as_str());
-                // Many devices say the same.
-                if seen.insert((group, blob.bytes.as_slice())) {
-                    blobs.push((group, (number, nth)));
-                }
-            }
-            for one in &batch.coverage {
-                coverage.push(((months.of(one.time_from), of), CoverageRow::of(one, batch)));
-            }
-        }
-        observations.sort_unstable();
-        blobs.sort_unstable();
-        coverage.sort_by_key(|(group, _)| *group);
-        let (months, mandates) = (months.names, mandates.names);
-        Self { batches, now, months, mandates, observations, blobs, coverage }
-    }
+/// Rows of a table in order, and what the numbers of their groups stand for.
+struct Sorted<'a, T> {
+    rows: Vec<T>,
+    months: Vec<String>,
+    mandates: Vec<&'a str>,
+}
 
+impl<T> Sorted<'_, T> {
     fn month(&self, number: u32) -> Option<String> {
         self.months.get(number as usize).cloned()
     }
@@ -92,18 +71,71 @@ impl<'a> Intake<'a> {
     fn mandate(&self, number: u32) -> Option<String> {
         self.mandates.get(number as usize).map(|mandate| (*mandate).to_owned())
     }
+}
+
+impl<'a> Intake<'a> {
+    /// Puts the rows of batches in order, by two threads.
+    pub fn new(batches: &'a [&'a Batch], now: TimeUs) -> Self {
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| (sorted_blobs(batches), sorted_coverage(batches)));
+            let observations = sorted_observations(batches);
+            let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let (blobs, coverage) = others;
+            Self { batches, now, observations, blobs, coverage }
+        })
+    }
 
     fn observation(&self, (batch, row): (u32, u32)) -> &'a Observation {
         &self.batches[batch as usize].observations[row as usize]
     }
 
     fn observation_groups(&self) -> Vec<Group> {
-        groups(
-            &self.observations,
-            |(group, ..)| *group,
-            |(month, mandate)| vec![self.month(month), self.mandate(mandate)],
-        )
+        let sorted = &self.observations;
+        let values = |(month, mandate)| vec![sorted.month(month), sorted.mandate(mandate)];
+        groups(&sorted.rows, |(group, ..)| *group, values)
     }
+}
+
+fn sorted_observations<'a>(batches: &[&'a Batch]) -> Sorted<'a, Place> {
+    let (mut months, mut mandates) = (Months::default(), Numbered::default());
+    let mut rows = Vec::with_capacity(batches.iter().map(|batch| batch.observations.len()).sum());
+    for (number, batch) in (0..).zip(batches) {
+        for (row, o) in (0..).zip(&batch.observations) {
+            let group = (months.of(o.time), mandates.of(&o.mandate_id));
+            let (hi, lo) = addr_to_hi_lo(o.subject.addr);
+            rows.push((group, (hi, lo, o.subject.port, o.time.micros()), (number, row)));
+        }
+    }
+    rows.sort_unstable();
+    Sorted { rows, months: months.names, mandates: mandates.names }
+}
+
+fn sorted_blobs<'a>(batches: &[&'a Batch]) -> Sorted<'a, BlobPlace> {
+    let (mut months, mut mandates) = (Months::default(), Numbered::default());
+    let (mut rows, mut seen) = (Vec::new(), HashSet::new());
+    for (number, batch) in (0..).zip(batches) {
+        let of = batch.mandate_id().map_or(0, |mandate| mandates.of(mandate));
+        for (nth, blob) in (0..).zip(&batch.blobs) {
+            let group = (months.of(batch.header.sealed_at), of, blob.class.as_str());
+            // Many devices say the same.
+            if seen.insert((group, blob.bytes.as_slice())) {
+                rows.push((group, (number, nth)));
+            }
+        }
+    }
+    rows.sort_unstable();
+    Sorted { rows, months: months.names, mandates: mandates.names }
+}
+
+fn sorted_coverage<'a>(batches: &[&'a Batch]) -> Sorted<'a, ((u32, Option<u32>), CoverageRow)> {
+    let (mut months, mut mandates) = (Months::default(), Numbered::default());
+    let mut rows = Vec::new();
+    for batch in batches {
+        let of = batch.mandate_id().map(|mandate| mandates.of(mandate));
+        rows.extend(batch.coverage.iter().map(|c| ((months.of(c.time_from), of), CoverageRow::of(c, batch))));
+    }
+    rows.sort_by_key(|(group, _)| *group);
+    Sorted { rows, months: months.names, mandates: mandates.names }
 }
 
 /// Rows that follow each other and have something in common.
@@ -144,36 +176,61 @@ impl<'a> Numbered<'a> {
 struct Months {
     names: Vec<String>,
     days: BTreeMap<i64, u32>,
+    /// The day that was asked for last, which is asked for most.
+    last: Option<(i64, u32)>,
 }
 
 impl Months {
     fn of(&mut self, time: TimeUs) -> u32 {
         const DAY_US: i64 = 86_400_000_000;
+        let day = time.micros().div_euclid(DAY_US);
+        if let Some((_, number)) = self.last.filter(|(last, _)| *last == day) {
+            return number;
+        }
         let names = &mut self.names;
-        *self.days.entry(time.micros().div_euclid(DAY_US)).or_insert_with(|| {
+        let number = *self.days.entry(day).or_insert_with(|| {
             let name = time.month();
             let number = names.iter().position(|held| *held == name).unwrap_or_else(|| {
                 names.push(name);
                 names.len() - 1
             });
             u32::try_from(number).expect("a commit has fewer than 2^32 months")
-        })
+        });
+        self.last = Some((day, number));
+        number
     }
 }
 
-/// A column of texts of which many that follow each other are the same.
+/// A column of texts of which there are few, over and over.
 fn texts<T: Copy + PartialEq + ToString>(values: impl Iterator<Item = T>) -> ArrayRef {
-    let mut last: Option<(T, String)> = None;
-    let mut column = arrow_array::builder::StringBuilder::new();
+    let mut known: Vec<(T, String)> = Vec::new();
+    let rows = values.size_hint().0;
+    let mut column = StringBuilder::with_capacity(rows, rows * TEXT_BYTES);
     for value in values {
-        match &last {
-            Some((held, text)) if *held == value => column.append_value(text),
-            _ => {
-                let text = value.to_string();
-                column.append_value(&text);
-                last = Some((value, text));
+        let at = known.iter().position(|(held, _)| *held == value).unwrap_or_else(|| {
+            if known.len() == KNOWN_TEXTS {
+                known.clear();
             }
+            known.push((value, value.to_string()));
+            known.len() - 1
+        });
+        column.append_value(&known[at].1);
+    }
+    Arc::new(column.finish())
+}
+
+/// A column of observations that has lists of texts.
+fn lists<'a>(name: &str, values: impl Iterator<Item = Option<&'a [String]>>) -> ArrayRef {
+    let field = ObservationRow::fields().iter().find(|field| field.name() == name);
+    let Some(DataType::List(element)) = field.map(|field| field.data_type()) else {
+        unreachable!("`{name}` has lists");
+    };
+    let mut column = ListBuilder::new(StringBuilder::new()).with_field(element.clone());
+    for value in values {
+        for text in value.into_iter().flatten() {
+            column.values().append_value(text);
         }
+        column.append(value.is_some());
     }
     Arc::new(column.finish())
 }
@@ -190,31 +247,38 @@ fn number(row: u32) -> i32 {
     i32::try_from(row).expect("a batch has fewer than 2^31 rows")
 }
 
-/// The columns of protocol records. Most rows have none, and most protocols are those of few rows: what
-/// is there is made first, and then put at its places.
-fn records<'a>(of: &[&'a Observation]) -> Result<Vec<ArrayRef>, serde_arrow::Error> {
-    let none = Records::default();
-    let mut there: Vec<&Records> = Vec::new();
-    let place = |o: &&'a Observation| {
-        (o.records != none).then(|| {
-            there.push(&o.records);
-            u32::try_from(there.len() - 1).expect("a commit has fewer than 2^32 rows")
-        })
+/// The columns of protocol records that a row has at least. Most protocols are those of few rows: of each
+/// what is there is made first, and then put at its places.
+fn records(of: &[&Observation]) -> Result<Vec<(&'static str, ArrayRef)>, serde_arrow::Error> {
+    let mut rows = vec![Vec::new(); Records::NAMES.len()];
+    for (row, o) in of.iter().enumerate() {
+        for at in o.records.there() {
+            rows[at].push(row);
+        }
+    }
+    let column = |(name, rows): (&&'static str, Vec<usize>)| {
+        let field: Vec<_> = RECORDS.iter().filter(|field| field.name() == *name).cloned().collect();
+        let there: Vec<&Records> = rows.iter().map(|row| &of[*row].records).collect();
+        let made = serde_arrow::to_arrow(&field, &there)?.remove(0);
+        let mut places = vec![None; of.len()];
+        for (place, row) in (0..).zip(rows) {
+            places[row] = Some(place);
+        }
+        let column = arrow_select::take::take(&made, &UInt32Array::from(places), None);
+        Ok((*name, column.expect("places are of these rows")))
     };
-    let places: UInt32Array = of.iter().map(place).collect();
-    let made = serde_arrow::to_arrow(&RECORDS, &there)?;
-    let put = |column: &ArrayRef| match column.null_count() == column.len() {
-        true => arrow_array::new_null_array(column.data_type(), of.len()),
-        false => arrow_select::take::take(column, &places, None).expect("places are of these rows"),
-    };
-    Ok(made.iter().map(put).collect())
+    Records::NAMES.iter().zip(rows).filter(|(_, rows)| !rows.is_empty()).map(column).collect()
 }
 
-/// Puts columns, which were made in any order, into that of a table.
+/// Puts columns, which were made in any order, into that of a table; records that no row has are left out.
 fn in_order<R: Table>(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    let column = |name: &str| columns.iter().find(|(held, _)| *held == name).expect("every column is made");
-    let columns = R::fields().iter().map(|field| column(field.name()).1.clone()).collect();
-    RecordBatch::try_new(R::schema(), columns).expect("the columns are those of the fields")
+    let column = |field: &FieldRef| {
+        let made = columns.iter().find(|(name, _)| name == field.name());
+        assert!(made.is_some() || field.data_type().is_nested(), "every column but records is made");
+        made.map(|(_, column)| (field.clone(), column.clone()))
+    };
+    let (fields, columns): (Vec<_>, Vec<_>) = R::fields().iter().filter_map(column).unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("the columns are those of the fields")
 }
 
 impl Taken for ObservationRow {
@@ -223,12 +287,7 @@ impl Taken for ObservationRow {
     }
 
     fn columns(intake: &Intake<'_>, rows: Range<usize>) -> Result<RecordBatch, SchemaError> {
-        #[derive(Serialize)]
-        struct Lists<'a> {
-            blobs: &'a [String],
-            labels: Option<&'a [String]>,
-        }
-        let places = &intake.observations[rows];
+        let places = &intake.observations.rows[rows];
         let all: Vec<&Observation> = places.iter().map(|(.., place)| intake.observation(*place)).collect();
         let of = || all.iter().copied();
         let batch = |(.., (batch, _)): &Place| intake.batches[*batch as usize].header.batch_id;
@@ -259,19 +318,10 @@ impl Taken for ObservationRow {
             ("reason", Arc::new(of().map(|o| o.reason.as_deref()).collect::<StringArray>())),
             ("protocol", Arc::new(of().map(|o| o.protocol.as_deref()).collect::<StringArray>())),
             ("ingested_at", longs(of().map(|_| intake.now.micros()))),
+            ("blobs", lists("blobs", of().map(|o| Some(&*o.blobs)))),
+            ("labels", lists("labels", of().map(|o| Some(&*o.labels).filter(|labels| !labels.is_empty())))),
         ];
-        let lists: Vec<Lists<'_>> = of()
-            .map(|o| Lists { blobs: &o.blobs, labels: Some(&*o.labels).filter(|labels| !labels.is_empty()) })
-            .collect();
-        let fields: Vec<_> = Self::fields()
-            .iter()
-            .filter(|field| matches!(field.name().as_str(), "blobs" | "labels"))
-            .cloned()
-            .collect();
-        let lists = serde_arrow::to_arrow(&fields, &lists).map_err(Self::failed)?;
-        columns.extend(fields.iter().map(|field| field.name().as_str()).zip(lists));
-        let records = records(&all).map_err(Self::failed)?;
-        columns.extend(RECORDS.iter().map(|field| field.name().as_str()).zip(records));
+        columns.extend(records(&all).map_err(Self::failed)?);
         Ok(in_order::<Self>(columns))
     }
 }
@@ -283,20 +333,24 @@ impl Taken for SaltRow {
     }
 
     fn columns(intake: &Intake<'_>, rows: Range<usize>) -> Result<RecordBatch, SchemaError> {
-        let places = &intake.observations[rows];
+        let places = &intake.observations.rows[rows];
         let batch = |(.., (batch, _)): &Place| intake.batches[*batch as usize];
-        let salt = |place: &Place| {
+        let (mut salts, mut salt) =
+            (BinaryBuilder::with_capacity(places.len(), 16 * places.len()), Vec::new());
+        for place in places {
             let (.., (_, row)) = place;
             let digits = batch(place).salts.get(*row as usize).map_or("", String::as_str);
-            hex::decode(digits).map_err(|_| SchemaError::Value { column: "salt", value: digits.to_owned() })
-        };
-        let salts = places.iter().map(salt).collect::<Result<Vec<_>, _>>()?;
+            salt.resize(digits.len() / 2, 0);
+            hex::decode_to_slice(digits, &mut salt)
+                .map_err(|_| SchemaError::Value { column: "salt", value: digits.to_owned() })?;
+            salts.append_value(&salt);
+        }
         let mandate = |(.., place): &Place| intake.observation(*place).mandate_id.as_str();
         Ok(in_order::<Self>(vec![
             ("batch_id", texts(places.iter().map(|place| batch(place).header.batch_id))),
             ("row", ints(places.iter().map(|(.., (_, row))| number(*row)))),
             ("salt", arrow_array::new_null_array(&arrow_schema::DataType::Utf8, places.len())),
-            ("bytes", Arc::new(BinaryArray::from_iter_values(salts))),
+            ("bytes", Arc::new(salts.finish())),
             ("mandate_id", texts(places.iter().map(mandate))),
         ]))
     }
@@ -305,16 +359,16 @@ impl Taken for SaltRow {
 impl Taken for BlobRow {
     fn groups(intake: &Intake<'_>) -> Vec<Group> {
         groups(
-            &intake.blobs,
+            &intake.blobs.rows,
             |(group, _)| *group,
             |(month, mandate, class)| {
-                vec![intake.month(month), intake.mandate(mandate), Some(class.to_owned())]
+                vec![intake.blobs.month(month), intake.blobs.mandate(mandate), Some(class.to_owned())]
             },
         )
     }
 
     fn columns(intake: &Intake<'_>, rows: Range<usize>) -> Result<RecordBatch, SchemaError> {
-        let places = &intake.blobs[rows];
+        let places = &intake.blobs.rows[rows];
         let batch = |(_, (batch, _)): &(_, (u32, u32))| intake.batches[*batch as usize];
         let blob = |place: &(_, (u32, u32))| &batch(place).blobs[place.1.1 as usize];
         let size = |bytes: usize| i64::try_from(bytes).expect("a blob fits in memory");
@@ -333,14 +387,17 @@ impl Taken for BlobRow {
 impl Taken for CoverageRow {
     fn groups(intake: &Intake<'_>) -> Vec<Group> {
         groups(
-            &intake.coverage,
+            &intake.coverage.rows,
             |(group, _)| *group,
-            |(month, mandate)| vec![intake.month(month), mandate.and_then(|mandate| intake.mandate(mandate))],
+            |(month, mandate)| {
+                let sorted = &intake.coverage;
+                vec![sorted.month(month), mandate.and_then(|mandate| sorted.mandate(mandate))]
+            },
         )
     }
 
     fn columns(intake: &Intake<'_>, rows: Range<usize>) -> Result<RecordBatch, SchemaError> {
-        let rows: Vec<&Self> = intake.coverage[rows].iter().map(|(_, row)| row).collect();
+        let rows: Vec<&Self> = intake.coverage.rows[rows].iter().map(|(_, row)| row).collect();
         serde_arrow::to_record_batch(Self::fields(), &rows).map_err(Self::failed)
     }
 }

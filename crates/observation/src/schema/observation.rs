@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
-use arrow_schema::{Field, FieldRef};
+use arrow_schema::{DataType, Field, FieldRef};
 use serde::{Deserialize, Serialize};
 
 use super::{SchemaError, Table, VERSION, traced, word};
@@ -125,10 +125,25 @@ fn port(column: &'static str, value: i32) -> Result<u16, SchemaError> {
 }
 
 /// The row with its records as one struct, as serde sees it.
-static NESTED: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<ObservationRow>);
+static NESTED: LazyLock<Vec<FieldRef>> =
+    LazyLock::new(|| traced::<ObservationRow>().iter().map(|field| optional(field, false)).collect());
 
 /// Columns of the protocol records.
-pub(super) static RECORDS: LazyLock<Vec<FieldRef>> = LazyLock::new(traced::<Records>);
+pub(super) static RECORDS: LazyLock<Vec<FieldRef>> =
+    LazyLock::new(|| traced::<Records>().iter().map(|field| optional(field, false)).collect());
+
+/// A column whose fields may be null: where a record is null, so is each of its fields, and not what stands
+/// for nothing.
+fn optional(field: &FieldRef, is_field: bool) -> FieldRef {
+    let field = field.as_ref().clone().with_nullable(is_field || field.is_nullable());
+    Arc::new(match field.data_type() {
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| optional(field, true)).collect();
+            field.with_data_type(DataType::Struct(fields))
+        }
+        _ => field,
+    })
+}
 
 /// Each protocol record is a column of its own, which a query names by its protocol.
 impl Table for ObservationRow {

@@ -1,5 +1,7 @@
+use arrow_array::Array;
 use ed25519_dalek::SigningKey;
 
+use super::observation::RECORDS;
 use super::*;
 use crate::batch::{BatchError, GENESIS, Seal};
 use crate::protocol::{Records, Telnet, Tls};
@@ -118,10 +120,20 @@ fn batches_become_the_columns_of_their_rows() {
     assert_eq!(groups.iter().map(|group| group.rows.len()).sum::<usize>(), expected.len());
     assert!(groups.windows(2).all(|pair| pair[0].rows.end == pair[1].rows.start));
     assert!(groups.len() >= 5, "{groups:?}");
-    let all = ObservationRow::columns(&intake, 0..expected.len()).unwrap();
-    assert_eq!(all, ObservationRow::to_arrow(&expected).unwrap());
-    let some = ObservationRow::columns(&intake, 2..5).unwrap();
-    assert_eq!(some, all.slice(2, 3));
+    let rows = ObservationRow::to_arrow(&expected).unwrap();
+    for range in [0..expected.len(), 2..5, 0..1] {
+        let made = ObservationRow::columns(&intake, range.clone()).unwrap();
+        let rows = rows.slice(range.start, range.len());
+        // Records that no row has are no column, and everything else is one.
+        let is_made = |at: &usize| {
+            let is_record = RECORDS.iter().any(|field| *field == rows.schema_ref().fields()[*at]);
+            !is_record || rows.column(*at).null_count() < rows.num_rows()
+        };
+        let kept: Vec<usize> = (0..rows.num_columns()).filter(is_made).collect();
+        assert_eq!(made, rows.project(&kept).unwrap(), "{range:?}");
+        // All rows have a record of every protocol, one row has that of one or two.
+        assert_eq!(kept.len() == rows.num_columns(), range.len() == expected.len(), "{range:?}");
+    }
     let salts = SaltRow::from_arrow(&SaltRow::columns(&intake, 0..expected.len()).unwrap()).unwrap();
     for (salt, row) in salts.iter().zip(&expected) {
         assert_eq!((&salt.batch_id, salt.row), (&row.batch_id, row.row));
@@ -160,11 +172,39 @@ fn version_3_of_the_schema_does_not_drift() {
     assert_eq!(now, stored, "the schema changed: raise VERSION and keep the old sample");
 }
 
+/// Columns of the row as its type has them.
 fn columns() -> Vec<String> {
-    ObservationRow::fields()
+    let records = traced::<Records>();
+    traced::<ObservationRow>()
         .iter()
+        .flat_map(|field| if field.name() == "records" { records.clone() } else { vec![field.clone()] })
         .map(|f| format!("{} {:?} null={}\n", f.name(), f.data_type(), f.is_nullable()))
         .collect()
+}
+
+/// In files the fields of a record may be null, at any depth, and nothing else is another than in the row.
+#[test]
+fn where_a_record_is_null_so_are_its_fields() {
+    fn check(stored: &Field, row: &Field, is_field: bool) {
+        assert_eq!(stored.name(), row.name());
+        assert_eq!(stored.is_nullable(), is_field || row.is_nullable(), "{stored}");
+        match (stored.data_type(), row.data_type()) {
+            (DataType::Struct(stored), DataType::Struct(row)) => {
+                assert_eq!(stored.len(), row.len());
+                stored.iter().zip(row).for_each(|(stored, row)| check(stored, row, true));
+            }
+            (stored, row) => assert_eq!(stored, row),
+        }
+    }
+    let records = traced::<Records>();
+    assert_eq!(RECORDS.len(), records.len());
+    RECORDS.iter().zip(&records).for_each(|(stored, row)| check(stored, row, false));
+    let names: Vec<&str> = RECORDS.iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, Records::NAMES);
+    let plain = traced::<ObservationRow>();
+    let plain = plain.iter().filter(|field| field.name() != "records");
+    let stored = ObservationRow::fields().iter().filter(|field| !RECORDS.contains(field));
+    assert!(plain.eq(stored));
 }
 
 const VERSION_1: &str = include_str!("../../../../testdata/schema/observations-v1.txt");
