@@ -318,17 +318,22 @@ impl Found<'_> {
         for segment in &self.view.segments {
             loaded.push(segment.load(&["addr_hi", "addr_lo"]).await?);
         }
+        // The greatest run first: addresses of the smaller ones are looked up in it, not the other way round.
+        let mut runs: Vec<_> = loaded.iter().map(Loaded::addresses).zip(&self.rows).collect();
+        runs.sort_by_key(|(addresses, _)| std::cmp::Reverse(addresses.len()));
         let mut hosts = 0;
-        for (number, (keys, rows)) in loaded.iter().zip(&self.rows).enumerate() {
+        for (number, (addresses, rows)) in runs.iter().enumerate() {
             let mut last = None;
-            for addr in rows.set_indices().map(|row| keys.addr(row)) {
+            for addr in rows.set_indices().map(|row| addresses.at(row)) {
                 // Rows are sorted: an address is new unless it was the last, or found in a run before.
                 if last.replace(addr) == Some(addr) {
                     continue;
                 }
-                let counted = loaded[..number].iter().zip(&self.rows).any(|(keys, rows)| {
-                    let begins = matching::position(keys, |other| other < addr);
-                    (begins..keys.rows).take_while(|row| keys.addr(*row) == addr).any(|row| rows.value(row))
+                let counted = runs[..number].iter().any(|(addresses, rows)| {
+                    let begins = addresses.position(|other| other < addr);
+                    (begins..addresses.len())
+                        .take_while(|row| addresses.at(*row) == addr)
+                        .any(|row| rows.value(row))
                 });
                 hosts += u64::from(!counted);
             }
@@ -388,7 +393,7 @@ fn text_at<'a>(loaded: &'a Loaded<'_>, name: &'static str, row: usize) -> Option
 
 fn key_at(loaded: &Loaded<'_>, row: usize) -> ServiceKey {
     ServiceKey {
-        addr: loaded.addr(row),
+        addr: loaded.addresses().at(row),
         port: loaded.column("port").ints()[row],
         transport: text_at(loaded, "transport", row).unwrap_or_default().to_owned(),
         protocol: text_at(loaded, "protocol", row).map(str::to_owned),

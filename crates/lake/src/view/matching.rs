@@ -303,25 +303,16 @@ pub(super) fn in_ranges(
     loaded: &Loaded<'_>,
     ranges: impl Iterator<Item = ((i64, i64), (i64, i64))>,
 ) -> BooleanBuffer {
+    let addresses = loaded.addresses();
     let mut bits = datafusion::arrow::buffer::MutableBuffer::new_null(loaded.rows);
     for (first, last) in ranges {
-        let begins = position(loaded, |addr| addr < first);
-        let ends = position(loaded, |addr| addr <= last);
+        let begins = addresses.position(|addr| addr < first);
+        let ends = addresses.position(|addr| addr <= last);
         for row in begins..ends {
             datafusion::arrow::util::bit_util::set_bit(bits.as_slice_mut(), row);
         }
     }
     BooleanBuffer::new(bits.into(), 0, loaded.rows)
-}
-
-/// How many rows at the beginning have addresses for which `before` holds.
-pub(super) fn position(loaded: &Loaded<'_>, before: impl Fn((i64, i64)) -> bool) -> usize {
-    let (mut low, mut high) = (0, loaded.rows);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if before(loaded.addr(middle)) { low = middle + 1 } else { high = middle }
-    }
-    low
 }
 
 fn accepted_rows(texts: &Texts, accepted: &[bool]) -> BooleanBuffer {

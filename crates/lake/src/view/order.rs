@@ -184,8 +184,9 @@ pub(super) fn first(
     // The greatest of those kept is on top, and leaves when a smaller one comes.
     let mut kept: BinaryHeap<Candidate> = BinaryHeap::new();
     for (segment, (keys, rows)) in loaded.iter().zip(found).enumerate() {
+        let addresses = keys.addresses();
         let begins = match (sort, after) {
-            (None, Some(mark)) => super::matching::position(keys, |addr| addr < mark.key.addr),
+            (None, Some(mark)) => addresses.position(|addr| addr < mark.key.addr),
             _ => 0,
         };
         for row in rows.slice(begins, rows.len() - begins).set_indices().map(|row| begins + row) {
@@ -193,7 +194,7 @@ pub(super) fn first(
             let full = kept.len() == limit;
             if let Some(greatest) = kept.peek().filter(|_| full) {
                 let order = places(value.as_ref(), greatest.value.as_ref(), descending);
-                let order = order.then_with(|| keys.addr(row).cmp(&greatest.key.addr));
+                let order = order.then_with(|| addresses.at(row).cmp(&greatest.key.addr));
                 if order.is_gt() {
                     match sort {
                         // Whatever follows in this run is greater still.
@@ -223,7 +224,7 @@ fn value_at(loaded: &Loaded<'_>, field: Field, row: usize) -> Option<Value> {
         return (!text.is_empty()).then(|| Value::Text(text.to_owned()));
     }
     if field.info().kind == Kind::Network {
-        return Some(Value::Addr(loaded.addr(row)));
+        return Some(Value::Addr(loaded.addresses().at(row)));
     }
     match loaded.column(columns(field)[0]) {
         Column::Long(values) => Some(values[row]).filter(|v| *v != ABSENT_LONG).map(Value::Number),

@@ -260,9 +260,38 @@ impl Loaded<'_> {
         self.segment.things.get_or_init(|| Things::of(self))
     }
 
-    /// The address of a row.
-    pub(super) fn addr(&self, row: usize) -> (i64, i64) {
-        (self.column("addr_hi").longs()[row], self.column("addr_lo").longs()[row])
+    /// The addresses of all rows.
+    pub(super) fn addresses(&self) -> Addresses<'_> {
+        Addresses { hi: self.column("addr_hi").longs(), lo: self.column("addr_lo").longs() }
+    }
+}
+
+/// Addresses of rows, in order.
+#[derive(Clone, Copy)]
+pub(super) struct Addresses<'a> {
+    hi: &'a [i64],
+    lo: &'a [i64],
+}
+
+impl Addresses<'_> {
+    /// That of a row.
+    pub(super) fn at(&self, row: usize) -> (i64, i64) {
+        (self.hi[row], self.lo[row])
+    }
+
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.hi.len()
+    }
+
+    /// How many rows at the beginning have addresses for which `before` holds.
+    pub(super) fn position(&self, before: impl Fn((i64, i64)) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(self.at(middle)) { low = middle + 1 } else { high = middle }
+        }
+        low
     }
 }
 
