@@ -112,6 +112,17 @@ pub enum LakeError {
     Schema(#[from] SchemaError),
 }
 
+impl LakeError {
+    /// True when there was no room to write: nothing that was committed is lost, and the same can be done
+    /// again when there is.
+    pub fn lacks_room(&self) -> bool {
+        use std::io::{Error, ErrorKind};
+        std::iter::successors(std::error::Error::source(self), |cause| cause.source())
+            .filter_map(|cause| cause.downcast_ref::<Error>())
+            .any(|cause| matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    }
+}
+
 /// What a commit did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {

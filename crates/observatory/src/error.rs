@@ -25,6 +25,9 @@ impl From<&CaseworkError> for Blame {
     }
 }
 
+/// What to do when the disk is full.
+const FULL: &str = "free some space and run the same command again: nothing that was committed is lost";
+
 /// Why an act was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
@@ -139,9 +142,10 @@ impl ActError {
     pub fn hint(&self) -> Option<&str> {
         use kenshin_lake::{LakeError, StoreTrouble};
         match self {
-            Self::Lake(LakeError::Query { .. }) => {
-                Some("`DESCRIBE services` lists a table's columns; docs/sql.md lists tables and functions")
-            }
+            Self::Lake(LakeError::Query { .. }) => Some(
+                "`DESCRIBE services` lists that table's columns, `DESCRIBE findings` the other's, and so on; \
+                      docs/sql.md lists tables and functions",
+            ),
             Self::Lake(LakeError::Limit { unit: "rows", .. }) => {
                 Some("aggregate, or ask for less with LIMIT")
             }
@@ -173,9 +177,8 @@ impl ActError {
                 }
             }),
             Self::No { hint, .. } | Self::Input { hint, .. } => hint.as_deref(),
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("free some space and run the same command again: nothing that was committed is lost")
-            }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(FULL),
+            Self::Lake(error) if error.lacks_room() => Some(FULL),
             Self::Casework(error) if error.may_lack_space() => Some(
                 "is the disk full? Free some space and run the same command again: nothing that was committed is lost",
             ),

@@ -7,6 +7,7 @@ mod daemons;
 mod demo;
 mod exchange;
 mod flight;
+mod full;
 mod house;
 mod killed;
 mod namespace;
