@@ -23,7 +23,8 @@ use kenshin_observation::batch::{GENESIS, Seal};
 use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
 use kenshin_observation::{Batch, BatchId, Endpoint, Observation, TimeUs, addr_to_hi_lo};
 
-use crate::process::{expect, expect_error, kenshin};
+use crate::namespace::Namespace;
+use crate::process::{expect, expect_error, kenshin, skip};
 
 const NOW: TimeUs = TimeUs::from_secs(1_600_000_000);
 const BATCHES: u8 = 8;
@@ -215,7 +216,7 @@ fn countries(text: &str, folder: Option<&Path>) -> Arc<dyn Places> {
     Arc::new(Countries(name, Intelligence::new(vec![snapshot]).addresses()))
 }
 
-fn secret(folder: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn secret(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -223,16 +224,20 @@ fn secret(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// A worker, killed when it is dropped.
-struct Worker {
+pub(crate) struct Worker {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     /// What it said.
     told: Arc<Mutex<String>>,
 }
 
 impl Worker {
-    fn start(home: &Path, lake: &str, secret: &Path, listen: &str) -> Self {
-        let mut child = kenshin(home)
+    pub(crate) fn start(home: &Path, lake: &str, secret: &Path, listen: &str) -> Self {
+        Self::run(kenshin(home), lake, secret, listen)
+    }
+
+    fn run(mut program: Command, lake: &str, secret: &Path, listen: &str) -> Self {
+        let mut child = program
             .args(["worker", "--listen", listen, "--lake", lake, "--secret"])
             .arg(secret)
             .stdin(Stdio::null())
@@ -457,18 +462,19 @@ async fn strangers(home: &Path, location: &str, ours: &Path, other: &Path, place
     assert_eq!(told_all(), 2, "{}", told.lock().unwrap());
 }
 
+/// Settings of a hub with these workers, which divides all.
+pub(crate) fn settled(workers: &[&Worker], secret: &Path) -> String {
+    let urls: Vec<&str> = workers.iter().map(|worker| worker.url.as_str()).collect();
+    format!("\n[cluster]\nworkers = {urls:?}\nsecret = {secret:?}\nleast_mib = 0\n")
+}
+
 /// The command line, as the settings have it.
 fn by_settings(home: &Path, ours: &Path) {
     let location = home.join("lake").to_str().unwrap().to_owned();
     let [one, two] = Worker::two(home, &location, ours);
     let settings = home.join("kenshin.toml");
     let text = std::fs::read_to_string(&settings).unwrap();
-    let cluster = format!(
-        "\n[cluster]\nworkers = [\"{}\", \"{}\"]\nsecret = \"{}\"\nleast_mib = 0\n",
-        one.url,
-        two.url,
-        ours.display()
-    );
+    let cluster = settled(&[&one, &two], ours);
     std::fs::write(&settings, text.clone() + &cluster).unwrap();
     let sql = "SELECT subject_port, count(*) AS n FROM observations GROUP BY 1 ORDER BY 1";
     let helped = expect(home, 0, &["sql", sql, "--format", "csv"]);
@@ -492,4 +498,65 @@ fn by_settings(home: &Path, ours: &Path) {
     std::fs::write(&settings, &text).unwrap();
     assert!(expect_error(home, 2, &["worker"]).contains("needs the secret"));
     assert_eq!(expect(home, 0, &["sql", sql, "--format", "csv"]), helped);
+}
+
+/// As on three machines, joined by a bridge. One falls silent: no connection ends, nothing comes any more.
+#[test]
+fn workers_on_other_machines_of_which_one_falls_silent() {
+    let names = ["hub", "one", "two"];
+    let made: Vec<Namespace> = names.iter().map_while(|name| Namespace::new("cluster", name)).collect();
+    let [hub, one, two] = &made[..] else {
+        return skip("workers_on_other_machines_of_which_one_falls_silent", "no network namespaces (root)");
+    };
+    hub.run(&["ip", "link", "add", "between", "type", "bridge"]);
+    hub.run(&["ip", "addr", "add", "198.18.41.1/24", "dev", "between"]);
+    hub.run(&["ip", "link", "set", "between", "up"]);
+    for (space, link, addr) in [(one, "one", "198.18.41.11/24"), (two, "two", "198.18.41.12/24")] {
+        let peer = ["ip", "link", "add", link, "type", "veth", "peer", "name", "hub", "netns", space.name()];
+        hub.run(&peer);
+        hub.run(&["ip", "link", "set", link, "master", "between", "up"]);
+        space.run(&["ip", "addr", "add", addr, "dev", "hub"]);
+        space.run(&["ip", "link", "set", "hub", "up"]);
+        space.run(&["ip", "link", "set", "lo", "up"]);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    expect(&home, 0, &["init", "--organisation", "Example CSIRT"]);
+    let location = home.join("lake").to_str().unwrap().to_owned();
+    tokio::runtime::Runtime::new().unwrap().block_on(fill(&location));
+    let program = |space: &Namespace| {
+        let mut command = space.command(env!("CARGO_BIN_EXE_kenshin"));
+        command
+            .arg("--home")
+            .arg(&home)
+            .env_remove("KENSHIN_HOME")
+            .env("LANG", "C.UTF-8")
+            .env_remove("LC_ALL");
+        command
+    };
+    let of_hub = |code: i32, args: &[&str]| {
+        let output = program(hub).args(args).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+        out.into_owned()
+    };
+    let sql = QUESTIONS[9].0;
+    let asked = ["sql", sql, "--format", "csv"];
+    let alone = expect(&home, 0, &asked);
+    let secret = secret(folder.path(), "secret", "0123456789abcdef0123456789abcdef\n");
+    let workers = [(one, "198.18.41.11:8490"), (two, "198.18.41.12:8490")]
+        .map(|(space, listen)| Worker::run(program(space), &location, &secret, listen));
+    let settings = home.join("kenshin.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text + &settled(&[&workers[0], &workers[1]], &secret)).unwrap();
+
+    assert!(of_hub(0, &["sql", &format!("EXPLAIN {sql}")]).contains("tasks=2"));
+    assert_eq!(of_hub(0, &asked), alone);
+    assert!(!of_hub(1, &["doctor"]).contains("FAIL worker"));
+    hub.run(&["ip", "link", "set", "two", "down"]);
+    assert_eq!(of_hub(0, &asked), alone, "by those that are left");
+    let told = of_hub(1, &["doctor"]);
+    assert!(told.contains(&format!("FAIL worker       {}", workers[1].url)), "{told}");
+    assert!(told.contains(&format!("ok   worker       {}", workers[0].url)), "{told}");
 }

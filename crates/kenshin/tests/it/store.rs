@@ -9,6 +9,7 @@ use kenshin_lake::{Lake, Location, Store};
 use kenshin_observation::TimeUs;
 use serde_json::Value;
 
+use crate::cluster::{self, Worker};
 use crate::process::{expect, kenshin, skip};
 use crate::python::{Python, Script};
 use crate::retention::{POLICY, sealed};
@@ -118,6 +119,22 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     // Each folds in what it wrote itself; one does it for all.
     done(&one, &["lake", "rebuild"]);
     same("both have written", 20);
+
+    // Workers read the bucket too, each by the settings of a home that has nothing else.
+    let shared = cluster::secret(folder.path(), "secret", "0123456789abcdef0123456789abcdef\n");
+    let workers = ["127.41.1.1:0", "127.41.1.2:0"].map(|listen| {
+        let home = folder.path().join(listen);
+        std::fs::create_dir(&home).unwrap();
+        settle(&home, lake, &by_file);
+        Worker::start(&home, lake, &shared, listen)
+    });
+    settle(&other, lake, &(store.clone() + &cluster::settled(&[&workers[0], &workers[1]], &shared)));
+    let plan = json(&other, &["sql", &format!("EXPLAIN {ROWS}")]).to_string();
+    assert!(plan.contains("tasks=2"), "{plan}");
+    same("workers help", 20);
+    drop(workers);
+    same("no worker is left", 20);
+    settle(&other, lake, &store);
 
     // What is due is erased there as it is here.
     let batches = [sealed(1, "a"), sealed(2, "b")];
