@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kenshin_lake::{Lake, LakeError, Limits, Thoroughness, Told};
+use kenshin_observation::schema::{BlobRow, ObservationRow, SaltRow, Table};
 
+use super::current::files;
 use super::ingest::{Observed, Taking, years};
 use super::population::{NOW, Population, ROUNDS};
 use super::report::{Limit, Report, forget_peak_memory, peak_memory};
@@ -42,6 +44,8 @@ pub(crate) async fn measure(
     let mut taking = Taking::new(lake);
     let mut found: Vec<Mark> = Vec::new();
     let mut before = (0, Duration::ZERO);
+    // Most memory when a third of the way to the next mark is done.
+    let mut third = None;
     'rounds: for round in 0..ROUNDS {
         for place in 0..observed.devices {
             observed.look(round, place, &mut taking);
@@ -49,8 +53,17 @@ pub(crate) async fn measure(
                 continue;
             }
             taking.commit().await?;
-            if taking.rows < marks[found.len()] {
+            let mark = marks[found.len()];
+            if taking.rows >= before.0 + (mark - before.0) / 3 {
+                third.get_or_insert_with(peak_memory);
+            }
+            if taking.rows < mark {
                 continue;
+            }
+            if let Some(third) = third.take().filter(|_| mark > MARKS[0]) {
+                let what =
+                    format!("{:.0} M: peak memory ÷ peak in the first third of the way", mark as f64 / 1e6);
+                report.figure(&what, peak_memory() / third, "", Limit::Most(1.1));
             }
             found.push(look(report, &observed, &taking, before).await?);
             before = (taking.rows, taking.spent);
@@ -95,6 +108,12 @@ async fn look(
     let merged = lake.compact(NOW, Thoroughness::Due, |_, _, _| {}).await?;
     report.figure(&told("merging what is due"), begun.elapsed().as_secs_f64(), "s", Limit::None);
     report.note(&told(&format!("{} files became {}", merged.files, merged.into)));
+    for (name, count) in
+        [(ObservationRow::NAME, taking.rows), (SaltRow::NAME, taking.rows), (BlobRow::NAME, taking.blobs)]
+    {
+        let bytes = files(lake, name).await?.iter().map(|file| file.1).sum::<u64>() as f64;
+        report.figure(&told(&format!("bytes of a row of `{name}`")), bytes / count as f64, "B", Limit::None);
+    }
     let within = observed.devices.min(FIRST_DEVICES);
     let year = years(report, lake, observed, (0, within), &told("one host's year"), Limit::None).await?;
     let mut counts = Vec::new();

@@ -193,7 +193,7 @@ pub(crate) struct Taking<'a> {
     key: SigningKey,
     salts: ChaCha8Rng,
     pub(crate) rows: u64,
-    blobs: u64,
+    pub(crate) blobs: u64,
     sequence: i64,
     open: (Vec<Observation>, Vec<Blob>),
     sealed: Vec<Batch>,
