@@ -27,7 +27,7 @@ demo: ## build, run the whole circle on a simulated town, open the dashboard (fi
 build: ## the debug binary, target/debug/kenshin
 	$(CARGO) build -p kenshin
 
-test: deps ## everything CI runs (an estimate: 40 minutes from nothing on two cores, 15 when built)
+test: deps ## everything CI runs (about 42 minutes from nothing on two cores, 15 when built)
 	@echo "== formatting, lints (about 6 minutes from nothing)"
 	$(MAKE) --no-print-directory lint
 	@echo "== tests (about 15 minutes to build from nothing, 20 to run)"
