@@ -28,9 +28,10 @@ use kenshin_observation::schema::{
 };
 use serde::Serialize;
 
+use crate::error::LakeError;
 use crate::files::{MONTH, ORDER, SORTED};
 use crate::query::Limits;
-use crate::store::{Lake, LakeError};
+use crate::store::Lake;
 use crate::write::{self, digest};
 
 /// Tables whose files are merged here; the current view has a way of its own.

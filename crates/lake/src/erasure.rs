@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compact::{GRACE_US, removals, sweep};
+use crate::error::LakeError;
 use crate::files::MONTH;
-use crate::store::{Lake, LakeError};
+use crate::store::Lake;
 use crate::write;
 
 pub use tree::Proved;

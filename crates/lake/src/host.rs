@@ -21,8 +21,9 @@ use deltalake::parquet::file::statistics::Statistics;
 use futures::{StreamExt, TryStreamExt, stream};
 use kenshin_observation::schema::{ObservationRow, Table};
 
+use crate::error::LakeError;
 use crate::files::ORDER;
-use crate::store::{Lake, LakeError, locked};
+use crate::store::{Lake, locked};
 use crate::view::StoredFile;
 use crate::write::GROUP_ROWS;
 

@@ -21,9 +21,10 @@ use kenshin_observation::schema::{
 use kenshin_observation::{TimeUs, words};
 use serde::Serialize;
 
+use crate::error::LakeError;
 use crate::location::{Location, Reached};
 use crate::query::{Format, Limits};
-use crate::store::{Lake, LakeError};
+use crate::store::Lake;
 use crate::view::StoredFile;
 
 /// Every table, in the order in which commits write them.

@@ -27,10 +27,11 @@ use url::Url;
 
 use crate::annex::{Annex, Annexed, Unread};
 use crate::cluster;
+use crate::error::LakeError;
 use crate::files::{Files, selection};
 use crate::functions::{self, Places};
 use crate::sight::in_sight;
-use crate::store::{Lake, LakeError};
+use crate::store::Lake;
 use crate::view::{Current, Sight};
 use crate::write::workers;
 

@@ -18,7 +18,8 @@ use kenshin_observation::schema::{BatchRow, SchemaError, ServiceRow, Table};
 use kenshin_observation::{SensorId, TimeUs};
 
 use crate::compact::{removals, sweep};
-use crate::store::{Lake, LakeError};
+use crate::error::LakeError;
+use crate::store::Lake;
 use crate::view::{Segment, View};
 use crate::write::digest;
 

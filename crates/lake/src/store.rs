@@ -18,8 +18,7 @@ use deltalake::{DeltaTable, DeltaTableError, Path};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kenshin_observation::schema::{
-    BatchRow, BlobRow, CoverageRow, ErasureRow, Intake, ObservationRow, SaltRow, SchemaError, ServiceRow,
-    Table, Taken,
+    BatchRow, BlobRow, CoverageRow, ErasureRow, Intake, ObservationRow, SaltRow, ServiceRow, Table, Taken,
 };
 use kenshin_observation::{
     Batch, Blob, Direction, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo,
@@ -27,8 +26,9 @@ use kenshin_observation::{
 use tokio::sync::{Mutex, RwLock};
 
 use crate::cluster::Cluster;
+use crate::error::LakeError;
 use crate::files::Files;
-use crate::location::{Location, Reached, StoreTrouble};
+use crate::location::{Location, Reached};
 use crate::view::{View, in_place};
 use crate::write::{self, Encoded};
 
@@ -36,92 +36,6 @@ use crate::write::{self, Encoded};
 pub(crate) const METADATA_BYTES: usize = 256 << 20;
 /// Ranges of addresses that are compared one by one at most.
 const RANGES_MAX: usize = 64;
-
-/// Why the lake could not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LakeError {
-    /// The store cannot be used.
-    #[error("the store of the lake at `{location}` {trouble}")]
-    Store {
-        /// Where the lake is.
-        location: String,
-        /// What the store does not do.
-        trouble: StoreTrouble,
-    },
-    /// The folder or what is in it cannot be used.
-    #[error("failed to open the lake table `{table}` in `{location}`")]
-    Open {
-        /// Table name.
-        table: &'static str,
-        /// Where the lake is.
-        location: String,
-        /// Cause.
-        #[source]
-        source: Box<DeltaTableError>,
-    },
-    /// A commit did not happen; the batches stay in the spool and come again.
-    #[error("failed to commit batches {from} to {to} to the lake table `{table}`")]
-    Commit {
-        /// Table name.
-        table: &'static str,
-        /// First sequence.
-        from: i64,
-        /// Last sequence.
-        to: i64,
-        /// Cause.
-        #[source]
-        source: Box<DeltaTableError>,
-    },
-    /// Reading failed.
-    #[error("failed to read the lake table `{table}`")]
-    Read {
-        /// Table name.
-        table: &'static str,
-        /// Cause.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A table that is kept elsewhere could not be read.
-    #[error("failed to read the table `{table}`")]
-    Annex {
-        /// Table name.
-        table: &'static str,
-        /// Cause.
-        #[source]
-        source: Arc<dyn std::error::Error + Send + Sync>,
-    },
-    /// The query is not one the lake answers: the fault is in its text.
-    #[error("the query cannot be answered: {message}")]
-    Query {
-        /// What the planner said.
-        message: String,
-    },
-    /// The query ran into a limit.
-    #[error("the query was stopped: more than {limit} {unit}")]
-    Limit {
-        /// The limit.
-        limit: u64,
-        /// Its unit.
-        unit: &'static str,
-    },
-    /// A worker broke off when a part of the answer had been given out.
-    #[error("a worker broke off in the middle of the answer")]
-    Worker(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Rows do not fit the schema.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-}
-
-impl LakeError {
-    /// True when there was no room to write: nothing that was committed is lost, and the same can be done
-    /// again when there is.
-    pub fn lacks_room(&self) -> bool {
-        use std::io::{Error, ErrorKind};
-        std::iter::successors(std::error::Error::source(self), |cause| cause.source())
-            .filter_map(|cause| cause.downcast_ref::<Error>())
-            .any(|cause| matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
-    }
-}
 
 /// What a commit did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

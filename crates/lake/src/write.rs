@@ -18,8 +18,8 @@ use deltalake::{DeltaTable, DeltaTableError, Path};
 use kenshin_observation::schema::{Intake, Table, Taken};
 use serde_json::{Map, Value, json};
 
+use crate::error::LakeError;
 use crate::files::{MONTH, ORDER, SORTED};
-use crate::store::LakeError;
 
 /// Rows of a data page: what is read to show one.
 const PAGE_ROWS: usize = 4_096;

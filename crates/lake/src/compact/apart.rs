@@ -18,8 +18,9 @@ use kenshin_observation::TimeUs;
 use kenshin_observation::schema::{BlobRow, CoverageRow, ObservationRow, SaltRow, Table, Taken};
 
 use super::{BATCH_ROWS, Compacted, FILE_BYTES, Values, Written, removals};
+use crate::error::LakeError;
 use crate::files::{MONTH, ORDER};
-use crate::store::{Lake, LakeError};
+use crate::store::Lake;
 use crate::write;
 
 /// How a table's rows are told apart that do not say so themselves.

@@ -13,7 +13,8 @@ use kenshin_observation::schema::{BatchRow, ErasureRow, ErasureStep, Observation
 use serde::Serialize;
 
 use super::{ErasedFile, reading};
-use crate::store::{Lake, LakeError};
+use crate::error::LakeError;
+use crate::store::Lake;
 use crate::view::in_place;
 
 /// Rows of the batches whose leaves are held at once: 33 bytes each, and as much for salts.
