@@ -6,6 +6,7 @@
 //! somebody with a [`Sight`].
 
 mod column;
+mod condition;
 mod facet;
 mod file;
 mod keys;
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 use crate::LakeError;
 use crate::search::{Field, Query};
+use condition::Condition;
 use keys::{KEYS, Keys};
 use matching::Matcher;
 use segment::Loaded;
@@ -206,16 +208,20 @@ impl View {
             loaded.push(segment.load(&names).await?);
         }
         let one = |(loaded, live): (&Loaded<'_>, &BooleanBuffer)| {
-            let mut base = live.clone();
-            if let Sight::Only(ranges) = &search.sight {
-                let ranges = ranges.iter().map(|(first, last)| (addr_to_hi_lo(*first), addr_to_hi_lo(*last)));
-                base = &base & &matching::in_ranges(loaded, ranges);
-            }
             let matcher = Matcher { loaded, now: search.now };
-            if answered_only {
-                base = &base & &matcher.rows(&answered());
-            }
-            &base & &matcher.rows(&search.query)
+            let seen = match &search.sight {
+                Sight::All => Condition::everything(),
+                Sight::Only(ranges) => {
+                    let ends =
+                        |(first, last): &(IpAddr, IpAddr)| (addr_to_hi_lo(*first), addr_to_hi_lo(*last));
+                    matching::in_ranges(loaded, ranges.iter().map(ends))
+                }
+            };
+            let answered = match answered_only {
+                true => matcher.condition(&answered()),
+                false => Condition::everything(),
+            };
+            Condition::all([seen, matcher.condition(&search.query), answered]).among(live)
         };
         let rows = in_place(|| loaded.iter().zip(&self.live).map(one).collect());
         Ok(Found { view: self, rows })
@@ -341,17 +347,17 @@ impl Found<'_> {
         Ok(Total { services, hosts })
     }
 
-    /// Counts what was found by a field, its `top` most frequent values, at most [`FACET_MAX`].
-    pub async fn facet(&self, field: Field, top: usize) -> Result<Facet, LakeError> {
-        let mut counts = facet::Counts::default();
+    /// Counts what was found by fields, by each its most frequent values, at most [`FACET_MAX`].
+    pub async fn facets(&self, counted: &[Counted]) -> Result<Vec<Facet>, LakeError> {
+        let mut loaded = Vec::new();
         for (segment, rows) in self.view.segments.iter().zip(&self.rows) {
-            if rows.count_set_bits() == 0 {
-                continue;
+            if rows.count_set_bits() > 0 {
+                let names: Vec<&str> =
+                    counted.iter().flat_map(|one| matching::columns(one.field)).copied().collect();
+                loaded.push((segment.load(&names).await?, rows));
             }
-            let loaded = segment.load(matching::columns(field)).await?;
-            in_place(|| counts.add(field, &loaded, rows));
         }
-        Ok(counts.finish(field, top.min(FACET_MAX)))
+        Ok(in_place(|| facet::count(counted, &loaded)))
     }
 
     /// A page of what was found, at most [`PAGE_MAX`] services.

@@ -54,11 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Search) -> anyhow::Resu
         return Ok(exit);
     }
     if !facets.is_empty() {
-        let mut counted = Vec::new();
-        for Counted { field, top } in facets {
-            counted.push(found.facet(field, top).await.map_err(ActError::from)?);
-        }
-        print_facets(context, &counted)?;
+        print_facets(context, &found.facets(&facets).await.map_err(ActError::from)?)?;
         return Ok(exit);
     }
     let (rows, next) = rows(&found, options).await?;

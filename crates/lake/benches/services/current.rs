@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use deltalake::{DeltaTable, ensure_table_uri};
 use kenshin_lake::search::{Field, Query};
-use kenshin_lake::view::{Search, Sight, View};
+use kenshin_lake::view::{Counted, Search, Sight, View};
 use kenshin_lake::{Lake, LakeError, NewView, Progress};
 use kenshin_observation::schema::{ServiceRow, Table};
 use rand::{Rng, SeedableRng};
@@ -190,10 +190,8 @@ async fn ask(view: &View, query: &str, with_facets: bool) -> Result<u64, LakeErr
     let found = view.find(&search_for(query)).await?;
     let total = found.total().await?;
     if with_facets {
-        for name in FACETS {
-            let field = Field::named(name).expect("the explorer counts by fields");
-            found.facet(field, FACET_VALUES).await?;
-        }
+        let counted = |name| Counted { field: Field::named(name).expect("a field"), top: FACET_VALUES };
+        found.facets(&FACETS.map(counted)).await?;
     }
     Ok(total.services)
 }

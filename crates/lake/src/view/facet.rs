@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::TimeUs;
@@ -12,6 +14,7 @@ use super::matching::{columns, is_of_things};
 use super::segment::Loaded;
 use super::{FACET_MAX, FACET_VALUES};
 use crate::search::{Field, Kind};
+use crate::write::workers;
 
 /// µs of a day.
 const DAY_US: i64 = 86_400_000_000;
@@ -75,12 +78,46 @@ pub fn is_countable(field: Field) -> bool {
     field.info().kind != Kind::Network
 }
 
+/// Rows from which on several fields are counted at once: fewer are counted before another thread has begun.
+const ROWS_AT_ONCE: usize = 1 << 16;
+
+/// Counts rows of segments by fields.
+pub(super) fn count(counted: &[Counted], found: &[(Loaded<'_>, &BooleanBuffer)]) -> Vec<Facet> {
+    let one = |counted: &Counted| {
+        let mut counts = Counts::default();
+        for (loaded, rows) in found {
+            counts.add(counted.field, loaded, rows);
+        }
+        counts.finish(counted.field, counted.top.min(FACET_MAX))
+    };
+    let rows: usize = found.iter().map(|(_, rows)| rows.count_set_bits()).sum();
+    let facets: Vec<OnceLock<Facet>> = counted.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    // Each takes the next field that nobody has taken: some take longer than others.
+    let work = || {
+        while let Some((counted, facet)) = {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            counted.get(nth).zip(facets.get(nth))
+        } {
+            facet.get_or_init(|| one(counted));
+        }
+    };
+    let threads = if rows < ROWS_AT_ONCE { 1 } else { workers().min(counted.len()) };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    facets.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
 /// Counts by value over several segments.
 #[derive(Default)]
-pub(super) struct Counts(HashMap<String, u64>);
+struct Counts(HashMap<String, u64>);
 
 impl Counts {
-    pub(super) fn add(&mut self, field: Field, loaded: &Loaded<'_>, rows: &BooleanBuffer) {
+    fn add(&mut self, field: Field, loaded: &Loaded<'_>, rows: &BooleanBuffer) {
         if is_of_things(field) {
             let things = loaded.things();
             let counts = things.counts(field, rows.set_indices());
@@ -137,7 +174,7 @@ impl Counts {
     }
 
     /// The `top` most frequent values.
-    pub(super) fn finish(self, field: Field, top: usize) -> Facet {
+    fn finish(self, field: Field, top: usize) -> Facet {
         let mut values: Vec<FacetValue> =
             self.0.into_iter().map(|(value, count)| FacetValue { value, count }).collect();
         let order =

@@ -1,13 +1,14 @@
-//! Which rows of a segment a query finds.
+//! What a query asks of the rows of a segment.
 
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
-use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::version::Version;
 use kenshin_observation::{Prefix, TimeUs, addr_to_hi_lo};
 
-use super::column::{ABSENT_INT, ABSENT_LONG, Column, Texts};
+use super::column::{ABSENT_INT, ABSENT_LONG, Column};
+use super::condition::Condition;
 use super::segment::Loaded;
 use super::things::{self, Asked, Tested};
 use crate::search::{Field, Kind, Pattern, Query, Span, Term, TimeTest, VersionTest};
@@ -79,7 +80,7 @@ fn is_only_about(query: &Query, fields: [Field; 2]) -> bool {
     }
 }
 
-/// Decides about the rows of a segment at an instant.
+/// Says what is asked of the rows of a segment at an instant.
 pub(super) struct Matcher<'a> {
     pub(super) loaded: &'a Loaded<'a>,
     pub(super) now: TimeUs,
@@ -87,44 +88,37 @@ pub(super) struct Matcher<'a> {
 
 /// What is asked of the one thing that terms deeper inside ask about too.
 #[derive(Clone, Default)]
-struct Beside<'a> {
-    asked: Vec<&'a Asked>,
+struct Beside {
+    asked: Vec<Arc<Asked>>,
     /// It names a product or vendor.
     named: bool,
 }
 
-impl Matcher<'_> {
-    /// Which rows `query` finds.
+impl<'a> Matcher<'a> {
+    /// What a row is that `query` finds.
     ///
     /// A version is asked of the product that is named beside it, or of the vendor where no product
     /// is: a row has one thing of that name with that version. Beside is also what stands before or
     /// behind parentheses that the version is in, and before or behind `-`.
-    pub(super) fn rows(&self, query: &Query) -> BooleanBuffer {
-        self.rows_beside(query, &Beside::default())
+    pub(super) fn condition(&self, query: &Query) -> Condition<'a> {
+        self.beside(query, &Beside::default())
     }
 
-    fn rows_beside(&self, query: &Query, beside: &Beside<'_>) -> BooleanBuffer {
+    fn beside(&self, query: &Query, beside: &Beside) -> Condition<'a> {
         match query {
-            Query::All => BooleanBuffer::new_set(self.loaded.rows),
+            Query::All => Condition::everything(),
             Query::Term(term) => self.term(term, beside),
             // A version that is excluded is that of the product. A product that is excluded is so
             // whatever its version.
-            Query::Not(inner) if beside.named => !&self.rows_beside(inner, beside),
-            Query::Not(inner) => !&self.rows(inner),
+            Query::Not(inner) if beside.named => Condition::Not(Box::new(self.beside(inner, beside))),
+            Query::Not(inner) => Condition::Not(Box::new(self.condition(inner))),
             Query::And(parts) => self.all(parts, beside),
-            Query::Or(parts) => {
-                let each = parts.iter().map(|part| self.rows_beside(part, beside));
-                each.reduce(|a, b| &a | &b).unwrap_or_else(|| self.none())
-            }
+            Query::Or(parts) => Condition::any(parts.iter().map(|part| self.beside(part, beside))),
         }
     }
 
-    fn none(&self) -> BooleanBuffer {
-        BooleanBuffer::new_unset(self.loaded.rows)
-    }
-
     /// All of `parts`.
-    fn all(&self, parts: &[Query], beside: &Beside<'_>) -> BooleanBuffer {
+    fn all(&self, parts: &[Query], beside: &Beside) -> Condition<'a> {
         let names = |field: &Field| {
             let named = |part: &Query| part.mentions(*field) && is_only_about(part, [*field, Field::Version]);
             parts.iter().any(named)
@@ -134,33 +128,20 @@ impl Matcher<'_> {
             _ => Field::Version,
         };
         let joined = |part: &Query| is_only_about(part, [name, Field::Version]);
-        let asked: Vec<Asked> =
-            parts.iter().filter(|part| joined(part)).filter_map(|part| self.asked(part)).collect();
+        let asked: Vec<Arc<Asked>> = parts
+            .iter()
+            .filter(|part| joined(part))
+            .filter_map(|part| self.asked(part))
+            .map(Arc::new)
+            .collect();
         let named = name != Field::Version;
         let mut inside = if named { Beside::default() } else { beside.clone() };
-        inside.asked.extend(&asked);
+        inside.asked.extend(asked.iter().cloned());
         inside.named |= named;
-        let mut found: Option<BooleanBuffer> = None;
-        let mut narrow = |rows: BooleanBuffer| {
-            found = Some(match found.take() {
-                Some(before) => &before & &rows,
-                None => rows,
-            });
-            found.as_ref().is_some_and(|rows| rows.count_set_bits() > 0)
-        };
-        for part in parts.iter().filter(|part| !joined(part)) {
-            if !narrow(self.rows_beside(part, &inside)) {
-                return self.none();
-            }
-        }
-        if !asked.is_empty() {
-            narrow(self.things_with(&inside.asked));
-        }
-        found.unwrap_or_else(|| self.none())
-    }
-
-    fn things_with(&self, asked: &[&Asked]) -> BooleanBuffer {
-        BooleanBuffer::collect_bool(self.loaded.rows, self.loaded.things().one_passes(asked))
+        // Taken one by one: behind one that nothing passes the others are not looked at.
+        let others = parts.iter().filter(|part| !joined(part)).map(|part| self.beside(part, &inside));
+        let things = (!asked.is_empty()).then(|| self.loaded.things().one_passes(&inside.asked));
+        Condition::all(things.into_iter().chain(others))
     }
 
     /// What a query that is only about things asks of one.
@@ -192,22 +173,24 @@ impl Matcher<'_> {
         }
     }
 
-    fn term(&self, term: &Term, beside: &Beside<'_>) -> BooleanBuffer {
+    fn term(&self, term: &Term, beside: &Beside) -> Condition<'a> {
         if let Some(test) = self.tested(term) {
-            let asked = Asked::One(test);
             let of_it = match term.field() {
                 Some(Field::Version) => true,
                 Some(Field::Product | Field::Vendor) => !beside.named && !matches!(term, Term::Has(_)),
                 _ => false,
             };
             let mut all = if of_it { beside.asked.clone() } else { Vec::new() };
-            all.push(&asked);
-            return self.things_with(&all);
+            all.push(Arc::new(Asked::One(test)));
+            return self.loaded.things().one_passes(&all);
         }
         match term {
             Term::Anywhere(text) => self.texts_containing(&ANYWHERE, std::slice::from_ref(text)),
             Term::Has(field) => self.has(*field),
-            Term::Network(_, prefixes) => self.inside(prefixes),
+            Term::Network(_, prefixes) => {
+                let ends = |prefix: &Prefix| (addr_to_hi_lo(prefix.base()), addr_to_hi_lo(prefix.last()));
+                in_ranges(self.loaded, prefixes.iter().map(ends))
+            }
             Term::Number(field, spans) => self.numbers(*field, spans),
             Term::Word(field, patterns) => {
                 let words: Vec<Word> = patterns.iter().map(Word::new).collect();
@@ -218,76 +201,60 @@ impl Matcher<'_> {
             }
             Term::Text(field, texts) => self.texts_containing(columns(*field), texts),
             // Versions are attributes of things, decided above.
-            Term::Version(..) => self.none(),
+            Term::Version(..) => Condition::nothing(),
             Term::Time(field, tests) => self.times(*field, tests),
         }
     }
 
-    fn has(&self, field: Field) -> BooleanBuffer {
-        let rows = self.loaded.rows;
-        let names = columns(field);
-        let one = |name: &&'static str| match self.loaded.column(name) {
-            Column::Long(values) => BooleanBuffer::collect_bool(rows, |row| values[row] != ABSENT_LONG),
-            Column::Int(values) => BooleanBuffer::collect_bool(rows, |row| values[row] != ABSENT_INT),
-            Column::Text(texts) => BooleanBuffer::collect_bool(rows, |row| texts.codes[row] != 0),
-        };
-        names.iter().map(one).reduce(|a, b| &a | &b).unwrap_or_else(|| self.none())
+    fn has(&self, field: Field) -> Condition<'a> {
+        let loaded = self.loaded;
+        Condition::all(columns(field).iter().map(|name| match loaded.column(name) {
+            Column::Long(values) => Condition::Longs(values, vec![(ABSENT_LONG + 1, i64::MAX)]),
+            Column::Int(values) => Condition::Ints(values, vec![(ABSENT_INT + 1, i32::MAX)]),
+            Column::Text(texts) => Condition::Not(Box::new(Condition::Text(&texts.codes, 0))),
+        }))
     }
 
-    fn coded(&self, names: &[&'static str], test: impl Fn(&str) -> bool) -> BooleanBuffer {
-        let one = |name: &&'static str| {
-            let texts = self.loaded.column(name).texts();
-            accepted_rows(texts, &texts.dictionary.accepted(&test))
-        };
-        names.iter().map(one).reduce(|a, b| &a | &b).unwrap_or_else(|| self.none())
+    fn coded(&self, names: &[&'static str], test: impl Fn(&str) -> bool) -> Condition<'a> {
+        let loaded = self.loaded;
+        Condition::all(names.iter().map(|name| {
+            let texts = loaded.column(name).texts();
+            Condition::texts(texts, texts.dictionary.accepted(&test))
+        }))
     }
 
-    fn texts_containing(&self, names: &[&'static str], needles: &[String]) -> BooleanBuffer {
-        let mut found = self.none();
-        for needle in needles {
-            let needle = needle.to_lowercase();
-            for name in names {
-                let texts = self.loaded.column(name).texts();
-                found = &found | &accepted_rows(texts, &texts.dictionary.containing(&needle));
-            }
-        }
-        found
+    fn texts_containing(&self, names: &[&'static str], needles: &[String]) -> Condition<'a> {
+        let loaded = self.loaded;
+        let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
+        Condition::any(names.iter().flat_map(|name| {
+            let texts = loaded.column(name).texts();
+            let containing =
+                move |needle: &String| Condition::texts(texts, texts.dictionary.containing(needle));
+            needles.iter().map(containing)
+        }))
     }
 
-    fn inside(&self, prefixes: &[Prefix]) -> BooleanBuffer {
-        let ranges =
-            prefixes.iter().map(|prefix| (addr_to_hi_lo(prefix.base()), addr_to_hi_lo(prefix.last())));
-        in_ranges(self.loaded, ranges)
-    }
-
-    fn numbers(&self, field: Field, spans: &[Span]) -> BooleanBuffer {
-        let rows = self.loaded.rows;
-        match self.loaded.column(columns(field)[0]) {
+    fn numbers(&self, field: Field, spans: &[Span]) -> Condition<'a> {
+        let loaded = self.loaded;
+        match loaded.column(columns(field)[0]) {
             Column::Int(values) => {
-                let spans: Vec<(i32, i32)> = spans.iter().map(|span| int_ends(*span)).collect();
-                match spans.as_slice() {
-                    [(low, high)] => {
-                        BooleanBuffer::collect_bool(rows, |row| (*low..=*high).contains(&values[row]))
-                    }
-                    spans => BooleanBuffer::collect_bool(rows, |row| {
-                        spans.iter().any(|(low, high)| (*low..=*high).contains(&values[row]))
-                    }),
-                }
+                Condition::Ints(values, spans.iter().map(|span| int_ends(*span)).collect())
             }
-            Column::Long(values) => BooleanBuffer::collect_bool(rows, |row| {
-                values[row] != ABSENT_LONG && spans.iter().any(|span| span.contains(values[row]))
-            }),
-            Column::Text(_) => self.none(),
+            Column::Long(values) => {
+                Condition::Longs(values, spans.iter().map(|span| long_ends(*span)).collect())
+            }
+            Column::Text(_) => Condition::nothing(),
         }
     }
 
-    fn times(&self, field: Field, tests: &[TimeTest]) -> BooleanBuffer {
+    fn times(&self, field: Field, tests: &[TimeTest]) -> Condition<'a> {
+        let loaded = self.loaded;
         let to_come = field.info().kind == Kind::TimeToCome;
-        let ranges: Vec<Range<i64>> = tests.iter().map(|test| instants(*test, self.now, to_come)).collect();
-        let values = self.loaded.column(columns(field)[0]).longs();
-        BooleanBuffer::collect_bool(self.loaded.rows, |row| {
-            ranges.iter().any(|range| range.contains(&values[row]))
-        })
+        let span = |test: &TimeTest| {
+            let Range { start, end } = instants(*test, self.now, to_come);
+            (start, end.saturating_sub(1))
+        };
+        Condition::Longs(loaded.column(columns(field)[0]).longs(), tests.iter().map(span).collect())
     }
 }
 
@@ -298,28 +265,20 @@ fn int_ends(span: Span) -> (i32, i32) {
     (low.max(ABSENT_INT + 1), high)
 }
 
-/// Rows whose address is in one of `ranges`, both ends included. Rows are sorted by address.
-pub(super) fn in_ranges(
-    loaded: &Loaded<'_>,
-    ranges: impl Iterator<Item = ((i64, i64), (i64, i64))>,
-) -> BooleanBuffer {
-    let addresses = loaded.addresses();
-    let mut bits = datafusion::arrow::buffer::MutableBuffer::new_null(loaded.rows);
-    for (first, last) in ranges {
-        let begins = addresses.position(|addr| addr < first);
-        let ends = addresses.position(|addr| addr <= last);
-        for row in begins..ends {
-            datafusion::arrow::util::bit_util::set_bit(bits.as_slice_mut(), row);
-        }
-    }
-    BooleanBuffer::new(bits.into(), 0, loaded.rows)
+/// The same among longs.
+fn long_ends(span: Span) -> (i64, i64) {
+    (span.low.unwrap_or(i64::MIN).max(ABSENT_LONG + 1), span.high.unwrap_or(i64::MAX))
 }
 
-fn accepted_rows(texts: &Texts, accepted: &[bool]) -> BooleanBuffer {
-    match accepted.contains(&true) {
-        true => BooleanBuffer::collect_bool(texts.codes.len(), |row| accepted[texts.codes[row] as usize]),
-        false => BooleanBuffer::new_unset(texts.codes.len()),
-    }
+/// The address is in one of `ranges`, both ends included. Rows are sorted by address.
+pub(super) fn in_ranges<'a>(
+    loaded: &Loaded<'_>,
+    ranges: impl Iterator<Item = ((i64, i64), (i64, i64))>,
+) -> Condition<'a> {
+    let addresses = loaded.addresses();
+    let rows =
+        |(first, last)| addresses.position(|addr| addr < first)..addresses.position(|addr| addr <= last);
+    Condition::Rows(ranges.map(rows).filter(|rows| !rows.is_empty()).collect())
 }
 
 /// The instants for which a test holds, µs. What has no instant is before all of them.

@@ -1,10 +1,13 @@
 //! What a service is made of: the device, and the software that shows at its port. A query that
 //! names a product and a version asks about one thing that has both.
 
+use std::sync::Arc;
+
 use datafusion::arrow::buffer::ScalarBuffer;
 use kenshin_observation::schema::Software;
 
 use super::column::{Dictionary, DictionaryBuilder};
+use super::condition::Condition;
 use super::segment::Loaded;
 use crate::search::Field;
 
@@ -103,13 +106,22 @@ impl Things {
         Tested { attribute, accepted: self.attributes[attribute].dictionary.accepted(test) }
     }
 
-    /// Which rows have one thing for which all of `asked` holds.
-    pub(super) fn one_passes<'a>(&'a self, asked: &'a [&'a Asked]) -> impl Fn(usize) -> bool + 'a {
+    /// The row has one thing for which all of `asked` holds.
+    pub(super) fn one_passes(&self, asked: &[Arc<Asked>]) -> Condition<'_> {
         let software = |codes: &[u32; 4]| asked.iter().all(|asked| asked.holds(&|at: usize| codes[at]));
-        let lists: Vec<bool> = self.software.iter().map(|list| list.iter().any(software)).collect();
-        move |row| {
-            let device = |attribute: usize| self.attributes[attribute].device[row];
-            lists[self.lists[row] as usize] || asked.iter().all(|asked| asked.holds(&device))
+        let lists = self.software.iter().map(|list| list.iter().any(software)).collect();
+        let device = Condition::all(asked.iter().map(|asked| self.of_devices(asked)));
+        Condition::any([device, Condition::codes(&self.lists, lists)])
+    }
+
+    /// It holds for the row's device.
+    fn of_devices(&self, asked: &Asked) -> Condition<'_> {
+        match asked {
+            Asked::One(test) => {
+                Condition::codes(&self.attributes[test.attribute].device, test.accepted.clone())
+            }
+            Asked::All(parts) => Condition::all(parts.iter().map(|part| self.of_devices(part))),
+            Asked::Any(parts) => Condition::any(parts.iter().map(|part| self.of_devices(part))),
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use kenshin_lake::Lake;
 use kenshin_lake::search::{Field, Query};
-use kenshin_lake::view::{Search, Sight, Sort, Total, View};
+use kenshin_lake::view::{Counted, Search, Sight, Sort, Total, View};
 use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
 use kenshin_observation::{SensorId, TimeUs, addr_to_hi_lo};
 
@@ -172,7 +172,7 @@ async fn what_is_found_is_counted() {
         (Field::First, 1, "2026-06-13 5 + 2"),
         (Field::Label, 1, "tarpit honeypot-tell 1 + 0"),
     ] {
-        let facet = found.facet(field, top).await.unwrap();
+        let facet = found.facets(&[Counted { field, top }]).await.unwrap().remove(0);
         let values: Vec<String> = facet.values.iter().map(|v| format!("{} {}", v.value, v.count)).collect();
         assert_eq!(format!("{} + {}", values.join(", "), facet.more), expected);
     }
@@ -409,9 +409,9 @@ async fn what_is_out_of_sight_changes_nothing() {
             for sort in [None, Some("-seen".parse().unwrap()), Some("title".parse().unwrap())] {
                 seen.push_str(&format!("{:?}\n", found.page(sort, None, 3).await.unwrap()));
             }
-            for field in [Field::Port, Field::Title, Field::Product, Field::First, Field::State] {
-                seen.push_str(&format!("{:?}\n", found.facet(field, 2).await.unwrap()));
-            }
+            let counted = [Field::Port, Field::Title, Field::Product, Field::First, Field::State]
+                .map(|field| Counted { field, top: 2 });
+            seen.push_str(&format!("{:?}\n", found.facets(&counted).await.unwrap()));
         }
         seen
     };

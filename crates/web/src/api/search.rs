@@ -324,17 +324,13 @@ pub(crate) async fn facets(
     let _turn = web.searching().await?;
     let found = view.find(&asked.search).await.map_err(failed)?;
     let total = found.total().await.map_err(failed)?;
-    let mut facets = Vec::new();
-    for Counted { field, top } in wanted {
-        let facet = found.facet(field, top).await.map_err(failed)?;
-        let value =
-            |one: kenshin_lake::view::FacetValue| FacetValueRow { value: one.value, count: one.count };
-        facets.push(FacetRow {
-            field: facet.field.to_owned(),
-            values: facet.values.into_iter().map(value).collect(),
-            more: facet.more,
-        });
-    }
+    let value = |one: kenshin_lake::view::FacetValue| FacetValueRow { value: one.value, count: one.count };
+    let row = |facet: kenshin_lake::view::Facet| FacetRow {
+        field: facet.field.to_owned(),
+        values: facet.values.into_iter().map(value).collect(),
+        more: facet.more,
+    };
+    let facets = found.facets(&wanted).await.map_err(failed)?.into_iter().map(row).collect();
     Ok(Json(FacetList {
         known_by: asked.known_by.map(Instant::from),
         total: SearchTotal { services: total.services, hosts: total.hosts },
