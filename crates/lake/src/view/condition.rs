@@ -31,7 +31,7 @@ pub(super) enum Condition<'a> {
     Ints(&'a [i32], Vec<(i32, i32)>),
     /// The same of long numbers.
     Longs(&'a [i64], Vec<(i64, i64)>),
-    /// The row is one of these.
+    /// The row is one of these, which are in order and apart.
     Rows(Vec<Range<usize>>),
     /// It does not hold.
     Not(Box<Condition<'a>>),
@@ -55,7 +55,7 @@ impl<'a> Condition<'a> {
     /// True when no row can pass, as far as that shows without looking at rows.
     pub(super) fn is_nothing(&self) -> bool {
         match self {
-            Self::Rows(ranges) => ranges.iter().all(Range::is_empty),
+            Self::Rows(ranges) => ranges.is_empty(),
             Self::All(parts) => parts.iter().any(Self::is_nothing),
             Self::Any(parts) => parts.iter().all(Self::is_nothing),
             Self::Text(..) | Self::Texts(..) | Self::Ints(..) | Self::Longs(..) | Self::Not(_) => false,
@@ -75,6 +75,20 @@ impl<'a> Condition<'a> {
             (Some(code), None) => Self::Text(codes, code),
             _ => Self::Texts(codes, accepted),
         }
+    }
+
+    /// The row is in one of `ranges`, in whatever order they are.
+    pub(super) fn rows(mut ranges: Vec<Range<usize>>) -> Self {
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges.dedup_by(|next, before| {
+            let joined = next.start <= before.end;
+            if joined {
+                before.end = before.end.max(next.end);
+            }
+            joined
+        });
+        Self::Rows(ranges)
     }
 
     /// All of `parts` hold: what costs least is looked at first.
@@ -230,11 +244,12 @@ fn keep_within<T: Copy + PartialOrd>(first: usize, words: &mut [u64], values: &[
     }
 }
 
-/// Keeps rows that are in one of `ranges`.
+/// Keeps rows that are in one of `ranges`, which are in order and apart.
 fn keep_ranges(first: usize, words: &mut [u64], ranges: &[Range<usize>]) {
     let mut inside = [0; BLOCK_WORDS];
     let last = first + words.len() * WORD_ROWS;
-    for range in ranges {
+    let passed = ranges.partition_point(|range| range.end <= first);
+    for range in ranges[passed..].iter().take_while(|range| range.start < last) {
         for row in range.start.max(first)..range.end.min(last) {
             inside[(row - first) / WORD_ROWS] |= 1 << ((row - first) % WORD_ROWS);
         }
@@ -273,7 +288,7 @@ mod tests {
                 Self::Codes(accepted) => Condition::codes(&columns.codes, accepted.clone()),
                 Self::Ints(spans) => Condition::Ints(&columns.ints, spans.clone()),
                 Self::Longs(spans) => Condition::Longs(&columns.longs, spans.clone()),
-                Self::Rows(ranges) => Condition::Rows(ranges.clone()),
+                Self::Rows(ranges) => Condition::rows(ranges.clone()),
                 Self::Not(inner) => Condition::Not(Box::new(inner.of(columns))),
                 Self::All(parts) => Condition::all(parts.iter().map(|part| part.of(columns))),
                 Self::Any(parts) => Condition::any(parts.iter().map(|part| part.of(columns))),
@@ -309,7 +324,7 @@ mod tests {
             spans().prop_map(|spans| {
                 Asked::Longs(spans.into_iter().map(|(a, b)| (a.into(), b.into())).collect())
             }),
-            prop::collection::vec((0..ROWS, 0..ROWS), 0..3)
+            prop::collection::vec((0..ROWS, 0..ROWS), 0..5)
                 .prop_map(|ends| Asked::Rows(ends.into_iter().map(|(a, b)| a..b).collect())),
         ];
         leaf.prop_recursive(3, 12, 3, |inner| {

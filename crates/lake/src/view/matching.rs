@@ -278,7 +278,7 @@ pub(super) fn in_ranges<'a>(
     let addresses = loaded.addresses();
     let rows =
         |(first, last)| addresses.position(|addr| addr < first)..addresses.position(|addr| addr <= last);
-    Condition::Rows(ranges.map(rows).filter(|rows| !rows.is_empty()).collect())
+    Condition::rows(ranges.map(rows).collect())
 }
 
 /// The instants for which a test holds, µs. What has no instant is before all of them.
