@@ -13,7 +13,7 @@ use crate::write::workers;
 
 /// Rows of one word of bits.
 const WORD_ROWS: usize = u64::BITS as usize;
-/// Words of one block: 4,096 rows, of which every column that is looked at stays in the processor's nearest cache.
+/// Words of one block: 4,096 rows, of each column 16 or 32 KiB, which the processor's nearest caches hold.
 const BLOCK_WORDS: usize = 64;
 /// From so many rows on, all of a word are looked at instead of those that are still there: that is done by
 /// several at once.
