@@ -15,7 +15,6 @@ use arrow_array::RecordBatch;
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::buffered::BufWriter;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, LogicalFileView, Remove};
 use deltalake::parquet::arrow::AsyncArrowWriter;
 use deltalake::protocol::DeltaOperation;
@@ -28,6 +27,7 @@ use kenshin_observation::schema::{
 };
 use serde::Serialize;
 
+use crate::commit::commit;
 use crate::error::LakeError;
 use crate::files::{MONTH, ORDER, SORTED};
 use crate::query::Limits;
@@ -186,13 +186,7 @@ impl Lake {
             predicate: None,
             target_size: i64::try_from(FILE_BYTES).unwrap_or(i64::MAX),
         };
-        let snapshot = table.snapshot().map_err(failed)?.snapshot();
-        CommitBuilder::from(CommitProperties::default())
-            .with_actions(actions)
-            .build(Some(snapshot), table.log_store(), operation)
-            .await
-            .map_err(failed)?;
-        table.update_state().await.map_err(failed)?;
+        commit(&mut table, actions, Vec::new(), operation).await.map_err(failed)?;
         Ok(done)
     }
 

@@ -13,8 +13,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use datafusion::object_store::ObjectStoreExt;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Transaction};
+use deltalake::kernel::Transaction;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError, ObjectStoreError, Path};
 use futures::TryStreamExt;
@@ -25,6 +24,7 @@ use kenshin_observation::{Prefix, SurveyId, TimeUs, addr_to_hi_lo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::commit::commit;
 use crate::compact::{GRACE_US, removals, sweep};
 use crate::error::LakeError;
 use crate::files::MONTH;
@@ -440,7 +440,9 @@ impl Lake {
         if all && actions.len() < paths.len() {
             return Ok(Removal::Changed);
         }
-        commit(&mut table, actions, Transaction::new(app(&intent.erasure_id), 1)).await.map_err(failed)?;
+        commit(&mut table, actions, vec![Transaction::new(app(&intent.erasure_id), 1)], writing())
+            .await
+            .map_err(failed)?;
         Ok(Removal::Done)
     }
 
@@ -451,7 +453,7 @@ impl Lake {
         table.update_state().await.map_err(failed)?;
         let told = format!("{transaction:?} {:?}", table.version());
         let action = write::put::<ErasureRow>(&table, encoded, &told).await.map_err(failed)?;
-        commit(&mut table, vec![action], transaction).await.map_err(failed)
+        commit(&mut table, vec![action], vec![transaction], writing()).await.map_err(failed)
     }
 
     /// True when a table holds this transaction.
@@ -467,17 +469,8 @@ impl Lake {
     }
 }
 
-async fn commit(
-    table: &mut DeltaTable,
-    actions: Vec<Action>,
-    transaction: Transaction,
-) -> Result<(), DeltaTableError> {
-    let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-    CommitBuilder::from(CommitProperties::default().with_application_transaction(transaction))
-        .with_actions(actions)
-        .build(Some(table.snapshot()?.snapshot()), table.log_store(), operation)
-        .await?;
-    table.update_state().await
+fn writing() -> DeltaOperation {
+    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
 }
 
 fn shelf_of(name: &str, values: &HashMap<String, Option<String>>) -> Shelf {

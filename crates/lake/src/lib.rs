@@ -20,6 +20,7 @@
 
 mod annex;
 pub mod cluster;
+mod commit;
 mod compact;
 mod erasure;
 mod error;

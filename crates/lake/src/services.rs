@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::buffered::BufWriter;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::parquet::arrow::AsyncArrowWriter;
 use deltalake::parquet::basic::Compression;
@@ -17,6 +16,7 @@ use deltalake::{DeltaTable, ObjectStore, Path};
 use kenshin_observation::schema::{BatchRow, SchemaError, ServiceRow, Table};
 use kenshin_observation::{SensorId, TimeUs};
 
+use crate::commit::commit;
 use crate::compact::{removals, sweep};
 use crate::error::LakeError;
 use crate::store::Lake;
@@ -96,7 +96,7 @@ impl Lake {
             writer.write(rows).await?;
             actions.push(Action::Add(writer.finish(true).await?));
         }
-        commit(&mut table, actions, progress, writing(SaveMode::Append)).await
+        commit_view(&mut table, actions, progress, writing(SaveMode::Append)).await
     }
 
     /// Begins to make the view anew. What is in the table stays there until [`Lake::finish_view`].
@@ -123,7 +123,7 @@ impl Lake {
         if rows > 0 {
             actions.push(Action::Add(added));
         }
-        commit(&mut table, actions, progress, writing(SaveMode::Overwrite)).await?;
+        commit_view(&mut table, actions, progress, writing(SaveMode::Overwrite)).await?;
         sweep(ServiceRow::NAME, &table, now).await?;
         Ok(rows)
     }
@@ -195,7 +195,7 @@ impl Lake {
             actions.push(Action::Add(added));
         }
         let optimize = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES };
-        commit(&mut table, actions, &Progress::new(), optimize).await?;
+        commit_view(&mut table, actions, &Progress::new(), optimize).await?;
         sweep(ServiceRow::NAME, &table, now).await?;
         Ok(true)
     }
@@ -240,26 +240,20 @@ fn writing(mode: SaveMode) -> DeltaOperation {
     DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }
 
-async fn commit(
+/// Commits to the current view, with the sequence of each sensor that it goes up to.
+async fn commit_view(
     table: &mut DeltaTable,
     actions: Vec<Action>,
     progress: &Progress,
     operation: DeltaOperation,
 ) -> Result<(), LakeError> {
     let transactions = progress.iter().map(|(sensor, sequence)| Transaction::new(app(*sensor), *sequence));
-    let properties = CommitProperties::default().with_application_transactions(transactions.collect());
-    let log_store = table.log_store();
-    CommitBuilder::from(properties)
-        .with_actions(actions)
-        .build(Some(table.snapshot().map_err(reading)?.snapshot()), log_store, operation)
-        .await
-        .map_err(|source| LakeError::Commit {
-            table: ServiceRow::NAME,
-            from: progress.values().copied().min().unwrap_or(0),
-            to: progress.values().copied().max().unwrap_or(0),
-            source: Box::new(source),
-        })?;
-    table.update_state().await.map_err(reading)
+    commit(table, actions, transactions.collect(), operation).await.map_err(|source| LakeError::Commit {
+        table: ServiceRow::NAME,
+        from: progress.values().copied().min().unwrap_or(0),
+        to: progress.values().copied().max().unwrap_or(0),
+        source: Box::new(source),
+    })
 }
 
 /// Writes one run.

@@ -10,7 +10,6 @@ use arrow_array::RecordBatch;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, StructType, Transaction};
 use deltalake::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -26,6 +25,7 @@ use kenshin_observation::{
 use tokio::sync::{Mutex, RwLock};
 
 use crate::cluster::Cluster;
+use crate::commit::{Sequences, commit};
 use crate::error::LakeError;
 use crate::files::Files;
 use crate::location::{Location, Reached};
@@ -199,6 +199,8 @@ pub struct Lake {
     pub(crate) compacting: Mutex<()>,
     /// Held while batches are committed: what they lack is asked first, and added later.
     committing: Mutex<()>,
+    /// The last sequences of who commits to each table.
+    sequences: std::sync::Mutex<HashMap<&'static str, Sequences>>,
     /// What is known of the files of each table.
     files: std::sync::Mutex<HashMap<&'static str, Arc<Files>>>,
     /// What files of observations say of themselves, by path.
@@ -234,6 +236,7 @@ impl Lake {
             merging: Mutex::default(),
             compacting: Mutex::default(),
             committing: Mutex::default(),
+            sequences: std::sync::Mutex::default(),
             files: std::sync::Mutex::default(),
             footers: std::sync::Mutex::default(),
             metadata: Arc::new(DefaultCache::new(METADATA_BYTES)),
@@ -344,7 +347,6 @@ impl Lake {
             let told = format!("{app} {from} {to} {nth} {now} {:?}", table.version());
             actions.push(write::put::<R>(&table, file, &told).await.map_err(failed)?);
         }
-        let properties = CommitProperties::default().with_application_transaction(Transaction::new(app, to));
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: write::is_apart(&table)
@@ -352,13 +354,10 @@ impl Lake {
                 .then(|| R::APART.iter().map(|name| (*name).to_owned()).collect()),
             predicate: None,
         };
-        let snapshot = table.snapshot().map_err(failed)?.snapshot();
-        CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(snapshot), table.log_store(), operation)
-            .await
-            .map_err(failed)?;
-        table.update_state().await.map_err(failed)
+        let before = table.version();
+        commit(&mut table, actions, vec![Transaction::new(app, to)], operation).await.map_err(failed)?;
+        locked(&self.sequences).entry(R::NAME).or_default().committed(before, table.version(), app, to);
+        Ok(())
     }
 
     /// The last sequence of which a table has the rows; 0 before the first.
@@ -366,9 +365,15 @@ impl Lake {
         let mut table = self.tables[name].write().await;
         let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
         table.update_state().await.map_err(read)?;
+        let version = table.version();
+        if let Some(known) = locked(&self.sequences).entry(name).or_default().get(version, app) {
+            return Ok(known);
+        }
         let snapshot = table.snapshot().map_err(read)?;
         let held = snapshot.transaction_version(table.log_store().as_ref(), app).await.map_err(read)?;
-        Ok(held.unwrap_or(0))
+        let held = held.unwrap_or(0);
+        locked(&self.sequences).entry(name).or_default().read(version, app, held);
+        Ok(held)
     }
 
     /// Observations that fit the selection, in (endpoint, check, time) order, which does not depend

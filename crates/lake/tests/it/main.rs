@@ -114,13 +114,17 @@ async fn a_batch_is_committed_exactly_once() {
         Committed { new: 0, completed: 0, repeated: 2 }
     );
     assert_eq!(lake.last_sequence(SensorId::new(NOW, 3)).await.unwrap(), Some(2));
+    // What the other takes from now on, the first does not take again, though it knew what there was.
+    let three = [batch(3, vec![])];
+    assert_eq!(other.commit(&three, NOW).await.unwrap(), Committed { new: 1, completed: 0, repeated: 0 });
+    assert_eq!(lake.commit(&three, NOW).await.unwrap(), Committed { new: 0, completed: 0, repeated: 1 });
     assert_eq!(csv(&lake, "SELECT count(*) AS n FROM observations").await, "n\n3\n");
     assert_eq!(csv(&lake, "SELECT count(*) AS n FROM salts").await, "n\n3\n");
     assert_eq!(
         csv(&lake, "SELECT sequence, rows FROM batches ORDER BY sequence").await,
-        "sequence,rows\n1,1\n2,2\n"
+        "sequence,rows\n1,1\n2,2\n3,0\n"
     );
-    assert_eq!(lake.coverage(SurveyId::new(NOW, 2)).await.unwrap().len(), 2);
+    assert_eq!(lake.coverage(SurveyId::new(NOW, 2)).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
