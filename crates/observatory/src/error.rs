@@ -165,8 +165,9 @@ impl ActError {
                      by `credentials` under [store]"
                 }
                 StoreTrouble::Away(_) => {
-                    "is the endpoint under [store] right, and the store up? Nothing that was committed is lost, \
-                     and what was not is sent again"
+                    "is the endpoint under [store] right, and the store up? When its certificate is in question, name \
+                     that of who signed it by `ca` there. Nothing that was committed is lost, and what was not is \
+                     sent again"
                 }
                 StoreTrouble::Refuses(_) => {
                     "whoever signs the requests must be let in to read, write, list and delete in the bucket"

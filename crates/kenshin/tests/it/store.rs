@@ -36,16 +36,18 @@ fn settle(home: &Path, lake: &str, store: &str) {
 #[test]
 fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("store-ca.pem");
     let server = Python::new(folder.path()).and_then(|python| {
         python.install(&["moto", "flask", "flask-cors"])?;
-        Script::start(&python, include_str!("store.py"), &[])
+        Script::start(&python, include_str!("store.py"), &[ca.to_str().unwrap()])
     });
     let mut server = match server {
         Ok(server) => server,
         Err(why) => return skip("a_lake_in_a_bucket_is_the_lake_in_a_folder", &why),
     };
     let told = server.hear();
-    let [endpoint, key, secret] = ["endpoint", "key", "secret"].map(|name| told[name].as_str().unwrap());
+    let [endpoint, by_tls, key, secret] =
+        ["endpoint", "by_tls", "key", "secret"].map(|name| told[name].as_str().unwrap());
     let credentials = |name: &str, secret: &str| {
         let path = folder.path().join(name);
         let mut file = std::fs::OpenOptions::new();
@@ -57,8 +59,10 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     let store = format!("endpoint = \"{endpoint}\"");
     let lake = "s3://observatory/the/lake";
     let file = credentials("store.toml", secret);
-    let by_file = format!("{store}\ncredentials = {file:?}");
-    // One takes its credentials from a file, the other from the environment.
+    let unknown = format!("endpoint = \"{by_tls}\"\ncredentials = {file:?}");
+    let by_file = format!("{unknown}\nca = {ca:?}");
+    // One comes by TLS and takes its credentials from a file, the other in the clear with those of the
+    // environment.
     let [one, other, local] = ["one", "other", "local"].map(|name| folder.path().join(name));
     for home in [&one, &other, &local] {
         expect(home, 0, &["init", "--organisation", "Example CSIRT"]);
@@ -140,7 +144,12 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     let batches = [sealed(1, "a"), sealed(2, "b")];
     let in_bucket = Location {
         lake: lake.to_owned(),
-        store: Store { endpoint: Some(endpoint.into()), credentials: Some(file), ..Store::default() },
+        store: Store {
+            endpoint: Some(by_tls.into()),
+            credentials: Some(file),
+            ca: Some(ca.clone()),
+            ..Store::default()
+        },
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         for location in [in_bucket, local.join("lake").to_str().unwrap().into()] {
@@ -164,6 +173,7 @@ fn a_lake_in_a_bucket_is_the_lake_in_a_folder() {
     let wrong = format!("{store}\ncredentials = {:?}", credentials("wrong.toml", "wrong"));
     let refused = [
         (lake, wrong.as_str(), 3, "refuses: SignatureDoesNotMatch", "must be let in"),
+        (lake, unknown.as_str(), 3, "does not answer: invalid peer certificate", "`ca`"),
         (lake, store.as_str(), 2, "neither the environment nor", "AWS_ACCESS_KEY_ID"),
         ("s3://nowhere/lake", by_file.as_str(), 3, "has no such bucket", "make the bucket"),
         ("s3://careless/lake", by_file.as_str(), 3, "overwrites what", "If-None-Match"),
