@@ -2,26 +2,40 @@
 
 use std::collections::HashMap;
 
+use deltalake::checkpoints::create_checkpoint;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaTable, DeltaTableError};
 
-/// Commits to a table, which is as of this commit afterwards.
+/// Commits of a table after which its log begins with a checkpoint: to read it, so many commits are read at most.
+const CHECKPOINT_COMMITS: u64 = 20;
+
+/// Commits to a table, which is as of this commit afterwards, or of a later one; gives the version of this one.
 pub(crate) async fn commit(
     table: &mut DeltaTable,
     actions: Vec<Action>,
     transactions: Vec<Transaction>,
     operation: DeltaOperation,
-) -> Result<(), DeltaTableError> {
+) -> Result<u64, DeltaTableError> {
     let snapshot = table.snapshot()?.snapshot();
-    let properties = CommitProperties::default().with_application_transactions(transactions);
+    let properties =
+        CommitProperties::default().with_application_transactions(transactions).with_create_checkpoint(false);
     let done = CommitBuilder::from(properties)
         .with_actions(actions)
         .build(Some(snapshot), table.log_store(), operation)
         .await?;
     table.state = Some(done.snapshot);
-    Ok(())
+    if done.version > 0 && done.version.is_multiple_of(CHECKPOINT_COMMITS) {
+        create_checkpoint(table, None).await?;
+        // What is known of the files lies in a piece for each commit, and each commit goes through all of
+        // them. Read from the checkpoint it is one.
+        let mut anew = table.clone();
+        anew.state = None;
+        anew.update_state().await?;
+        *table = anew;
+    }
+    Ok(done.version)
 }
 
 /// The last sequence of each application that one version of a table holds, as far as somebody asked: to

@@ -453,7 +453,8 @@ impl Lake {
         table.update_state().await.map_err(failed)?;
         let told = format!("{transaction:?} {:?}", table.version());
         let action = write::put::<ErasureRow>(&table, encoded, &told).await.map_err(failed)?;
-        commit(&mut table, vec![action], vec![transaction], writing()).await.map_err(failed)
+        commit(&mut table, vec![action], vec![transaction], writing()).await.map_err(failed)?;
+        Ok(())
     }
 
     /// True when a table holds this transaction.

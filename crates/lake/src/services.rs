@@ -253,7 +253,8 @@ async fn commit_view(
         from: progress.values().copied().min().unwrap_or(0),
         to: progress.values().copied().max().unwrap_or(0),
         source: Box::new(source),
-    })
+    })?;
+    Ok(())
 }
 
 /// Writes one run.

@@ -355,8 +355,9 @@ impl Lake {
             predicate: None,
         };
         let before = table.version();
-        commit(&mut table, actions, vec![Transaction::new(app, to)], operation).await.map_err(failed)?;
-        locked(&self.sequences).entry(R::NAME).or_default().committed(before, table.version(), app, to);
+        let done = commit(&mut table, actions, vec![Transaction::new(app, to)], operation).await;
+        let version = done.map_err(failed)?;
+        locked(&self.sequences).entry(R::NAME).or_default().committed(before, Some(version), app, to);
         Ok(())
     }
 

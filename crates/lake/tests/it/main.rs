@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
+use kenshin_lake::integrity::verify;
 use kenshin_lake::view::Sight;
 use kenshin_lake::{Committed, Format, Lake, LakeError, Limits, Places, Question, Selection};
 use kenshin_observation::batch::{GENESIS, Seal};
@@ -115,16 +116,44 @@ async fn a_batch_is_committed_exactly_once() {
     );
     assert_eq!(lake.last_sequence(SensorId::new(NOW, 3)).await.unwrap(), Some(2));
     // What the other takes from now on, the first does not take again, though it knew what there was.
-    let three = [batch(3, vec![])];
+    let three = [batch(3, vec![observation("192.0.2.3", "login: ")])];
     assert_eq!(other.commit(&three, NOW).await.unwrap(), Committed { new: 1, completed: 0, repeated: 0 });
     assert_eq!(lake.commit(&three, NOW).await.unwrap(), Committed { new: 0, completed: 0, repeated: 1 });
-    assert_eq!(csv(&lake, "SELECT count(*) AS n FROM observations").await, "n\n3\n");
-    assert_eq!(csv(&lake, "SELECT count(*) AS n FROM salts").await, "n\n3\n");
+    assert_eq!(csv(&lake, "SELECT count(*) AS n FROM observations").await, "n\n4\n");
+    assert_eq!(csv(&lake, "SELECT count(*) AS n FROM salts").await, "n\n4\n");
     assert_eq!(
         csv(&lake, "SELECT sequence, rows FROM batches ORDER BY sequence").await,
-        "sequence,rows\n1,1\n2,2\n3,0\n"
+        "sequence,rows\n1,1\n2,2\n3,1\n"
     );
     assert_eq!(lake.coverage(SurveyId::new(NOW, 2)).await.unwrap().len(), 3);
+}
+
+/// A log gets a checkpoint now and then: who wrote it, who reads on from before it and who opens the lake anew
+/// find the same.
+#[tokio::test]
+async fn checkpoints_change_nothing() {
+    let (folder, lake) = lake().await;
+    let open = || async { Lake::open(folder.path().to_str().unwrap()).await.unwrap() };
+    let other = open().await;
+    let sealed = |sequence| batch(sequence, vec![observation(&format!("192.0.2.{sequence}"), "login: ")]);
+    for sequence in 1..=45 {
+        let by = if sequence % 3 == 0 { &other } else { &lake };
+        let done = by.commit(&[sealed(sequence)], NOW).await.unwrap();
+        assert_eq!(done, Committed { new: 1, completed: 0, repeated: 0 }, "{sequence}");
+    }
+    let log = fs::read_dir(folder.path().join("observations/_delta_log")).unwrap();
+    let log = log.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut checkpoints: Vec<String> = log.filter(|name| name.ends_with(".parquet")).collect();
+    checkpoints.sort_unstable();
+    assert_eq!(checkpoints, [20, 40].map(|version| format!("{version:020}.checkpoint.parquet")));
+    for lake in [lake, other, open().await] {
+        assert_eq!(csv(&lake, "SELECT count(*) AS n FROM observations").await, "n\n45\n");
+        assert_eq!(lake.last_sequence(SensorId::new(NOW, 3)).await.unwrap(), Some(45));
+        let done = lake.commit(&[sealed(44), sealed(45)], NOW).await.unwrap();
+        assert_eq!(done, Committed { new: 0, completed: 0, repeated: 2 });
+    }
+    let report = verify(folder.path().to_str().unwrap(), true, |_| {}).await.unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
 }
 
 #[tokio::test]
