@@ -102,7 +102,12 @@ async fn look(
     let lake = taking.lake;
     let told = |what: &str| format!("{:.0} M: {what}", taking.rows as f64 / 1e6);
     let commit = (taking.spent - spent).as_secs_f64() / (taking.rows - rows) as f64;
-    report.figure(&told("committed a second, since the mark before"), 1.0 / commit, "/s", Limit::None);
+    report.figure(
+        &told("committed a second, since the mark before"),
+        1.0 / commit,
+        "/s",
+        Limit::Least(300_000.0),
+    );
     report.figure(&told("peak memory"), peak_memory(), "MiB", Limit::None);
     let begun = Instant::now();
     let merged = lake.compact(NOW, Thoroughness::Due, |_, _, _| {}).await?;
