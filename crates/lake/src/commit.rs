@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use deltalake::checkpoints::create_checkpoint;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Transaction};
-use deltalake::protocol::DeltaOperation;
+use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 
 /// Commits of a table after which its log begins with a checkpoint: to read it, so many commits are read at most.
@@ -36,6 +36,11 @@ pub(crate) async fn commit(
         *table = anew;
     }
     Ok(done.version)
+}
+
+/// What a commit says that it does, when it writes rows that are not kept apart.
+pub(crate) fn writing(mode: SaveMode) -> DeltaOperation {
+    DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }
 
 /// The last sequence of each application that one version of a table holds, as far as somebody asked: to

@@ -182,11 +182,7 @@ impl Lake {
             return Ok(Compacted::default());
         }
         actions.extend(adds.into_iter().map(Action::Add));
-        let operation = DeltaOperation::Optimize {
-            predicate: None,
-            target_size: i64::try_from(FILE_BYTES).unwrap_or(i64::MAX),
-        };
-        commit(&mut table, actions, Vec::new(), operation).await.map_err(failed)?;
+        commit(&mut table, actions, Vec::new(), merging()).await.map_err(failed)?;
         Ok(done)
     }
 
@@ -230,6 +226,11 @@ impl Lake {
 
 /// What files that are kept together have in common, by name.
 type Values = BTreeMap<String, Option<String>>;
+
+/// What a commit says that it does, when it puts the same rows into other files.
+fn merging() -> DeltaOperation {
+    DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(FILE_BYTES).unwrap_or(i64::MAX) }
+}
 
 fn candidate(file: &LogicalFileView) -> Candidate {
     #[derive(serde::Deserialize, Default)]

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use datafusion::object_store::ObjectStoreExt;
 use deltalake::kernel::Transaction;
-use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableError, ObjectStoreError, Path};
 use futures::TryStreamExt;
 use kenshin_observation::schema::{
@@ -24,7 +24,7 @@ use kenshin_observation::{Prefix, SurveyId, TimeUs, addr_to_hi_lo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::commit::commit;
+use crate::commit::{commit, writing};
 use crate::compact::{GRACE_US, removals, sweep};
 use crate::error::LakeError;
 use crate::files::MONTH;
@@ -440,9 +440,14 @@ impl Lake {
         if all && actions.len() < paths.len() {
             return Ok(Removal::Changed);
         }
-        commit(&mut table, actions, vec![Transaction::new(app(&intent.erasure_id), 1)], writing())
-            .await
-            .map_err(failed)?;
+        commit(
+            &mut table,
+            actions,
+            vec![Transaction::new(app(&intent.erasure_id), 1)],
+            writing(SaveMode::Append),
+        )
+        .await
+        .map_err(failed)?;
         Ok(Removal::Done)
     }
 
@@ -453,7 +458,9 @@ impl Lake {
         table.update_state().await.map_err(failed)?;
         let told = format!("{transaction:?} {:?}", table.version());
         let action = write::put::<ErasureRow>(&table, encoded, &told).await.map_err(failed)?;
-        commit(&mut table, vec![action], vec![transaction], writing()).await.map_err(failed)?;
+        commit(&mut table, vec![action], vec![transaction], writing(SaveMode::Append))
+            .await
+            .map_err(failed)?;
         Ok(())
     }
 
@@ -468,10 +475,6 @@ impl Lake {
         table.update_state().await.map_err(|error| reading(name, error))?;
         Ok(table.clone())
     }
-}
-
-fn writing() -> DeltaOperation {
-    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
 }
 
 fn shelf_of(name: &str, values: &HashMap<String, Option<String>>) -> Shelf {

@@ -16,7 +16,7 @@ use deltalake::{DeltaTable, ObjectStore, Path};
 use kenshin_observation::schema::{BatchRow, SchemaError, ServiceRow, Table};
 use kenshin_observation::{SensorId, TimeUs};
 
-use crate::commit::commit;
+use crate::commit::{commit, writing};
 use crate::compact::{removals, sweep};
 use crate::error::LakeError;
 use crate::store::Lake;
@@ -234,10 +234,6 @@ impl NewView {
 
 fn app(sensor: SensorId) -> String {
     format!("sensor:{sensor}")
-}
-
-fn writing(mode: SaveMode) -> DeltaOperation {
-    DeltaOperation::Write { mode, partition_by: None, predicate: None }
 }
 
 /// Commits to the current view, with the sequence of each sensor that it goes up to.

@@ -10,13 +10,12 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::{Action, Add, Metadata, MetadataExt, StructType};
-use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaTable, DeltaTableError};
 use futures::StreamExt;
 use kenshin_observation::TimeUs;
 use kenshin_observation::schema::{BlobRow, CoverageRow, ObservationRow, SaltRow, Table, Taken};
 
-use super::{BATCH_ROWS, Compacted, FILE_BYTES, Values, Written, removals};
+use super::{BATCH_ROWS, Compacted, Values, Written, merging, removals};
 use crate::commit::commit;
 use crate::error::LakeError;
 use crate::files::{MONTH, ORDER};
@@ -79,7 +78,7 @@ impl Lake {
             }
             // Columns first, that later versions brought: there the mandate goes.
             if let Some(evolved) = write::evolved::<R>(&table).map_err(failed)? {
-                commit(&mut table, vec![evolved], Vec::new(), arranging()).await.map_err(failed)?;
+                commit(&mut table, vec![evolved], Vec::new(), merging()).await.map_err(failed)?;
             }
             let columns = table.snapshot().map_err(failed)?.snapshot().arrow_schema();
             (table.log_store().object_store(None), columns)
@@ -152,7 +151,7 @@ impl Lake {
         };
         actions.push(Action::Metadata(partitioned::<R>(&table).map_err(failed)?));
         actions.extend(adds.into_iter().map(Action::Add));
-        commit(&mut table, actions, Vec::new(), arranging()).await.map_err(failed)?;
+        commit(&mut table, actions, Vec::new(), merging()).await.map_err(failed)?;
         // Read anew: what was known of its files had no month.
         let url = table.log_store().root_url().clone();
         *table = DeltaTable::try_from_url(url).await.map_err(failed)?;
@@ -165,10 +164,6 @@ fn size(action: &Action) -> u64 {
         Action::Remove(remove) => remove.size.unwrap_or_default().unsigned_abs(),
         _ => 0,
     }
-}
-
-fn arranging() -> DeltaOperation {
-    DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(FILE_BYTES).unwrap_or(i64::MAX) }
 }
 
 /// What the table says of itself, with the columns by which its files are kept apart from now on.
