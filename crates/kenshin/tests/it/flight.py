@@ -12,7 +12,9 @@ def plain(value):
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, datetime.datetime):
-        return value.replace(tzinfo=None).isoformat()
+        # With no, three or six digits after the seconds, whichever tells all.
+        digits = "auto" if value.microsecond % 1000 or not value.microsecond else "milliseconds"
+        return value.replace(tzinfo=None).isoformat(timespec=digits)
     raise TypeError(f"{type(value)} is not expected")
 
 

@@ -20,8 +20,9 @@ const NOW: TimeUs = TimeUs::from_secs(1_790_000_000);
 const PASSWORD: &str = "correct horse battery";
 
 /// Ten questions, each with one order of rows.
-const QUERIES: [&str; 10] = [
+const QUERIES: [&str; 11] = [
     "SELECT count(*) AS n FROM observations",
+    "SELECT to_timestamp_micros(t) AS t FROM (VALUES (0), (769000), (769001), (1000000)) AS times (t) ORDER BY 1",
     "SELECT subject_addr, subject_port, outcome, protocol FROM observations ORDER BY 1, 2, survey_id, \"check\"",
     "SELECT subject_addr, count(*) AS n, min(t) AS first, max(t_us) AS last FROM observations GROUP BY 1 ORDER BY 1",
     "SELECT subject_port, ssh, http FROM observations WHERE protocol IN ('ssh', 'http') ORDER BY subject_addr, 1, survey_id",
