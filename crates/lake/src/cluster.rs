@@ -107,7 +107,7 @@ pub enum ClusterError {
 /// How questions are divided among workers.
 #[derive(Debug, Clone, Copy)]
 pub struct Division {
-    /// Processors that each worker uses for one question.
+    /// Parts that each worker has of one question, as many as it has processors; at least two.
     pub cores: usize,
     /// Bytes of files that one worker should read at least: a question that reads no more is answered by the
     /// hub itself.
@@ -227,9 +227,11 @@ impl Cluster {
             let named = HeaderValue::from_str(places);
             headers.insert(PLACES, named.map_err(|error| DataFusionError::External(error.into()))?);
         }
+        // A plan of one part exchanges no rows, so there is no place to divide it at.
         let Division { cores, least_bytes } = self.division;
+        let cores = cores.max(2);
         let mut builder = SessionStateBuilder::new_from_existing(context.state());
-        let config = builder.config().take().unwrap_or_default().with_target_partitions(cores.max(1));
+        let config = builder.config().take().unwrap_or_default().with_target_partitions(cores);
         let state = builder
             .with_config(config)
             .with_distributed_worker_resolver(Chosen(workers.to_vec()))
@@ -238,7 +240,7 @@ impl Cluster {
             .with_distributed_passthrough_headers(headers)?
             // With one task a plan is not divided, so that the last worker would have nothing to do.
             .with_distributed_max_tasks_per_stage(workers.len().max(2))?
-            .with_distributed_file_scan_config_bytes_per_partition((least_bytes / cores.max(1)).max(1))?
+            .with_distributed_file_scan_config_bytes_per_partition((least_bytes / cores).max(1))?
             .with_distributed_planner()
             .build();
         Ok(SessionContext::new_with_state(state))

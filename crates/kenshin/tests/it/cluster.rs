@@ -303,8 +303,13 @@ impl Drop for Worker {
 
 /// The lake as a hub with these workers has it. All is divided, however little it is.
 async fn hub(location: &str, secret: &Path, workers: &[&Worker]) -> Lake {
+    hub_of(location, secret, workers, 2).await
+}
+
+/// The same, for workers with so many processors.
+async fn hub_of(location: &str, secret: &Path, workers: &[&Worker], cores: usize) -> Lake {
     let workers: Vec<String> = workers.iter().map(|worker| worker.url.clone()).collect();
-    let division = Division { cores: 2, least_bytes: 1 };
+    let division = Division { cores, least_bytes: 1 };
     let cluster = Cluster::new(&workers, Secret::read(secret).unwrap(), division).unwrap();
     Lake::open(location).await.unwrap().with_cluster(cluster)
 }
@@ -376,6 +381,9 @@ fn workers_change_how_fast_an_answer_comes_and_nothing_else() {
         let (answer, divided) = ask(&helped, by_country, &Sight::All, &newer).await;
         assert!(answer.contains("FR") && !answer.contains("JP") && !divided, "{answer}");
         assert!(ask(&helped, counted, &Sight::All, &newer).await.1, "what tells no places needs none");
+
+        let small = hub_of(&location, &ours, &[&one, &two], 1).await;
+        assert_eq!(ask(&small, counted, &Sight::All, &known).await, ("n\n500\n".into(), true));
 
         let plan = format!("EXPLAIN {}", QUESTIONS[0].0);
         let (told, _) = ask(&helped, &plan, &Sight::All, &known).await;
