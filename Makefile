@@ -13,7 +13,7 @@ PACKAGES := python3-venv iproute2 nftables openssh-server openssh-client dropbea
 	snmpd bind9 dnsmasq-base ntpsec libcoap3-bin kamailio miniupnpd wsdd2 \
 	busybox-static python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 
-.PHONY: help demo build test lint deps fuzz bench release clean
+.PHONY: help demo build test lint deps fuzz bench bench-lake bench-engines release clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -75,6 +75,12 @@ bench: deps ## rates, losses, recognition and a scaled month, against bare syste
 # (about half an hour when built).
 bench-lake:
 	$(CARGO) bench -p kenshin-lake --bench services
+
+# The engine that divides questions among workers, and Ballista: in its own workspace and folder, for its features make DataFusion be
+# compiled anew (11 to 35 minutes); the lake is made when it is not there, and measured against DuckDB (4 minutes).
+bench-engines:
+	$(CARGO) bench -p kenshin-lake --bench services -- --lake $(CURDIR)/bench/results/lake --part sql
+	$(CARGO) run --release --locked --manifest-path bench/engines/Cargo.toml --target-dir target/engines -- bench/results/lake
 
 release: ## the optimised binary, target/release/kenshin (about 40 minutes from nothing on two cores)
 	$(CARGO) build --release -p kenshin
