@@ -76,7 +76,7 @@ impl Context<'_> {
     /// Talk: to standard error unless asked to be quiet.
     pub(crate) fn say(&self, text: &str) {
         if !self.cli.quiet {
-            eprintln!("{text}");
+            crate::output::talk(text);
         }
     }
 }

@@ -34,13 +34,13 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if is_closed_pipe(error) {
         return Exit::Done;
     }
-    eprintln!("error: {error}");
+    crate::output::talk(&format!("error: {error}"));
     for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+        crate::output::talk(&format!("  because: {cause}"));
     }
     let act = error.downcast_ref::<ActError>();
     if let Some(hint) = act.and_then(ActError::hint) {
-        eprintln!("hint: {hint}");
+        crate::output::talk(&format!("hint: {hint}"));
     }
     // Commands that only look read casework themselves.
     let blame = act.map(ActError::blame).or_else(|| error.downcast_ref::<CaseworkError>().map(Blame::from));

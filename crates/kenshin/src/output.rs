@@ -72,6 +72,11 @@ pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Tells something on standard error, where work goes on when nobody reads it any more.
+pub(crate) fn talk(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Control and bidirectional characters become `\u{…}`; line ends become `⏎`.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -66,6 +66,12 @@ pub enum LakeError {
         /// What the planner said.
         message: String,
     },
+    /// The query would take more than it may: more text, tables or memory.
+    #[error("the query is too large: {message}")]
+    Large {
+        /// What is too large.
+        message: String,
+    },
     /// The query ran into a limit.
     #[error("the query was stopped: more than {limit} {unit}")]
     Limit {

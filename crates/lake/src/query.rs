@@ -1,21 +1,24 @@
 //! SQL: read-only, within limits.
 
+pub(crate) mod growth;
+mod size;
+
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -184,8 +187,10 @@ impl Answer {
     /// characters in tables, the format's own quoting elsewhere, and cells that a spreadsheet
     /// would run as a formula are prefixed with an apostrophe in CSV.
     pub fn render(&self, format: Format) -> Result<String, LakeError> {
-        let failed =
-            |source: arrow_schema::ArrowError| LakeError::Read { table: "answer", source: source.into() };
+        let failed = |error: ArrowError| unwritable(&error);
+        if matches!(format, Format::Json | Format::JsonLines) {
+            self.named_apart()?;
+        }
         match format {
             Format::Table => {
                 let text = arrow_cast::pretty::pretty_format_batches(&self.batches).map_err(failed)?;
@@ -260,13 +265,27 @@ impl Answer {
         Ok(Self { schema, batches: vec![batch] })
     }
 
+    /// Objects and most readers of Parquet have one place for a name.
+    fn named_apart(&self) -> Result<(), LakeError> {
+        let mut names = HashSet::new();
+        match self.schema.fields().iter().find(|field| !names.insert(field.name())) {
+            None => Ok(()),
+            Some(twice) => {
+                let name = functions::visible(twice.name());
+                let message = format!(
+                    "two columns are named `{name}`: name one of them apart, as in `{name} AS other`"
+                );
+                Err(LakeError::Query { message })
+            }
+        }
+    }
+
     /// The answer as a Parquet file.
     pub fn parquet(&self) -> Result<Vec<u8>, LakeError> {
         use deltalake::parquet::arrow::ArrowWriter;
-        let failed = |source: deltalake::parquet::errors::ParquetError| LakeError::Read {
-            table: "answer",
-            source: source.into(),
-        };
+        use deltalake::parquet::errors::ParquetError;
+        let failed = |error: ParquetError| unwritable(&error);
+        self.named_apart()?;
         let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), None).map_err(failed)?;
         for batch in &self.batches {
             writer.write(batch).map_err(failed)?;
@@ -297,8 +316,14 @@ impl Lake {
     /// tells of files that hold the rows of others too.
     pub async fn ask(&self, question: &Question) -> Result<Answer, LakeError> {
         let mut rows = self.answer(question).await?;
-        let mut batches = Vec::new();
+        let (mut batches, mut bytes) = (Vec::new(), 0);
         while let Some(batch) = rows.next().await? {
+            // Batches may be parts of one: each counts what is its own.
+            let own = |column: &ArrayRef| column.to_data().get_slice_memory_size();
+            bytes += batch.columns().iter().filter_map(|column| own(column).ok()).sum::<usize>();
+            if bytes > question.limits.memory_bytes {
+                return Err(LakeError::Limit { limit: question.limits.memory_bytes as u64, unit: "bytes" });
+            }
             batches.push(batch);
         }
         Ok(Answer { schema: rows.schema, batches })
@@ -309,7 +334,7 @@ impl Lake {
     /// With workers, the answer is sought anew when one breaks off: by those that are left, and by this
     /// process in the end. Only behind the first 64 MiB, of which some were given out, that is an error.
     pub async fn answer(&self, question: &Question) -> Result<Rows, LakeError> {
-        let until = Instant::now() + question.limits.time;
+        let until = from_now(question.limits);
         let Some(cluster) = &self.cluster else { return self.seek(question, &[], until).await };
         let fit = tokio::time::timeout_at(until, cluster.fit()).await;
         let mut workers = fit.map_err(|_| out_of_time(question.limits))?;
@@ -342,7 +367,7 @@ impl Lake {
 
     /// Columns of the answer, which is not sought.
     pub async fn columns(&self, question: &Question) -> Result<SchemaRef, LakeError> {
-        let (_, plan) = self.plan(question, &[], Instant::now() + question.limits.time).await?;
+        let (_, plan) = self.plan(question, &[], from_now(question.limits)).await?;
         Ok(as_handed_out(&plan.schema()))
     }
 
@@ -367,11 +392,26 @@ impl Lake {
         workers: &[Url],
         until: Instant,
     ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), LakeError> {
+        let planned = tokio::time::timeout_at(until, self.planned(question, workers)).await;
+        planned.unwrap_or_else(|_| Err(out_of_time(question.limits)))
+    }
+
+    async fn planned(
+        &self,
+        question: &Question,
+        workers: &[Url],
+    ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), LakeError> {
         let limits = question.limits;
         let mut context = self.context(limits)?;
+        let share = growth::Share::usual();
+        for function in growth::within(&context.state(), &share) {
+            context.register_udf(function);
+        }
+        let rewrite = growth::Rewrite::of(&context.state()).map_err(planning)?;
+        context.register_function_rewrite(Arc::new(rewrite)).map_err(planning)?;
         functions::of_places(question.places.as_ref()).for_each(|function| context.register_udf(function));
         // Only what is named is looked at.
-        let named = named(&context, &question.sql)?;
+        let named = size::named(&context, &question.sql)?;
         let annexes = || question.annexes.iter().filter(|annex| named.contains(annex.name()));
         // Workers have the lake's files and nothing else.
         let cluster = self.cluster.as_ref().filter(|_| !workers.is_empty() && annexes().next().is_none());
@@ -396,6 +436,7 @@ impl Lake {
                 "EXPLAIN is for those who see every row: plans tell of files that hold others' rows";
             return Err(LakeError::Query { message: message.to_owned() });
         }
+        share.divide(limits.memory_bytes, size::put_together(frame.logical_plan())?.growing);
         let parameters = frame.logical_plan().get_parameter_names().map_err(planning)?;
         if let Some(name) = parameters.iter().min() {
             let message = format!("the query has a parameter, `{name}`: write its value in its place");
@@ -405,15 +446,10 @@ impl Lake {
             LogicalPlan::Explain(explain) if cluster.is_some() => Some(explain.clone()),
             _ => None,
         };
-        let planned = async {
-            let plan = frame.create_physical_plan().await?;
-            match explain {
-                Some(explain) => cluster::explained(&context, &explain, plan).await,
-                None => Ok(plan),
-            }
-        };
-        let plan = tokio::time::timeout_at(until, planned).await.map_err(|_| out_of_time(limits))?;
-        let plan = plan.map_err(planning)?;
+        let mut plan = frame.create_physical_plan().await.map_err(planning)?;
+        if let Some(explain) = explain {
+            plan = cluster::explained(&context, &explain, plan).await.map_err(planning)?;
+        }
         if cluster::is_divided(&plan) && cluster::is_recursive(&plan) {
             let message = "a recursive query cannot be divided among workers".to_owned();
             return Err(LakeError::Query { message });
@@ -537,15 +573,6 @@ fn register_table(
     Ok(true)
 }
 
-/// Which of the tables a question names.
-fn named(context: &SessionContext, sql: &str) -> Result<HashSet<String>, LakeError> {
-    let state = context.state();
-    let statement =
-        state.sql_to_statement(sql, &state.config_options().sql_parser.dialect).map_err(planning)?;
-    let references = state.resolve_table_references(&statement).map_err(planning)?;
-    Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
-}
-
 /// Columns as they are handed out: texts as views are for the way there.
 fn as_handed_out(schema: &Schema) -> SchemaRef {
     let one = |field: &FieldRef| match field.data_type() {
@@ -565,17 +592,28 @@ fn handed_out(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, La
     RecordBatch::try_new_with_options(schema.clone(), columns, &rows).map_err(failed)
 }
 
+/// When a question that is asked now has had its time; a time without end is a day.
+fn from_now(limits: Limits) -> Instant {
+    Instant::now() + limits.time.min(Duration::from_secs(86_400))
+}
+
 fn out_of_time(limits: Limits) -> LakeError {
     LakeError::Limit { limit: limits.time.as_secs(), unit: "seconds" }
 }
 
+/// A value that a format has no way to write.
+fn unwritable(error: &dyn std::error::Error) -> LakeError {
+    LakeError::Query { message: format!("{error}: the format has no way to write it; CAST it to text") }
+}
+
 fn planning(error: DataFusionError) -> LakeError {
-    LakeError::Query { message: error.strip_backtrace() }
+    // Constants are reckoned while planning, so it may fail for whatever running does.
+    running(error)
 }
 
 fn running(error: DataFusionError) -> LakeError {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(message) => LakeError::Query { message: message.clone() },
+        DataFusionError::ResourcesExhausted(message) => LakeError::Large { message: message.clone() },
         DataFusionError::External(cause) if let Some(unread) = cause.downcast_ref::<Unread>() => {
             let Unread { table, source } = unread.clone();
             LakeError::Annex { table, source }

@@ -10,18 +10,18 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
-use datafusion::common::{Result, exec_err, tree_node::TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue, exec_err, tree_node::TreeNodeRecursion};
 use datafusion::datasource::TableType;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, Like, Operator, TableProviderFilterPushDown, col, expr::InList, lit,
 };
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{PhysicalExpr, expressions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
@@ -35,6 +35,10 @@ use crate::view::Sight;
 const ABOUT_ADDRESSES: &[(&str, [&str; 2])] =
     &[("observations", ["subject_addr_hi", "subject_addr_lo"]), ("services", ["addr_hi", "addr_lo"])];
 
+/// What tells of rows out of sight: the number that a row has in its batch, of which the others take up those
+/// that are missing. It is null for whoever sees some addresses alone.
+const TELLS_OF_OTHERS: &str = "row";
+
 /// A table as far as it may be seen; none when nothing of it may.
 pub(crate) fn in_sight(
     name: &str,
@@ -43,7 +47,7 @@ pub(crate) fn in_sight(
 ) -> Option<Arc<dyn TableProvider>> {
     let Sight::Only(ranges) = sight else { return Some(table) };
     let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
-    Some(Arc::new(Seen { table, condition: within(ranges, &col(*hi), &col(*lo)) }))
+    Some(Arc::new(Seen::new(table, within(ranges, &col(*hi), &col(*lo)))))
 }
 
 /// The predicate that an address lies in one of these ranges. What lies before and behind all of them is
@@ -64,12 +68,30 @@ fn within(ranges: &[(IpAddr, IpAddr)], hi: &Expr, lo: &Expr) -> Expr {
 struct Seen {
     table: Arc<dyn TableProvider>,
     condition: Expr,
+    schema: SchemaRef,
+}
+
+impl Seen {
+    fn new(table: Arc<dyn TableProvider>, condition: Expr) -> Self {
+        let null = |field: &FieldRef| match is_hidden(field.name()) {
+            true => Arc::new(field.as_ref().clone().with_nullable(true)),
+            false => field.clone(),
+        };
+        let whole = table.schema();
+        let fields: Vec<FieldRef> = whole.fields().iter().map(null).collect();
+        let schema = Arc::new(Schema::new_with_metadata(fields, whole.metadata().clone()));
+        Self { table, condition, schema }
+    }
+}
+
+fn is_hidden(column: &str) -> bool {
+    column == TELLS_OF_OTHERS
 }
 
 #[async_trait]
 impl TableProvider for Seen {
     fn schema(&self) -> SchemaRef {
-        self.table.schema()
+        self.schema.clone()
     }
 
     fn table_type(&self) -> TableType {
@@ -77,7 +99,8 @@ impl TableProvider for Seen {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let one = |filter: &&Expr| match cannot_fail(filter) {
+        let hidden = |filter: &Expr| filter.column_refs().iter().any(|column| is_hidden(&column.name));
+        let one = |filter: &&Expr| match cannot_fail(filter) && !hidden(filter) {
             true => TableProviderFilterPushDown::Inexact,
             false => TableProviderFilterPushDown::Unsupported,
         };
@@ -93,10 +116,11 @@ impl TableProvider for Seen {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let filters: Vec<Expr> = std::iter::once(&self.condition).chain(filters).cloned().collect();
         let schema = self.schema();
-        // What the conditions ask is read too, and left behind them.
-        let mut read: Vec<usize> =
+        let wanted: Vec<usize> =
             projection.map_or_else(|| (0..schema.fields().len()).collect(), Clone::clone);
-        let wanted = read.len();
+        // What the conditions ask is read too, and left behind them; what is hidden is not read.
+        let hidden = |place: &usize| is_hidden(schema.field(*place).name());
+        let mut read: Vec<usize> = wanted.iter().copied().filter(|place| !hidden(place)).collect();
         for column in filters.iter().flat_map(Expr::column_refs) {
             let place = schema.index_of(&column.name)?;
             if !read.contains(&place) {
@@ -107,14 +131,18 @@ impl TableProvider for Seen {
         let condition = conjunction(filters).unwrap_or(lit(true));
         let condition = state.create_physical_expr(condition, &DFSchema::try_from(scan.schema())?)?;
         let mut seen: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(condition, scan)?);
-        if read.len() > wanted {
+        if read != wanted {
             let read = seen.schema();
-            let column = |place: usize| {
-                let name = read.field(place).name();
-                Ok((datafusion::physical_expr::expressions::col(name, &read)?, name.clone()))
+            let column = |place: &usize| -> Result<(Arc<dyn PhysicalExpr>, String)> {
+                let field = schema.field(*place);
+                let column = match is_hidden(field.name()) {
+                    true => expressions::lit(ScalarValue::try_new_null(field.data_type())?),
+                    false => expressions::col(field.name(), &read)?,
+                };
+                Ok((column, field.name().clone()))
             };
             let columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
-                (0..wanted).map(column).collect::<Result<_>>()?;
+                wanted.iter().map(column).collect::<Result<_>>()?;
             seen = Arc::new(ProjectionExec::try_new(columns, seen)?);
         }
         Ok(Arc::new(InSight::new(seen)))

@@ -126,7 +126,8 @@ impl ActError {
         use kenshin_lake::{LakeError, StoreTrouble};
         match self {
             Self::No { .. } => Blame::No,
-            Self::Input { .. } | Self::Lake(LakeError::Query { .. } | LakeError::Limit { .. }) => {
+            Self::Input { .. }
+            | Self::Lake(LakeError::Query { .. } | LakeError::Large { .. } | LakeError::Limit { .. }) => {
                 Blame::Input
             }
             Self::Lake(LakeError::Store {
@@ -146,6 +147,9 @@ impl ActError {
                 "`DESCRIBE services` lists that table's columns, `DESCRIBE findings` the other's, and so on; \
                       docs/sql.md lists tables and functions",
             ),
+            Self::Lake(LakeError::Large { .. }) => {
+                Some("ask in parts, for fewer columns, or for shorter texts")
+            }
             Self::Lake(LakeError::Limit { unit: "rows", .. }) => {
                 Some("aggregate, or ask for less with LIMIT")
             }

@@ -68,11 +68,11 @@ pub(crate) async fn import(
     for path in &command.file {
         let file = worker.import(observatory, &request, path).await?;
         for problem in file.problems.iter().take(PROBLEMS_SHOWN) {
-            eprintln!("not used: {problem}");
+            crate::output::talk(&format!("not used: {problem}"));
         }
         let more = file.problems_total.saturating_sub(PROBLEMS_SHOWN as u64);
         if more > 0 {
-            eprintln!("not used: {more} more of `{}`", file.file);
+            crate::output::talk(&format!("not used: {more} more of `{}`", file.file));
         }
         imported.push(file);
     }

@@ -29,10 +29,10 @@ pub(crate) fn run(context: &Context<'_>, command: &Insight) -> anyhow::Result<Ex
     let evaluation = evaluate(&name, BufReader::new(reader), &packs)
         .map_err(|source| ActError::io("read", file, source))?;
     for rejected in evaluation.rejected.iter().take(SHOWN_MAX) {
-        eprintln!("not used: {rejected}");
+        crate::output::talk(&format!("not used: {rejected}"));
     }
     if evaluation.rejected_total > SHOWN_MAX as u64 {
-        eprintln!("not used: {} more", evaluation.rejected_total - SHOWN_MAX as u64);
+        crate::output::talk(&format!("not used: {} more", evaluation.rejected_total - SHOWN_MAX as u64));
     }
     if let Some(path) = plot {
         let picture = kenshin_insight::evaluation::plot(&evaluation);

@@ -99,10 +99,10 @@ fn told(line: &Bytes, kind: IntelligenceKind, Reading { path, bytes, total }: Re
 
 fn tell_rejected(imported: &Imported) {
     for rejected in imported.rejected.iter().take(SHOWN_MAX) {
-        eprintln!("not used: {}", visible(rejected));
+        crate::output::talk(&format!("not used: {}", visible(rejected)));
     }
     if imported.rejected_total > SHOWN_MAX {
-        eprintln!("not used: {} more", imported.rejected_total - SHOWN_MAX);
+        crate::output::talk(&format!("not used: {} more", imported.rejected_total - SHOWN_MAX));
     }
 }
 
@@ -130,7 +130,7 @@ async fn update(
             UpdateResult::Unchanged { .. } => {}
             UpdateResult::Failed { error } => {
                 failed = true;
-                eprintln!("{}: {}", name(one.kind), visible(error));
+                crate::output::talk(&format!("{}: {}", name(one.kind), visible(error)));
             }
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn open(cli: &Cli) -> anyhow::Result<Option<Sockets>> {
     let Some(sweep) = asked(&cli.command) else { return Ok(None) };
     let say = |text: &str| {
         if !cli.quiet {
-            eprintln!("{text}");
+            crate::output::talk(text);
         }
     };
     let engine = match sweep.engine {

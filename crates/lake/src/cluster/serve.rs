@@ -39,6 +39,8 @@ use super::{ClusterError, PLACES, Secret, VERSION, locked};
 use crate::files::place_of;
 use crate::functions::{self, Places};
 use crate::location::Location;
+use crate::query::growth;
+
 use crate::store::METADATA_BYTES;
 use crate::view::in_place;
 
@@ -210,6 +212,7 @@ impl WorkerSessionBuilder for Sessions {
             .build();
         let mut known = functions::of_values();
         known.push(functions::in_sight());
+        known.extend(growth::within(&state, &growth::Share::usual()));
         match context.headers.get(PLACES).map(|edition| edition.to_str().unwrap_or_default()) {
             None => known.extend(functions::of_places(None)),
             // Without its tables a plan that tells places is not understood, which the hub is told: by

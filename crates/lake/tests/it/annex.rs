@@ -127,7 +127,7 @@ async fn a_table_kept_elsewhere_stands_within_limits_and_says_when_it_breaks() {
     let little = Limits { memory_bytes: 1 << 20, ..Limits::default() };
     let sql = "SELECT count(*) FROM (SELECT port, count(*) AS n FROM owners GROUP BY 1) a JOIN owners b ON a.n = b.paid";
     let error = ask(&lake, sql, many(), little).await;
-    assert!(matches!(&error, Err(LakeError::Query { message }) if message.contains("memory")), "{error:?}");
+    assert!(matches!(&error, Err(LakeError::Large { message }) if message.contains("memory")), "{error:?}");
     let error = ask(&lake, "EXPLAIN SELECT * FROM owners", many(), Limits::default()).await;
     assert!(matches!(error, Err(LakeError::Query { .. })), "not for those who do not see all");
 }

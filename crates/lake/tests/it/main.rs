@@ -6,6 +6,7 @@ mod erasure;
 mod fuzz;
 mod integrity;
 mod kill;
+mod large;
 mod search;
 
 use std::fs;
@@ -437,6 +438,10 @@ async fn sql_is_read_only_and_limited() {
     let endless = "SELECT sum(a.row * b.row * c.row * d.row * e.row) FROM observations a, observations b, observations c, observations d, observations e";
     let no_time = Limits { time: std::time::Duration::ZERO, ..Limits::default() };
     let error = lake.query(endless, no_time).await;
+    assert!(matches!(error, Err(LakeError::Limit { unit: "seconds", .. })));
+    // Rows flow already when time is over.
+    let little = Limits { time: std::time::Duration::from_millis(200), ..Limits::default() };
+    let error = lake.query(endless, little).await;
     assert!(matches!(error, Err(LakeError::Limit { unit: "seconds", .. })));
 }
 
