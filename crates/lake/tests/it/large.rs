@@ -100,7 +100,8 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
             assert!(columns.fields().len() == 1, "{told}");
         }
     }
-    let rows = "SELECT repeat('x', 100000) AS a FROM observations, (SELECT row AS other FROM observations LIMIT 20)";
+    let rows =
+        "SELECT repeat('x', 100000) AS a FROM observations, (SELECT row AS other FROM observations LIMIT 20)";
     let refused = ask(&lake, rows).await;
     assert!(matches!(refused, Err(LakeError::Limit { unit: "bytes", .. })), "{refused:?}");
 }
