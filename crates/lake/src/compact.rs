@@ -121,7 +121,8 @@ impl Lake {
                 progress(name, &month, chosen.len());
                 done.add(self.merge_files(name, &values, &chosen, now).await?);
             }
-            sweep(name, &*self.tables[name].read().await, now).await?;
+            let kept = self.unproven_files(name).await?;
+            sweep(name, &*self.tables[name].read().await, &kept, now).await?;
         }
         Ok(done)
     }
@@ -383,8 +384,14 @@ pub(crate) fn removals(
 
 /// Deletes files that were replaced some time ago, and files that whoever wrote them never put into the
 /// table. Files that were taken out with their rows are left to whoever did so; those of the current view
-/// are made of others.
-pub(crate) async fn sweep(name: &'static str, table: &DeltaTable, now: TimeUs) -> Result<(), LakeError> {
+/// are made of others. That they were taken out the log forgets some day, and whoever did so does not: it
+/// names them by `kept`.
+pub(crate) async fn sweep(
+    name: &'static str,
+    table: &DeltaTable,
+    kept: &HashSet<Path>,
+    now: TimeUs,
+) -> Result<(), LakeError> {
     let reading = |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Read { table: name, source };
     let log_store = table.log_store();
     let store = log_store.object_store(None);
@@ -405,7 +412,7 @@ pub(crate) async fn sweep(name: &'static str, table: &DeltaTable, now: TimeUs) -
     let listed: Vec<_> = store.list(None).try_collect().await.map_err(|error| reading(error.into()))?;
     let is_log = |path: &Path| path.prefix_matches(&Path::from("_delta_log"));
     let files = listed.into_iter().filter(|file| file.location.extension() == Some("parquet"));
-    let is_left = |path: &Path| held.contains(path) || taken_out.contains(path);
+    let is_left = |path: &Path| held.contains(path) || taken_out.contains(path) || kept.contains(path);
     for file in files.filter(|file| !is_log(&file.location) && !is_left(&file.location)) {
         let until = match replaced.get(&file.location) {
             Some(since) => since.saturating_add(GRACE_US),

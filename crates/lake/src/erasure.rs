@@ -312,7 +312,7 @@ impl Lake {
         }
         let view = kenshin_observation::schema::ServiceRow::NAME;
         let now = now.plus_micros(GRACE_US.saturating_sub(grace_us).saturating_add(1));
-        sweep(view, &*self.tables[view].read().await, now).await
+        sweep(view, &*self.tables[view].read().await, &HashSet::new(), now).await
     }
 
     /// Keeps the statement of an erasure that is done, the `number`th of all. Fails when somebody else wrote
@@ -364,6 +364,28 @@ impl Lake {
         let rows: Vec<ErasureRow> = self.rows(&sql).await?;
         let statement = rows.into_iter().find_map(|row| row.statement).ok_or_else(lost)?;
         serde_json::from_str(&statement).map_err(|error| reading(ErasureRow::NAME, error))
+    }
+
+    /// Files of a table that an erasure names whose statement is not written yet: their bytes are deleted by it
+    /// alone, which a legal hold stops.
+    pub(crate) async fn unproven_files(&self, name: &'static str) -> Result<HashSet<Path>, LakeError> {
+        let sql = format!("SELECT * FROM {} WHERE step <> '{}'", ErasureRow::NAME, ErasureStep::Batch);
+        let rows: Vec<ErasureRow> = self.rows(&sql).await?;
+        let is_proof = |row: &&ErasureRow| row.step == ErasureStep::Proof.as_str();
+        let proved: HashSet<&str> = rows.iter().filter(is_proof).map(|row| row.erasure_id.as_str()).collect();
+        let mut files = HashSet::new();
+        for row in rows.iter().filter(|row| !proved.contains(row.erasure_id.as_str())) {
+            let Some(statement) = &row.statement else { continue };
+            let intent: Intent =
+                serde_json::from_str(statement).map_err(|error| reading(ErasureRow::NAME, error))?;
+            // One that was given up has taken nothing out, and keeps nothing.
+            if !self.is_removed(&intent).await? {
+                continue;
+            }
+            let of_table = intent.files.iter().filter(|file| file.table == name);
+            files.extend(of_table.map(|file| Path::from(file.path.as_str())));
+        }
+        Ok(files)
     }
 
     /// Erasures of observations that took place: those that are proved, and those that the table knows of.

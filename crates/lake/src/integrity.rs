@@ -37,6 +37,8 @@ const TABLES: [&str; 7] = [
     ErasureRow::NAME,
     ServiceRow::NAME,
 ];
+/// How names of files end that repairing put aside.
+const ASIDE: &str = "aside";
 /// Most batches that are named in a report.
 const BATCHES_MAX: usize = 1_000;
 
@@ -168,7 +170,8 @@ pub async fn repair(location: impl Into<Location>, now: TimeUs) -> Result<(Repor
     Ok((before, after))
 }
 
-/// Takes the files with these faults out of a table; they are not deleted.
+/// Takes the files with these faults out of a table, and puts those that are there aside, where nothing that
+/// cleans up looks: they are not deleted.
 async fn take_out(
     reached: &Reached,
     name: &'static str,
@@ -184,9 +187,12 @@ async fn take_out(
     let mut table = unopened(reached, name)?;
     table.load().await.map_err(|error| reading(name, error))?;
     let snapshot = table.snapshot().map_err(|error| reading(name, error))?;
+    let store = table.log_store().object_store(None);
     let removed = snapshot.log_data().into_iter().filter(|file| bad.contains(file.path().as_ref()));
+    let mut paths = Vec::new();
     let actions: Vec<Action> = removed
         .map(|file| {
+            paths.push(file.object_store_path());
             let deletion_timestamp = Some(now.micros() / 1_000);
             Action::Remove(Remove { deletion_timestamp, ..file.remove_action(true) })
         })
@@ -195,6 +201,13 @@ async fn take_out(
     let commit = CommitBuilder::default().with_actions(actions);
     let commit = commit.build(Some(snapshot.snapshot()), table.log_store(), operation);
     commit.await.map_err(|error| reading(name, error))?;
+    for path in paths {
+        let aside = Path::parse(format!("{path}.{ASIDE}")).map_err(|error| reading(name, error))?;
+        match store.rename(&path, &aside).await {
+            Ok(()) | Err(ObjectStoreError::NotFound { .. }) => {}
+            Err(error) => return Err(reading(name, error)),
+        }
+    }
     Ok(())
 }
 
@@ -245,7 +258,7 @@ async fn look(
     }
     let mut listed = store.list(None);
     while let Some(file) = listed.try_next().await.map_err(|error| reading(name, error))? {
-        if file.location.extension() == Some("parquet")
+        if file.location.extension().is_some_and(|kind| ["parquet", ASIDE].contains(&kind))
             && !is_log(&file.location)
             && !held.contains(&file.location)
         {

@@ -124,7 +124,7 @@ impl Lake {
             actions.push(Action::Add(added));
         }
         commit_view(&mut table, actions, progress, writing(SaveMode::Overwrite)).await?;
-        sweep(ServiceRow::NAME, &table, now).await?;
+        sweep(ServiceRow::NAME, &table, &HashSet::new(), now).await?;
         Ok(rows)
     }
 
@@ -157,7 +157,8 @@ impl Lake {
         let all: Vec<usize> = (0..view.runs()).collect();
         let merged = self.merge(&view, &all, now).await?;
         if !merged {
-            sweep(ServiceRow::NAME, &*self.tables[ServiceRow::NAME].read().await, now).await?;
+            sweep(ServiceRow::NAME, &*self.tables[ServiceRow::NAME].read().await, &HashSet::new(), now)
+                .await?;
         }
         Ok(merged)
     }
@@ -196,7 +197,7 @@ impl Lake {
         }
         let optimize = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES };
         commit_view(&mut table, actions, &Progress::new(), optimize).await?;
-        sweep(ServiceRow::NAME, &table, now).await?;
+        sweep(ServiceRow::NAME, &table, &HashSet::new(), now).await?;
         Ok(true)
     }
 }

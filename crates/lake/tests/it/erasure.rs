@@ -149,6 +149,43 @@ async fn files_that_were_merged_meanwhile_are_not_taken_out() {
     assert_eq!(proved(&lake).await, [(7, 0), (4, 3), (7, 0), (4, 3)]);
 }
 
+/// A legal hold stops an erasure whose rows are out: for as long as its statement is not written, its bytes
+/// stay, even when the log has forgotten that they were taken out.
+#[tokio::test]
+async fn bytes_of_an_erasure_that_waits_outlive_the_log() {
+    let (folder, lake) = filled().await;
+    let new = erasure("E1", shelf("observations", "2026-09", "m-1", None));
+    // The log forgets what was taken out a week ago, by the clock of the machine.
+    let long_ago = "2001-01-01T00:00:00Z".parse().unwrap();
+    let late = "2200-01-01T00:00:00Z".parse().unwrap();
+    let intent = lake.intend(&new, long_ago).await.unwrap().unwrap();
+    assert_eq!(lake.remove(&intent, long_ago).await.unwrap(), Removal::Done);
+    // Enough for a checkpoint.
+    for number in 5..30 {
+        let mut seen = observation("192.0.2.77", "later");
+        seen.time = first_of(11);
+        lake.commit(&[batch(number, vec![seen])], first_of(11)).await.unwrap();
+    }
+    let there = || {
+        let files = intent.files.iter();
+        files.filter(|file| folder.path().join(&file.table).join(&file.path).exists()).count()
+    };
+    assert!(there() >= 2, "files of observations and of salts");
+    let whole = there();
+    let again = Lake::open(lake.location()).await.unwrap();
+    for lake in [&lake, &again] {
+        lake.compact(late, Thoroughness::Due, |_, _, _| {}).await.unwrap();
+        assert_eq!(there(), whole);
+    }
+    assert_eq!(
+        csv(&lake, "SELECT count(*) AS n FROM observations WHERE mandate_id = 'm-1' AND month = '2026-09'")
+            .await,
+        "n\n0\n"
+    );
+    lake.delete_bytes(&intent, late, 0).await.unwrap();
+    assert_eq!(there(), 0);
+}
+
 #[tokio::test]
 async fn blobs_go_by_class_and_coverage_by_month() {
     let (folder, lake) = filled().await;

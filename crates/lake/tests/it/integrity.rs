@@ -89,7 +89,8 @@ async fn torn_files_are_found_by_size_and_spoilt_ones_by_reading() {
     assert_eq!(kinds(&found), [("coverage".to_owned(), FaultKind::DamagedFile)]);
     let (_, after) = repair(&location, NOW).await.unwrap();
     assert_eq!(after.faults, []);
-    // What was taken out lies there still.
+    // What was taken out lies there still, aside, whatever cleans up.
+    assert_eq!(fs::read(file.with_added_extension("aside")).unwrap(), spoilt);
     assert_eq!(after.tables.iter().find(|table| table.table == "coverage").unwrap().strays, 1);
 }
 
