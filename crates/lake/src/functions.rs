@@ -133,14 +133,18 @@ impl ScalarUDFImpl for InCidr {
             _ => return Ok(ExprSimplifyResult::Original(args)),
         };
         let prefix = prefix(text)?;
-        let ((from_hi, from_lo), (to_hi, to_lo)) =
-            (addr_to_hi_lo(prefix.base()), addr_to_hi_lo(prefix.last()));
-        let inside = if from_hi == to_hi {
-            hi.clone().eq(lit(from_hi)).and(lo.clone().between(lit(from_lo), lit(to_lo)))
-        } else {
-            // A prefix of 64 bits or fewer covers every low half of its high halves.
-            hi.clone().between(lit(from_hi), lit(to_hi))
-        };
+        let inside = prefix.ranges().into_iter().map(|((from_hi, from_lo), (to_hi, to_lo))| {
+            if from_hi == to_hi {
+                return hi.clone().eq(lit(from_hi)).and(lo.clone().between(lit(from_lo), lit(to_lo)));
+            }
+            // With 64 bits or fewer every low half of the last high half is in it, and mostly of the first too.
+            match from_lo {
+                i64::MIN => hi.clone().between(lit(from_hi), lit(to_hi)),
+                _ => (hi.clone().eq(lit(from_hi)).and(lo.clone().gt_eq(lit(from_lo))))
+                    .or(hi.clone().between(lit(from_hi + 1), lit(to_hi))),
+            }
+        });
+        let inside = inside.reduce(Expr::or).unwrap_or(lit(false));
         Ok(ExprSimplifyResult::Simplified(inside))
     }
 

@@ -286,7 +286,7 @@ impl View {
 }
 
 fn answered() -> Query {
-    let pattern = crate::search::Pattern { text: "answered".to_owned(), wild: false };
+    let pattern = crate::search::Pattern { text: "answered".to_owned(), wild: false, quoted: false };
     Query::Term(crate::search::Term::Word(Field::State, vec![pattern]))
 }
 

@@ -162,6 +162,22 @@ impl fmt::Debug for Prefix {
     }
 }
 
+impl Prefix {
+    /// Its addresses as ranges of [`addr_to_hi_lo`], both ends included: one, or two for IPv6 around the block
+    /// into which IPv4 is mapped, which `::/0` and the like do not hold.
+    pub fn ranges(&self) -> Vec<((i64, i64), (i64, i64))> {
+        let (first, last) = (addr_to_hi_lo(self.base()), addr_to_hi_lo(self.last()));
+        let from = addr_to_hi_lo(Ipv4Addr::UNSPECIFIED.into());
+        let to = addr_to_hi_lo(Ipv4Addr::BROADCAST.into());
+        // The block lies within one high half, and not at its ends.
+        if self.base().is_ipv6() && first < from && to < last {
+            vec![(first, (from.0, from.1 - 1)), ((to.0, to.1 + 1), last)]
+        } else {
+            vec![(first, last)]
+        }
+    }
+}
+
 impl FromStr for Prefix {
     type Err = ParsePrefixError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -71,6 +71,45 @@ pub fn compare(a: &str, b: &str) -> Option<Ordering> {
     }
 }
 
+/// A text whose order among others of its kind, byte by byte, is a total order of versions: that with which
+/// [`compare`] agrees wherever it says anything. Where nothing is known, numbers are compared as numbers and
+/// words by letter; what is no version comes behind all that are.
+pub fn order_key(text: &str) -> String {
+    let Some(version) = Version::parse(text) else { return format!("\u{10}{}", text.trim()) };
+    let mut key = String::new();
+    for (at, token) in version.tokens.iter().enumerate() {
+        match token {
+            Token::Number { digits, joint, .. } => {
+                // 1.2.0 is 1.2: zeros at the end of a run say nothing.
+                let zeros = version.tokens[at..].iter().take_while(|token| token.is_dotted_zero()).count();
+                if at > 0 && zeros > 0 && ends_run(&version.tokens, at + zeros) {
+                    continue;
+                }
+                key.push(match joint {
+                    Joint::Break => '\u{4}',
+                    Joint::Dot => '\u{5}',
+                    Joint::Paren => '\u{6}',
+                });
+                // Of more digits is more: there are `TEXT_MAX` at most.
+                key.push(char::from(digits.len().min(TEXT_MAX - 1) as u8));
+                key.push_str(digits);
+            }
+            Token::Word(word) => {
+                let rank = match sense(word) {
+                    Sense::Before(rank) => ['\u{1}', char::from(rank.map_or(9, |rank| rank + 1))],
+                    Sense::Neutral => ['\u{3}', '\u{1}'],
+                    Sense::After => ['\u{3}', '\u{2}'],
+                };
+                key.extend(rank);
+                key.push_str(word);
+                key.push('\0');
+            }
+        }
+    }
+    key.push('\u{2}');
+    key
+}
+
 impl Version {
     /// Takes a version text apart. `None` when it is no version: no digit, too long, or other
     /// characters than versions are written with.

@@ -48,12 +48,17 @@ export function tokenAt(query: string, place: number): Token {
 export function quoted(value: string): string {
   return /^[\p{L}\p{N}_][\p{L}\p{N}_.-]*$/u.test(value) && !value.includes("..")
     ? value
-    : `"${value.replace(/[\\"]/g, "\\$&")}"`;
+    : inQuotes(value);
 }
 
-/** `field:value`. */
+/** `field:value`. Without quotes a vendor or product may be one word of a name; here the whole is meant. */
 export function term(field: string, value: string): string {
-  return `${field}:${quoted(value)}`;
+  const whole = field === "vendor" || field === "product";
+  return `${field}:${whole ? inQuotes(value) : quoted(value)}`;
+}
+
+function inQuotes(value: string): string {
+  return `"${value.replace(/[\\"]/g, "\\$&")}"`;
 }
 
 /** True when a query has this very term. */

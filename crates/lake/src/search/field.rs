@@ -129,7 +129,7 @@ pub const FIELDS: &[FieldInfo] = &[
         &["maker", "manufacturer"],
         Kind::Word,
         "vendor:buffalo",
-        "maker of the device, or of software at this port",
+        "maker of the device, or of software at this port; a word of the name is enough, in quotes it is the whole",
     ),
     line(
         Field::Product,
@@ -137,7 +137,7 @@ pub const FIELDS: &[FieldInfo] = &[
         &["model", "software"],
         Kind::Word,
         "product:dropbear",
-        "model of the device, or software at this port",
+        "model of the device, or software at this port; a word of the name is enough, in quotes it is the whole",
     ),
     line(
         Field::Version,

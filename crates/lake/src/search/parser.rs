@@ -436,7 +436,7 @@ fn pattern(field: Field, value: Value) -> Result<Pattern, QueryError> {
         };
         return Err(QueryError::new(atom.span, message).with_hint(hint));
     }
-    Ok(Pattern { text: atom.text, wild })
+    Ok(Pattern { text: atom.text, wild, quoted: atom.quoted })
 }
 
 /// Least and most value of a number field.
@@ -503,7 +503,7 @@ fn version(value: Value) -> Result<VersionTest, QueryError> {
         Value::One(Sign::Is, atom) => {
             let atom = not_empty(atom)?;
             let wild = !atom.quoted && atom.text.contains('*');
-            Ok(VersionTest::Is(Pattern { text: atom.text, wild }))
+            Ok(VersionTest::Is(Pattern { text: atom.text, wild, quoted: atom.quoted }))
         }
         Value::One(sign, atom) => {
             let version = ordered(atom)?;

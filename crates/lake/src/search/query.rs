@@ -60,6 +60,8 @@ pub struct Pattern {
     pub text: String,
     /// `*` stands for any characters.
     pub wild: bool,
+    /// Written in quotes: of a vendor or product it is the whole name, where it else may be one word of it.
+    pub quoted: bool,
 }
 
 /// A test of a version. Where the order of two versions cannot be known, none but equality of the
@@ -318,7 +320,7 @@ fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 /// True when a value can stand without quotes and be read as the same.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '+');
     !text.is_empty() && !text.contains("..") && text.chars().all(inside)
 }
@@ -337,7 +339,7 @@ impl fmt::Display for Span {
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.wild || is_plain(&self.text) { f.write_str(&self.text) } else { quoted(f, &self.text) }
+        if self.quoted { quoted(f, &self.text) } else { f.write_str(&self.text) }
     }
 }
 

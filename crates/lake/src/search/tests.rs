@@ -121,10 +121,13 @@ fn any_word() -> impl Strategy<Value = String> {
 
 fn any_pattern() -> impl Strategy<Value = Pattern> {
     prop_oneof![
-        any_word().prop_map(|text| Pattern { text, wild: false }),
+        (any_word(), any::<bool>()).prop_map(|(text, quoted)| {
+            let quoted = quoted || !super::query::is_plain(&text);
+            Pattern { text, wild: false, quoted }
+        }),
         "[a-z0-9]{0,6}\\*[a-z0-9.*]{0,6}"
             .prop_filter("a range", |text| !text.contains(".."))
-            .prop_map(|text| Pattern { text, wild: true }),
+            .prop_map(|text| Pattern { text, wild: true, quoted: false }),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kenshin_observation::version::Version;
-use kenshin_observation::{Prefix, TimeUs, addr_to_hi_lo};
+use kenshin_observation::{Prefix, TimeUs};
 
 use super::column::{ABSENT_INT, ABSENT_LONG, Column};
 use super::condition::Condition;
@@ -162,7 +162,7 @@ impl<'a> Matcher<'a> {
         match term {
             Term::Word(_, patterns) => {
                 let words: Vec<Word> = patterns.iter().map(Word::new).collect();
-                Some(things.tested(field, |text| words.iter().any(|word| word.is(text))))
+                Some(things.tested(field, |text| words.iter().any(|word| word.is_in(text))))
             }
             Term::Version(_, tests) => {
                 let tests: Vec<VersionMatcher> = tests.iter().map(VersionMatcher::new).collect();
@@ -187,10 +187,7 @@ impl<'a> Matcher<'a> {
         match term {
             Term::Anywhere(text) => self.texts_containing(&ANYWHERE, std::slice::from_ref(text)),
             Term::Has(field) => self.has(*field),
-            Term::Network(_, prefixes) => {
-                let ends = |prefix: &Prefix| (addr_to_hi_lo(prefix.base()), addr_to_hi_lo(prefix.last()));
-                in_ranges(self.loaded, prefixes.iter().map(ends))
-            }
+            Term::Network(_, prefixes) => in_ranges(self.loaded, prefixes.iter().flat_map(Prefix::ranges)),
             Term::Number(field, spans) => self.numbers(*field, spans),
             Term::Word(field, patterns) => {
                 let words: Vec<Word> = patterns.iter().map(Word::new).collect();
@@ -208,7 +205,11 @@ impl<'a> Matcher<'a> {
 
     fn has(&self, field: Field) -> Condition<'a> {
         let loaded = self.loaded;
-        Condition::all(columns(field).iter().map(|name| match loaded.column(name) {
+        // Every service has an address; halves of it are no field.
+        if field.info().kind == Kind::Network {
+            return Condition::Not(Box::new(Condition::nothing()));
+        }
+        Condition::any(columns(field).iter().map(|name| match loaded.column(name) {
             Column::Long(values) => Condition::Longs(values, vec![(ABSENT_LONG + 1, i64::MAX)]),
             Column::Int(values) => Condition::Ints(values, vec![(ABSENT_INT + 1, i32::MAX)]),
             Column::Text(texts) => Condition::Not(Box::new(Condition::Text(&texts.codes, 0))),
@@ -303,11 +304,17 @@ fn instants(test: TimeTest, now: TimeUs, to_come: bool) -> Range<i64> {
 struct Word {
     lower: String,
     wild: bool,
+    quoted: bool,
 }
 
 impl Word {
     fn new(pattern: &Pattern) -> Self {
-        Self { lower: pattern.text.to_lowercase(), wild: pattern.wild }
+        Self { lower: pattern.text.to_lowercase(), wild: pattern.wild, quoted: pattern.quoted }
+    }
+
+    /// It is the name, or one word of it: `dropbear` of `Dropbear SSH`. In quotes it is the whole.
+    fn is_in(&self, name: &str) -> bool {
+        self.is(name) || !self.quoted && !self.wild && name.split_whitespace().any(|word| self.is(word))
     }
 
     fn is(&self, text: &str) -> bool {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::schema::ServiceKey;
-use kenshin_observation::{addr_from_hi_lo, addr_to_hi_lo};
+use kenshin_observation::{addr_from_hi_lo, addr_to_hi_lo, version};
 
 use super::column::{ABSENT_INT, ABSENT_LONG, Column};
 use super::matching::{columns, is_of_things};
@@ -221,7 +221,8 @@ pub(super) fn first(
 fn value_at(loaded: &Loaded<'_>, field: Field, row: usize) -> Option<Value> {
     if is_of_things(field) {
         let text = loaded.things().value(field, row);
-        return (!text.is_empty()).then(|| Value::Text(text.to_owned()));
+        let by = || if field == Field::Version { version::order_key(text) } else { text.to_owned() };
+        return (!text.is_empty()).then(|| Value::Text(by()));
     }
     if field.info().kind == Kind::Network {
         return Some(Value::Addr(loaded.addresses().at(row)));

@@ -120,6 +120,11 @@ product:nginx version:7.* =>
 vendor:f5 version:1.0..2 => 3/80
 product:wzr* => 1/22 1/23
 product:"camera (old)" => 7/443
+product:camera => 7/443
+product:"camera" =>
+product:cam =>
+-product:camera port:443,8080 => 7/8080
+product:camera version:2.0 => 7/443
 net:192.0.2.0/31 => 1/22 1/23
 2001:db8::/32 => 7/8080
 ip:192.0.2.3,198.51.100.8 => 3/80 8/23
@@ -137,6 +142,12 @@ expires:30d => 7/443
 expires:7d =>
 has:title -country:JP => 7/443
 has:version -vendor:buffalo => 3/80 7/443
+has:ip port:23 => 1/23 8/23
+-has:ip =>
+has:cert => 7/443
+ip:::/0 => 7/8080
+-net:::/0 port:23 => 1/23 8/23
+net:0.0.0.0/0 port:8080,443 => 7/443
 state:refused => 9/2323
 state:* port:2323 => 9/2323
 port:2323 =>
@@ -182,7 +193,9 @@ async fn what_is_found_is_counted() {
 #[tokio::test]
 async fn pages_join_to_the_whole() {
     let view = View::of(town()).unwrap();
-    for sort in ["", "port", "-seen", "title", "-product", "asn", "-country", "ip", "-ip"] {
+    for sort in
+        ["", "port", "-seen", "title", "-product", "version", "-version", "asn", "-country", "ip", "-ip"]
+    {
         let sort: Option<Sort> = (!sort.is_empty()).then(|| sort.parse().unwrap());
         let all = search("");
         let found = view.find(&all).await.unwrap();
@@ -200,6 +213,7 @@ async fn pages_join_to_the_whole() {
         }
         assert_eq!(pieces, whole, "{sort:?}");
     }
+    let all = search("");
     let by_seen = view.find(&search("")).await.unwrap().page(Some("seen".parse().unwrap()), None, 1).await;
     assert_eq!(by_seen.unwrap().services[0].addr().to_string(), "198.51.100.7", "seen 40 days ago");
     let by_addr = view.find(&search("")).await.unwrap().page(Some("-ip".parse().unwrap()), None, 9).await;
@@ -207,6 +221,14 @@ async fn pages_join_to_the_whole() {
         by_addr.unwrap().services.iter().map(|row| format!("{} {}", row.addr(), row.port)).collect();
     assert_eq!(by_addr[..2], ["2001:db8::7 8080", "198.51.100.8 23"]);
     assert_eq!(by_addr[5..], ["192.0.2.1 22", "192.0.2.1 23"]);
+    let versions = ["11.1", "1.28", "2.10", "1.3.3g", "2.4"];
+    let rows = versions.iter().zip(1..).map(|(version, host)| {
+        service(&format!("192.0.2.{host} 22 ssh vendor=x product=y version={version}"))
+    });
+    let by_version = View::of(rows.collect()).unwrap();
+    let page = by_version.find(&all).await.unwrap().page(Some("version".parse().unwrap()), None, 9).await;
+    let ordered: Vec<_> = page.unwrap().services.into_iter().filter_map(|row| row.version).collect();
+    assert_eq!(ordered, ["1.3.3g", "1.28", "2.4", "2.10", "11.1"]);
     assert!("~~~".parse::<kenshin_lake::view::Mark>().is_err());
 }
 

@@ -105,6 +105,18 @@ fn a_cycle_is_continued_at_component_borders() {
     assert!(!continues("5", "5.1"));
 }
 
+#[test]
+fn a_list_of_versions_is_in_order() {
+    let ordered = [
+        "1.3.3g", "1.4.28", "1.28", "2.0-rc1", "2.0", "2.1.8", "2.4", "2.10", "11.01.21", "2014.63",
+        "2020.81", "unknown",
+    ];
+    let mut sorted = ordered;
+    sorted.reverse();
+    sorted.sort_by_key(|text| order_key(text));
+    assert_eq!(sorted, ordered);
+}
+
 fn version() -> impl Strategy<Value = String> {
     let number = prop_oneof![Just("0"), Just("1"), Just("04"), Just("4"), Just("10"), Just("00")];
     let joint = prop_oneof![5 => Just("."), 1 => Just("-"), 1 => Just("_"), 1 => Just("(")];
@@ -148,6 +160,13 @@ proptest! {
     }
 
     #[test]
+    fn keys_are_ordered_as_versions_are(a in version(), b in version()) {
+        if let Some(order) = compare(&a, &b) {
+            prop_assert_eq!(order_key(&a).cmp(&order_key(&b)), order, "{} {}", a, b);
+        }
+    }
+
+    #[test]
     fn dotted_numbers_are_totally_ordered(a in proptest::collection::vec(0u64..1 << 40, 1..6), b in proptest::collection::vec(0u64..1 << 40, 1..6)) {
         let text = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
         let padded = |numbers: &[u64]| { let mut n = numbers.to_vec(); n.resize(6, 0); n };
@@ -158,5 +177,6 @@ proptest! {
     fn any_text_is_survived(a in ".{0,200}", b in ".{0,200}") {
         let _ = compare(&a, &b);
         let _ = compare(&a, &a);
+        prop_assert!(order_key(&a).len() <= 4 * a.len() + 8);
     }
 }
