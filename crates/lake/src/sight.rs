@@ -25,7 +25,7 @@ use datafusion::physical_expr::{PhysicalExpr, expressions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use kenshin_observation::addr_to_hi_lo;
+use kenshin_observation::{Tlp, addr_to_hi_lo};
 
 use crate::functions;
 use crate::view::Sight;
@@ -39,6 +39,9 @@ const ABOUT_ADDRESSES: &[(&str, [&str; 2])] =
 /// that are missing. It is null for whoever sees some addresses alone.
 const TELLS_OF_OTHERS: &str = "row";
 
+/// The column that says to whom a row may be shown.
+const LABEL: &str = "tlp";
+
 /// A table as far as it may be seen; none when nothing of it may.
 pub(crate) fn in_sight(
     name: &str,
@@ -47,7 +50,11 @@ pub(crate) fn in_sight(
 ) -> Option<Arc<dyn TableProvider>> {
     let Sight::Only(ranges) = sight else { return Some(table) };
     let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
-    Some(Arc::new(Seen::new(table, within(ranges, &col(*hi), &col(*lo)))))
+    let label = table.schema().field_with_name(LABEL).ok()?.data_type().clone();
+    let labels = Tlp::FOR_CLIENTS.iter().map(|tlp| ScalarValue::try_from_string(tlp.to_string(), &label));
+    let labels = labels.map(|label| label.map(lit)).collect::<Result<Vec<_>>>().ok()?;
+    let condition = within(ranges, &col(*hi), &col(*lo)).and(col(LABEL).in_list(labels, false));
+    Some(Arc::new(Seen::new(table, condition)))
 }
 
 /// The predicate that an address lies in one of these ranges. What lies before and behind all of them is

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
-use kenshin_observation::{Endpoint, TimeUs, addr_to_hi_lo};
+use kenshin_observation::{Endpoint, TimeUs, Tlp, addr_to_hi_lo};
 use serde::Serialize;
 
 use crate::LakeError;
@@ -50,7 +50,8 @@ pub const FACET_VALUES: usize = 10;
 pub enum Sight {
     /// Every service.
     All,
-    /// Those whose addresses lie in these ranges, both ends included.
+    /// Those whose addresses lie in these ranges, both ends included, and whose label lets them be shown to the
+    /// clients of the organisation ([`Tlp::FOR_CLIENTS`](kenshin_observation::Tlp::FOR_CLIENTS)).
     Only(Vec<(IpAddr, IpAddr)>),
 }
 
@@ -197,6 +198,9 @@ impl View {
     pub async fn find(&self, search: &Search) -> Result<Found<'_>, LakeError> {
         let mut names = vec!["addr_hi", "addr_lo"];
         matching::columns_of(&search.query, &mut names);
+        if search.sight != Sight::All {
+            names.push("tlp");
+        }
         let answered_only = !search.query.mentions(Field::State);
         if answered_only {
             names.push("state");
@@ -214,7 +218,10 @@ impl View {
                 Sight::Only(ranges) => {
                     let ends =
                         |(first, last): &(IpAddr, IpAddr)| (addr_to_hi_lo(*first), addr_to_hi_lo(*last));
-                    matching::in_ranges(loaded, ranges.iter().map(ends))
+                    Condition::all([
+                        matching::in_ranges(loaded, ranges.iter().map(ends)),
+                        matcher.coded(&["tlp"], |label| label.parse().is_ok_and(Tlp::is_for_clients)),
+                    ])
                 }
             };
             let answered = match answered_only {

@@ -125,6 +125,16 @@ words!(
     }
 );
 
+impl Tlp {
+    /// Labels of what the clients of an organisation may see: providers, of their own addresses.
+    pub const FOR_CLIENTS: [Self; 3] = [Self::Clear, Self::Green, Self::Amber];
+
+    /// True when what bears this label may be shown to the clients of an organisation.
+    pub fn is_for_clients(self) -> bool {
+        Self::FOR_CLIENTS.contains(&self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -217,12 +217,14 @@ impl Observatory {
         addr: IpAddr,
         known_by: Option<TimeUs>,
     ) -> Result<Option<HostView>, ActError> {
-        if !is_in_sight(&self.sight(viewer).await?, addr) {
+        let sight = self.sight(viewer).await?;
+        if !is_in_sight(&sight, addr) {
             return Ok(None);
         }
         let told = Told { addr: Some(addr), known_by, ..Told::default() };
         let providers = self.provider_names().await?;
-        let Some(seen) = self.lake().await?.hosts(&told).await?.next().await? else { return Ok(None) };
+        let Some(mut seen) = self.lake().await?.hosts(&told).await?.next().await? else { return Ok(None) };
+        seen.retain(|one| sight == Sight::All || one.observation.tlp.is_for_clients());
         let last = seen.last().map(|one| one.observation.survey_id);
         let newest: Vec<&Observation> =
             seen.iter().map(|one| &one.observation).filter(|o| Some(o.survey_id) == last).collect();

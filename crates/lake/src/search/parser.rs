@@ -546,6 +546,12 @@ fn time(value: Value) -> Result<TimeTest, QueryError> {
             }
         },
         Value::Between(from, to, span) => {
+            if let Some(age) = [&from, &to].into_iter().flatten().find(|end| matches!(age(end), Ok(Some(_))))
+            {
+                let message = format!("`{}` is an age, and a range is of dates", shortened(&age.text));
+                let hint = "write, for example, `seen:<7d -seen:<1d`, or `seen:2026-10-01..2026-10-06`";
+                return Err(QueryError::new(age.span.clone(), message).with_hint(hint));
+            }
             let from = from.as_ref().map(moment).transpose()?;
             let to = to.as_ref().map(moment).transpose()?;
             match (from, to) {

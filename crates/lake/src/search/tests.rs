@@ -68,6 +68,7 @@ fn errors_point_at_the_character() {
         ("version:<new", "         ^^^", "no version that others"),
         ("version:3..2", "        ^^^^", "no version is in this range"),
         ("seen:yesterday", "     ^^^^^^^^^", "neither an age nor a date"),
+        ("seen:7d..1d", "     ^^", "an age, and a range is of dates"),
         ("seen:999y", "     ^^^^", "at most 200 years"),
         ("type:ruter", "     ^^^^^", "did you mean `router`?"),
         ("transport:quic", "          ^^^^", "one of: tcp, udp, icmp"),

@@ -216,7 +216,8 @@ impl<'a> Matcher<'a> {
         }))
     }
 
-    fn coded(&self, names: &[&'static str], test: impl Fn(&str) -> bool) -> Condition<'a> {
+    /// Rows whose texts in these columns pass a test.
+    pub(super) fn coded(&self, names: &[&'static str], test: impl Fn(&str) -> bool) -> Condition<'a> {
         let loaded = self.loaded;
         Condition::all(names.iter().map(|name| {
             let texts = loaded.column(name).texts();

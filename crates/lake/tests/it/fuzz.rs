@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use kenshin_lake::view::Sight;
 use kenshin_lake::{Format, Lake, LakeError, Limits, Question};
+use kenshin_observation::{Observation, Tlp};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -363,6 +364,12 @@ async fn questions_by_chance_harm_nothing() {
         all.insert(n % (all.len() + 1), observation(&format!("198.51.100.{n}"), "foreign"));
     }
     assert_ne!(all[0], own[0]);
+    // What its label keeps in the organisation, at addresses that may be seen.
+    all.extend(
+        [Tlp::Red, Tlp::AmberStrict]
+            .into_iter()
+            .map(|tlp| Observation { tlp, ..observation("192.0.2.3", "foreign") }),
+    );
     alone.commit(&[batch(1, own)], NOW).await.unwrap();
     crowded.commit(&[batch(1, all)], NOW).await.unwrap();
     let services = |prefix: &str, to: u8, product: &str| -> Vec<_> {
@@ -372,6 +379,9 @@ async fn questions_by_chance_harm_nothing() {
     alone.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
     crowded.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
     crowded.add_services(services("198.51.100", 99, "foreign"), &seen).await.unwrap();
+    let mut kept = services("192.0.2", 40, "foreign").split_off(30);
+    kept.iter_mut().for_each(|row| row.tlp = Tlp::Red.to_string());
+    crowded.add_services(kept, &seen).await.unwrap();
     // The same lake, whose view is read from memory.
     let held = Lake::open(crowded.location()).await.unwrap();
     held.hold_columns(usize::MAX);
@@ -422,5 +432,5 @@ async fn questions_by_chance_harm_nothing() {
     }
     assert!(answered > cases / 10 && refused > cases / 10, "{answered} answered, {refused} refused");
     // All is as it was.
-    assert_eq!(csv(&crowded, "SELECT count(*) AS n FROM observations").await, "n\n208\n");
+    assert_eq!(csv(&crowded, "SELECT count(*) AS n FROM observations").await, "n\n210\n");
 }

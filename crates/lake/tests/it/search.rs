@@ -443,8 +443,14 @@ async fn what_is_out_of_sight_changes_nothing() {
         let addr = std::net::Ipv4Addr::from_bits(0xC633_6400 + (n << 8));
         service(&format!("{addr} {} http title=router product=P{n} first={}", n % 60_000, n % 300))
     });
-    lake.add_services(invisible.collect(), &[(sensor, 2)].into()).await.unwrap();
-    assert_eq!(lake.view().await.unwrap().services(), 5_008);
+    // Within the ranges too, what its label keeps in the organisation.
+    let kept = ["TLP:RED", "TLP:AMBER+STRICT"].into_iter().zip(60..).map(|(label, host)| ServiceRow {
+        tlp: label.to_owned(),
+        ..service(&format!("192.0.2.{host} 8080 http title=router product=P1 first=9"))
+    });
+    let invisible: Vec<ServiceRow> = invisible.chain(kept).collect();
+    lake.add_services(invisible, &[(sensor, 2)].into()).await.unwrap();
+    assert_eq!(lake.view().await.unwrap().services(), 5_010);
     assert_eq!(everything().await, before);
 }
 

@@ -81,6 +81,7 @@ impl World {
         let rows = services.iter().map(|(addr, state)| {
             let (addr_hi, addr_lo) = addr_to_hi_lo(addr.parse().unwrap());
             ServiceRow {
+                tlp: "TLP:AMBER".into(),
                 schema: SERVICE_VERSION,
                 addr_hi,
                 addr_lo,

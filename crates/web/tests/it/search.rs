@@ -23,6 +23,7 @@ pub(crate) fn service(addr: &str, port: i32, product: &str) -> ServiceRow {
         first_us: T0.micros(),
         seen_us: T0.micros(),
         asked_us: T0.micros(),
+        tlp: "TLP:AMBER".into(),
         product: Some(product.into()),
         banner: Some(format!("{HOSTILE} login:")),
         cert_names: Some("a.example b.example".into()),

@@ -12,6 +12,7 @@ async fn see(world: &World, addrs: &[&str]) {
     let rows = addrs.iter().map(|addr| {
         let (addr_hi, addr_lo) = addr_to_hi_lo(addr.parse().unwrap());
         ServiceRow {
+            tlp: "TLP:AMBER".into(),
             schema: SERVICE_VERSION,
             addr_hi,
             addr_lo,
