@@ -32,6 +32,8 @@ pub use self::download::Transfer;
 pub use self::source::IntelSource;
 pub use self::update::{UpdateEvent, UpdateResult, Updated};
 
+/// Sets of tables of addresses that are held in memory.
+const TABLES_HELD: usize = 2;
 /// Most files of one import, archives counted as one.
 const FILES_MAX: usize = 400_000;
 
@@ -265,7 +267,7 @@ impl Observatory {
     }
 
     /// Everything known of weaknesses today, read from the newest snapshots. Tables of addresses are
-    /// not of weaknesses: see [`Observatory::addresses`].
+    /// not of weaknesses.
     pub async fn intelligence(&self) -> Result<Intelligence, ActError> {
         let tables = [IntelligenceKind::Asn, IntelligenceKind::Country, IntelligenceKind::Oui];
         self.joined(|kind| !tables.contains(&kind)).await
@@ -276,18 +278,23 @@ impl Observatory {
         self.joined(|kind| kinds.contains(&kind)).await
     }
 
-    /// Autonomous systems and countries of addresses, from the newest tables.
-    pub async fn addresses(&self) -> Result<AddressTable, ActError> {
-        let tables = [IntelligenceKind::Asn, IntelligenceKind::Country];
-        Ok(self.joined(|kind| tables.contains(&kind)).await?.addresses())
-    }
-
-    /// The newest tables of addresses, read once until newer ones are imported; none where there are none.
-    pub(crate) async fn tables(&self) -> Result<Option<Arc<Tables>>, ActError> {
-        let wanted = [IntelligenceKind::Asn, IntelligenceKind::Country];
-        let newest = self.newest_snapshots().await?;
-        let of_addresses: Vec<_> =
-            newest.iter().filter(|held| wanted.iter().any(|kind| kind.as_str() == held.kind)).collect();
+    /// The tables of addresses in use, read once until others are; none where there are none. Of an instant those
+    /// that had been imported last by then, or the first of all; what was imported again counts by its last time.
+    pub(crate) async fn tables(&self, at: Option<TimeUs>) -> Result<Option<Arc<Tables>>, ActError> {
+        let kinds = [IntelligenceKind::Asn, IntelligenceKind::Country];
+        let held = match at {
+            None => self.newest_snapshots().await?,
+            Some(_) => self.casework().snapshots(self.org()).await?,
+        };
+        let of_addresses: Vec<&Registered> = kinds
+            .iter()
+            .filter_map(|kind| {
+                // Newest first.
+                let of_kind = || held.iter().filter(|held| held.kind == kind.as_str());
+                let by_then = |held: &&Registered| at.is_none_or(|at| held.imported_at <= at);
+                of_kind().find(by_then).or_else(|| of_kind().last())
+            })
+            .collect();
         let files: Vec<_> =
             of_addresses.iter().map(|held| format!("{}-{}", held.kind, held.digest)).collect();
         let named: Vec<String> = of_addresses
@@ -300,12 +307,17 @@ impl Observatory {
             return Ok(None);
         }
         let name = named.join(" ");
-        let mut held = self.inner.tables.lock().await;
-        if let Some(tables) = held.as_ref().filter(|tables| tables.name == name) {
+        let mut known = self.inner.tables.lock().await;
+        if let Some(tables) = known.iter().find(|tables| tables.name == name) {
             return Ok(Some(Arc::clone(tables)));
         }
-        let read = Arc::new(Tables { name, files: files.join(" "), table: self.addresses().await? });
-        *held = Some(Arc::clone(&read));
+        let snapshots =
+            of_addresses.iter().map(|held| self.read_snapshot(held)).collect::<Result<Vec<_>, _>>()?;
+        let table = Intelligence::new(snapshots).addresses();
+        let read = Arc::new(Tables { name, files: files.join(" "), table });
+        // Those of today, and those of the past that is looked at.
+        known.truncate(TABLES_HELD - 1);
+        known.insert(0, Arc::clone(&read));
         Ok(Some(read))
     }
 

@@ -111,7 +111,7 @@ struct Inner {
     lake: OnceCell<Lake>,
     packs: OnceCell<Packs>,
     /// Tables of addresses that were read last.
-    tables: tokio::sync::Mutex<Option<Arc<Tables>>>,
+    tables: tokio::sync::Mutex<Vec<Arc<Tables>>>,
     /// The current view lacks something that the lake has.
     view_lags: AtomicBool,
 }

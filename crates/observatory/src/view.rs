@@ -80,7 +80,7 @@ impl Observatory {
             let one = HostObservation { observation: observation.clone(), known_at: taken_at };
             by_addr.entry(observation.subject.addr).or_default().push(one);
         }
-        let providers = self.provider_names().await?;
+        let providers = self.provider_names(None).await?;
         let rows = self.changed(by_addr.into_values().collect(), &providers).await?;
         Ok(self.lake().await?.add_services(rows, &[(sensor, last)].into()).await?)
     }
@@ -92,7 +92,7 @@ impl Observatory {
         if known >= last {
             return Ok(());
         }
-        let providers = self.provider_names().await?;
+        let providers = self.provider_names(None).await?;
         let told = Told { since: Some((sensor, known)), ..Told::default() };
         let mut hosts = lake.hosts(&told).await?;
         let (mut piece, mut size) = (Vec::new(), 0);
@@ -153,7 +153,7 @@ impl Observatory {
         let lake = self.lake().await?;
         let mut progress = lake.progress().await?;
         let mut new = lake.new_view(self.now()).await?;
-        let providers = self.provider_names().await?;
+        let providers = self.provider_names(None).await?;
         let mut rows: Vec<ServiceRow> = Vec::new();
         let mut hosts = lake.hosts(&Told::default()).await?;
         while let Some(seen) = hosts.next().await? {
@@ -222,7 +222,7 @@ impl Observatory {
             return Ok(None);
         }
         let told = Told { addr: Some(addr), known_by, ..Told::default() };
-        let providers = self.provider_names().await?;
+        let providers = self.provider_names(known_by).await?;
         let Some(mut seen) = self.lake().await?.hosts(&told).await?.next().await? else { return Ok(None) };
         seen.retain(|one| sight == Sight::All || one.observation.tlp.is_for_clients());
         let last = seen.last().map(|one| one.observation.survey_id);
@@ -284,7 +284,7 @@ impl Observatory {
     }
 
     async fn question(&self, viewer: &Viewer, sql: &str, limits: Limits) -> Result<Question, ActError> {
-        let places = self.tables().await?.map(|tables| tables as Arc<dyn Places>);
+        let places = self.tables(None).await?.map(|tables| tables as Arc<dyn Places>);
         let (sight, annexes) = (self.sight(viewer).await?, self.annexes(viewer));
         Ok(Question { sql: sql.to_owned(), sight, limits, places, annexes })
     }
@@ -315,7 +315,8 @@ impl Observatory {
         Ok(services.into_rows())
     }
 
-    async fn provider_names(&self) -> Result<Providers, ActError> {
+    /// Providers of today, and the tables of addresses in use, or at an instant.
+    async fn provider_names(&self, at: Option<TimeUs>) -> Result<Providers, ActError> {
         let map = self.casework().provider_map(self.org()).await?;
         let mut names = HashMap::new();
         let mut request = Some(PageRequest { after: None, limit: PAGE_MAX });
@@ -325,7 +326,7 @@ impl Observatory {
             request = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
             names.extend(found.items.into_iter().map(|provider| (provider.provider_id, provider.name)));
         }
-        Ok(Providers { map, names, tables: self.tables().await? })
+        Ok(Providers { map, names, tables: self.tables(at).await? })
     }
 }
 

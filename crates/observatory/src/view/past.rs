@@ -1,5 +1,5 @@
 //! The past, searched: what the lake knew at an instant, or what was before something changed. It is made
-//! from observations each time, with what is known of devices today.
+//! from observations each time: places by the tables of then, devices and providers as they are known today.
 
 use std::net::IpAddr;
 
@@ -39,13 +39,15 @@ impl Observatory {
     /// that are out of sight, are not read, as far as files can tell.
     pub async fn search_past(&self, search: &Search, past: Past) -> Result<View, ActError> {
         let told = Told { known_by: past.known_by, ..told(search) };
-        let providers = self.provider_names().await?;
+        let providers = self.provider_names(past.known_by).await?;
         let (mut found, mut piece) = (Vec::new(), Vec::new());
         let mut hosts = self.lake().await?.hosts(&told).await?;
         loop {
             let seen = hosts.next().await?;
             let more = seen.is_some();
-            if let Some(seen) = seen {
+            if let Some(mut seen) = seen {
+                // What is out of sight has no part in what the rest is made of.
+                seen.retain(|one| search.sight == Sight::All || one.observation.tlp.is_for_clients());
                 let mut before = Vec::new();
                 let host = self.fold_host(Vec::new(), seen, &providers, past.history.then_some(&mut before));
                 piece.extend(host.await?);

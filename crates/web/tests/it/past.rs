@@ -3,8 +3,9 @@
 
 use axum::http::{Method, StatusCode};
 use kenshin_casework::Actor;
+use kenshin_insight::intelligence::IntelligenceKind;
 use kenshin_lake::view::{Search, Sight};
-use kenshin_observation::{Batch, BatchId, Endpoint, Observation, TimeUs};
+use kenshin_observation::{Batch, BatchId, Endpoint, Observation, TimeUs, Tlp};
 use kenshin_observatory::{FOUND_MAX, Past, known_by};
 use serde_json::{Value, json};
 
@@ -127,6 +128,7 @@ async fn a_provider_sees_no_more_of_the_past_than_of_today() {
             "search?at=2026-09-10&q=ip:198.51.100.7",
             "search/facets?at=2026-09-10&fields=title,provider,first",
             "hosts/198.51.100.7?at=2026-09-10",
+            "hosts/192.0.2.7?at=2026-09-10",
             "search/export?at=2026-09-10",
         ] {
             let response = world.ask(&provider, Method::GET, &format!("/api/v1/{path}"), None).await;
@@ -141,11 +143,44 @@ async fn a_provider_sees_no_more_of_the_past_than_of_today() {
     assert!(!format!("{before:?}").contains("other"), "{before:?}");
     let foreign =
         (0..1_000u32).map(|n| page(&std::net::Ipv4Addr::from_bits(0xC633_6400 + n).to_string(), "other"));
-    take(&world, 3, foreign.collect(), day("2026-09-02")).await;
+    // What its label keeps in the organisation, at an address of the provider.
+    let mut kept = page("192.0.2.7", "other");
+    (kept.tlp, kept.subject.port) = (Tlp::Red, 8080);
+    take(&world, 3, foreign.chain([kept]).collect(), day("2026-09-02")).await;
     world.pass(400);
     assert_eq!(answers().await, before);
     let everything = world.get(&analyst, "/api/v1/search?at=2026-09-10").await.1;
-    assert_eq!(everything["total"]["services"], 1_001);
+    assert_eq!(everything["total"]["services"], 1_002);
+}
+
+#[tokio::test]
+async fn places_of_the_past_are_those_of_the_tables_of_then() {
+    let world = world().await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = async |country: &str| {
+        let path = folder.path().join("countries.csv");
+        std::fs::write(&path, format!("192.0.2.0,192.0.2.255,{country}\n")).unwrap();
+        world.observatory.import_intelligence(IntelligenceKind::Country, &[path], |_| {}).await.unwrap();
+    };
+    import("JP").await;
+    world.pass(30 * 86_400);
+    import("DE").await;
+    world.observatory.rebuild_view().await.unwrap();
+    let analyst = world.sign_in("analyst").await;
+    // Before anything was imported, by the first.
+    for (at, country, found) in [
+        ("", "JP", 0),
+        ("", "DE", 2),
+        ("&at=2026-09-25", "JP", 2),
+        ("&at=2026-09-25", "DE", 0),
+        ("&at=2026-09-10", "JP", 1),
+        ("&at=2026-11-01", "DE", 2),
+    ] {
+        let (_, told) = world.get(&analyst, &format!("/api/v1/search?q=country:{country}{at}")).await;
+        assert_eq!(told["total"]["services"], found, "{country} {at}: {told}");
+    }
+    let (_, host) = world.get(&analyst, "/api/v1/hosts/192.0.2.7?at=2026-09-25").await;
+    assert_eq!(host["now"][0]["country"], "JP", "{host}");
 }
 
 #[tokio::test]
