@@ -357,7 +357,8 @@ async fn file_as_told(
     Ok(Ok(()))
 }
 
-/// Batches without all their observations, those apart that were erased, and batches that are there twice.
+/// Batches without all their observations or salts, those apart that were erased, and batches that are there
+/// twice. Salts that were erased by themselves are not told apart, so then they are not counted.
 /// Observations ahead of their batch are those of a commit that goes on, or that a crash has stopped and the
 /// next completes.
 async fn batches(location: &Location, faults: &mut Vec<Fault>) -> Result<(), LakeError> {
@@ -368,14 +369,29 @@ async fn batches(location: &Location, faults: &mut Vec<Fault>) -> Result<(), Lak
         true => "false".to_owned(),
         false => format!("step = '{}' AND erasure_id IN ({})", ErasureStep::Batch, effective.join(", ")),
     };
-    for (kind, sql) in [
+    let of_salts = format!("SELECT count(*) AS n FROM erasures WHERE of_table = '{}'", SaltRow::NAME);
+    let alone = lake.query(&of_salts, limits).await?.render(Format::Csv)? != "n\n0\n";
+    for (table, kind, sql) in [
         (
+            BatchRow::NAME,
             FaultKind::RepeatedBatch,
             "SELECT batch_id, count(*) AS told, count(*) AS found, 0 AS erased FROM batches GROUP BY 1 \
              HAVING count(*) > 1 ORDER BY 1"
                 .to_owned(),
         ),
         (
+            SaltRow::NAME,
+            FaultKind::IncompleteBatch,
+            format!(
+                "SELECT b.batch_id, b.rows AS told, coalesce(s.found, 0) AS found, coalesce(e.erased, 0) AS erased \
+                 FROM batches b LEFT JOIN \
+                 (SELECT batch_id, count(*) AS found FROM salts GROUP BY 1) s ON s.batch_id = b.batch_id LEFT JOIN \
+                 (SELECT batch_id, sum(rows) AS erased FROM erasures WHERE {erased} GROUP BY 1) e ON e.batch_id = b.batch_id \
+                 WHERE b.rows > coalesce(s.found, 0) + coalesce(e.erased, 0) AND NOT {alone} ORDER BY 1"
+            ),
+        ),
+        (
+            BatchRow::NAME,
             FaultKind::IncompleteBatch,
             format!(
                 "SELECT b.batch_id, b.rows AS told, coalesce(o.found, 0) AS found, coalesce(e.erased, 0) AS erased \
@@ -390,13 +406,14 @@ async fn batches(location: &Location, faults: &mut Vec<Fault>) -> Result<(), Lak
         let rows = answer.render(Format::Json)?;
         let rows: Vec<Counted> = serde_json::from_str(&rows).map_err(|error| reading("batches", error))?;
         faults.extend(rows.into_iter().map(|Counted { batch_id, told, found, erased }| {
+            let of_what = if table == SaltRow::NAME { "salts" } else { "observations" };
             let detail = match (kind, erased) {
                 (FaultKind::RepeatedBatch, _) => format!("it is there {told} times"),
-                (_, 0) => format!("{found} of its {told} observations are there"),
-                _ => format!("{found} of its {told} observations are there, and {erased} were erased"),
+                (_, 0) => format!("{found} of its {told} {of_what} are there"),
+                _ => format!("{found} of its {told} {of_what} are there, and {erased} were erased"),
             };
             let missing = told.checked_sub(found + erased).filter(|missing| *missing > 0);
-            fault("batches", kind, &batch_id, detail, missing)
+            fault(table, kind, &batch_id, detail, missing)
         }));
     }
     Ok(())

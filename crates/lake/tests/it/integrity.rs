@@ -73,6 +73,17 @@ async fn a_lost_file_is_told_and_the_rest_can_be_read_again() {
 }
 
 #[tokio::test]
+async fn salts_that_are_lost_stay_told() {
+    let (folder, location) = two_batches().await;
+    fs::remove_file(newest(&folder, "salts", ".parquet")).unwrap();
+    let (before, after) = repair(&location, NOW).await.unwrap();
+    assert_eq!(kinds(&before), [("salts".to_owned(), FaultKind::LostFile)]);
+    // No observation of that batch can be proved any more.
+    assert_eq!(kinds(&after), [("salts".to_owned(), FaultKind::IncompleteBatch)]);
+    assert_eq!(after.faults[0].detail, "0 of its 5 salts are there");
+}
+
+#[tokio::test]
 async fn torn_files_are_found_by_size_and_spoilt_ones_by_reading() {
     let (folder, location) = two_batches().await;
     let file = newest(&folder, "coverage", ".parquet");
