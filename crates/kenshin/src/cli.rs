@@ -145,6 +145,9 @@ pub(crate) enum Command {
         /// Longest time, in seconds.
         #[arg(long, default_value_t = 300)]
         seconds: u64,
+        /// Most memory, in MiB: of the work, and of the answer.
+        #[arg(long, default_value_t = 1024, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+        memory: u64,
     },
     /// Help a hub to answer SQL: read files of its lake and count, as a process of its own.
     #[command(

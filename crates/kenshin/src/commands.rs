@@ -101,7 +101,10 @@ pub(crate) async fn run(
         Command::Insight(command) => insight::run(&context, command),
         Command::Search(options) => search::run(&context, options).await,
         Command::Lake(command) => search::lake(&context, command).await,
-        Command::Sql { query, rows, seconds } => sql(&context, query, *rows, *seconds).await,
+        Command::Sql { query, rows, seconds, memory } => {
+            let (time, memory_bytes) = (Duration::from_secs(*seconds), (*memory as usize) << 20);
+            sql(&context, query, Limits { rows: *rows, memory_bytes, time }).await
+        }
         Command::Worker(options) => worker::run(&context, options).await,
         Command::Asset(command) => asset::run(&context, command).await,
         Command::Component(command) => component::run(&context, command).await,
@@ -119,9 +122,8 @@ pub(crate) async fn run(
     }
 }
 
-async fn sql(context: &Context<'_>, query: &str, rows: usize, seconds: u64) -> anyhow::Result<Exit> {
+async fn sql(context: &Context<'_>, query: &str, limits: Limits) -> anyhow::Result<Exit> {
     let observatory = context.open().await?;
-    let limits = Limits { rows, time: Duration::from_secs(seconds), ..Limits::default() };
     let answer = observatory.sql(&Viewer::system(observatory.org()), query, limits).await?;
     search::print_answer(&answer, context.format())?;
     Ok(if answer.rows() == 0 { Exit::No } else { Exit::Done })

@@ -147,9 +147,9 @@ impl ActError {
                 "`DESCRIBE services` lists that table's columns, `DESCRIBE findings` the other's, and so on; \
                       docs/sql.md lists tables and functions",
             ),
-            Self::Lake(LakeError::Large { .. }) => {
-                Some("ask in parts, for fewer columns, or for shorter texts")
-            }
+            Self::Lake(LakeError::Large { .. } | LakeError::Limit { unit: "bytes", .. }) => Some(
+                "ask in parts, for fewer columns, or for shorter texts; `kenshin sql --memory` gives more memory",
+            ),
             Self::Lake(LakeError::Limit { unit: "rows", .. }) => {
                 Some("aggregate, or ask for less with LIMIT")
             }

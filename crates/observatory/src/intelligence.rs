@@ -292,7 +292,7 @@ impl Observatory {
                 // Newest first.
                 let of_kind = || held.iter().filter(|held| held.kind == kind.as_str());
                 let by_then = |held: &&Registered| at.is_none_or(|at| held.imported_at <= at);
-                of_kind().find(by_then).or_else(|| of_kind().last())
+                of_kind().find(by_then).or_else(|| of_kind().next_back())
             })
             .collect();
         let files: Vec<_> =

@@ -50,7 +50,7 @@ impl From<TooLarge> for LakeError {
             TooLarge::Text => format!("its text is longer than {TEXT_BYTES_MAX} bytes"),
             TooLarge::Levels => format!(
                 "an expression is more than {LEVELS_MAX} levels deep; `a IN (1, 2, …)` says the same as \
-                 `a = 1 OR a = 2 OR …` on one level"
+                 `a = 1 OR a = 2 OR …` on one level, and parentheses divide a chain: `(… OR …) OR (… OR …)`"
             ),
             TooLarge::Parts => format!(
                 "it has more than {PARTS_MAX} tables and selections, where what WITH names is counted wherever it is used"
