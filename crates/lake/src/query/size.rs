@@ -13,7 +13,10 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, GroupingSet, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr as Written, ObjectName, Query, Select, SetExpr, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr as Written, Function, FunctionArgumentClause, FunctionArguments, ObjectName, OrderByKind, Query,
+    Select, SetExpr, Visit, Visitor, WindowType,
+};
 
 use super::{growth, planning};
 use crate::error::LakeError;
@@ -24,8 +27,10 @@ const TEXT_BYTES_MAX: usize = 256 << 10;
 const STACK_BYTES: usize = 256 << 20;
 /// Most levels of an expression: half of what the threads that evaluate it hold in a build without optimisation.
 const LEVELS_MAX: usize = 200;
-/// Most tables and selections, each counted wherever its name is used.
+/// Most selections, tables, windows and columns of orders, each counted wherever the name of its query is used.
 const PARTS_MAX: u64 = 200;
+/// As how many parts a table or a window counts: plans go a level deeper with each, and carry all columns.
+const DEEPER: u64 = 4;
 /// Most `WITH` inside of `WITH`: each doubles the work of finding out which tables are named.
 const NESTED_MAX: usize = 8;
 /// Most columns and operators of all expressions, each put together from those that it is made of.
@@ -53,7 +58,8 @@ impl From<TooLarge> for LakeError {
                  `a = 1 OR a = 2 OR …` on one level, and parentheses divide a chain: `(… OR …) OR (… OR …)`"
             ),
             TooLarge::Parts => format!(
-                "it has more than {PARTS_MAX} tables and selections, where what WITH names is counted wherever it is used"
+                "it has more than {PARTS_MAX} parts: selections, columns of orders, and, each for {DEEPER}, tables and \
+                 windows; what WITH names is counted wherever it is used"
             ),
             TooLarge::Nested => format!("WITH stands inside of WITH more than {NESTED_MAX} times"),
             TooLarge::Terms => format!(
@@ -127,6 +133,22 @@ impl Measured {
     }
 }
 
+/// The window and the orders of a call.
+fn parts_of(call: &Function) -> u64 {
+    let window = call.over.as_ref().map_or(0, |over| match over {
+        WindowType::WindowSpec(of) => DEEPER + (of.partition_by.len() + of.order_by.len()) as u64,
+        WindowType::NamedWindow(_) => DEEPER,
+    });
+    let ordered = match &call.args {
+        FunctionArguments::List(list) => list.clauses.iter().map(|clause| match clause {
+            FunctionArgumentClause::OrderBy(by) => by.len() as u64,
+            _ => 0,
+        }),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => return window,
+    };
+    window + ordered.sum::<u64>() + call.within_group.len() as u64
+}
+
 /// Identifiers without regard to case: taking two for one counts too much, and never too little.
 fn plain(name: &str) -> String {
     name.to_lowercase()
@@ -151,7 +173,11 @@ impl Visitor for Measured {
                 _ => written += 1,
             }
         }
-        self.count(written)
+        let ordered = query.order_by.as_ref().map_or(0, |order| match &order.kind {
+            OrderByKind::Expressions(by) => by.len() as u64,
+            OrderByKind::All(_) => 1,
+        });
+        self.count(written + ordered)
     }
 
     fn post_visit_query(&mut self, _: &Query) -> ControlFlow<TooLarge> {
@@ -174,10 +200,13 @@ impl Visitor for Measured {
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<TooLarge> {
         let name = relation.0.last().and_then(|part| part.as_ident()).map(|name| plain(&name.value));
         let find = |name: &String| self.queries.iter().rev().find_map(|query| query.named.get(name)).copied();
-        self.count(name.as_ref().and_then(find).unwrap_or(0).saturating_add(1))
+        self.count(name.as_ref().and_then(find).map_or(DEEPER, |parts| parts.saturating_add(1)))
     }
 
-    fn pre_visit_expr(&mut self, _: &Written) -> ControlFlow<TooLarge> {
+    fn pre_visit_expr(&mut self, expr: &Written) -> ControlFlow<TooLarge> {
+        if let Written::Function(call) = expr {
+            self.count(parts_of(call))?;
+        }
         self.levels += 1;
         if self.levels > LEVELS_MAX {
             ControlFlow::Break(TooLarge::Levels)

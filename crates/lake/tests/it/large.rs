@@ -40,6 +40,12 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
         let tails: String = (0..count).rev().map(|n| format!(") SELECT * FROM a{n}")).collect();
         format!("{heads}SELECT 1 AS x{tails}")
     };
+    let joins = |count: usize| {
+        let more: String = (1..count)
+            .map(|n| format!(" JOIN observations o{n} ON o{n}.subject_addr_lo = o0.subject_addr_lo"))
+            .collect();
+        format!("SELECT count(*) FROM observations o0{more}")
+    };
     for (small, large) in [
         (chain("SELECT 1", "+1", 190), chain("SELECT 1", "+1", 16_000)),
         (chain("SELECT 'a'", "||'a'", 190), chain("SELECT 'a'", "||'a'", 16_000)),
@@ -54,6 +60,15 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
         (doubled(5, column, joined), doubled(24, column, joined)),
         (doubled(9, column, summed), doubled(40, column, summed)),
         (nested(4), nested(40)),
+        (
+            format!("SELECT row FROM observations ORDER BY row{}", ", row + 1".repeat(40)),
+            format!("SELECT row FROM observations ORDER BY row{}", ", row + 1".repeat(2_500)),
+        ),
+        (
+            format!("SELECT {}1 AS x FROM observations", "sum(row) OVER (ORDER BY t_us) + ".repeat(20)),
+            format!("SELECT {}1 AS x FROM observations", "sum(row) OVER (ORDER BY t_us) + ".repeat(150)),
+        ),
+        (joins(8), joins(120)),
         (
             "SELECT count(*) FROM observations GROUP BY CUBE (row, subject_port)".to_owned(),
             "SELECT count(*) FROM observations GROUP BY CUBE (row, subject_port, t_us, outcome, protocol, \
