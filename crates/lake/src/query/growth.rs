@@ -41,8 +41,8 @@ const GROWING: [(&str, Made); 16] = [
     ("translate", Made::Whole),
     ("overlay", Made::Whole),
     ("concat", Made::Whole),
-    ("concat_ws", Made::Separated),
-    ("array_to_string", Made::Separated),
+    ("concat_ws", Made::Separated(0)),
+    ("array_to_string", Made::Separated(1)),
     ("make_array", Made::Whole),
     ("array_concat", Made::Whole),
     ("array_repeat", Made::Times),
@@ -56,8 +56,8 @@ const GROWING: [(&str, Made); 16] = [
 enum Made {
     /// All of them, one behind the other.
     Whole,
-    /// All of them, with the first (of `concat_ws`) or second (of `array_to_string`) between each two elements.
-    Separated,
+    /// All of them, with the one of this place between each two elements.
+    Separated(usize),
     /// The first, as many times as the second says.
     Times,
     /// As many characters as the second says.
@@ -208,8 +208,8 @@ impl Made {
                 let (text, by) = (Each::lengths(text)?, Each::lengths(by)?);
                 sum(rows, |row| (text.at(row) + 1).saturating_mul(by.at(row) + 1))
             }
-            (Self::Separated, [one, other, ..]) => {
-                let longest = Each::lengths(one)?.greatest().max(Each::lengths(other)?.greatest());
+            (Self::Separated(place), [one, _, ..]) => {
+                let longest = Each::lengths(&args[place])?.greatest();
                 let between =
                     (args.len() as u64).saturating_mul(rows as u64).saturating_add(elements(one, rows));
                 whole(args).saturating_add(between.saturating_mul(longest))
@@ -294,7 +294,7 @@ impl Each {
         }
     }
 
-    /// Bytes of texts, and of whatever else as much as a row has on average, and as the whole at most.
+    /// Bytes of texts, and of whatever else as much as a row has on average.
     fn lengths(value: &ColumnarValue) -> Result<Self> {
         Self::of(value, |array| {
             Ok(match array.data_type() {
@@ -311,7 +311,10 @@ impl Each {
                 }
                 other => match other.primitive_width() {
                     Some(bytes) => vec![bytes as u64; array.len()],
-                    None => vec![array.to_data().get_slice_memory_size()? as u64; array.len()],
+                    None => {
+                        let whole = array.to_data().get_slice_memory_size()?;
+                        vec![whole.div_ceil(array.len().max(1)) as u64; array.len()]
+                    }
                 },
             })
         })
@@ -432,13 +435,20 @@ impl FunctionRewrite for Rewrite {
         let Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) = expr else {
             return Ok(Transformed::no(expr));
         };
-        let is_list = |side: &Expr| {
+        // Bytes are no texts.
+        let is_other = |side: &Expr| {
             matches!(
                 side.get_type(schema),
-                Ok(DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+                Ok(DataType::List(_)
+                    | DataType::LargeList(_)
+                    | DataType::FixedSizeList(..)
+                    | DataType::Binary
+                    | DataType::LargeBinary
+                    | DataType::BinaryView
+                    | DataType::FixedSizeBinary(_))
             )
         };
-        if is_list(&left) || is_list(&right) {
+        if is_other(&left) || is_other(&right) {
             return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr {
                 left,
                 op: Operator::StringConcat,

@@ -31,6 +31,8 @@ const LEVELS_MAX: usize = 200;
 const PARTS_MAX: u64 = 200;
 /// As how many parts a table or a window counts: plans go a level deeper with each, and carry all columns.
 const DEEPER: u64 = 4;
+/// Most levels of a type that something is cast to, and of the fields beside them.
+const TYPE_LEVELS_MAX: usize = 50;
 /// Most `WITH` inside of `WITH`: each doubles the work of finding out which tables are named.
 const NESTED_MAX: usize = 8;
 /// Most columns and operators of all expressions, each put together from those that it is made of.
@@ -102,6 +104,9 @@ fn measure(statement: &Statement) -> Result<(), TooLarge> {
                 ControlFlow::Break(large) => Err(large),
                 ControlFlow::Continue(()) => Ok(()),
             }
+        }
+        Statement::Explain(explain) if matches!(*explain.statement, Statement::Explain(_)) => {
+            Err(TooLarge::Levels)
         }
         Statement::Explain(explain) => measure(&explain.statement),
         // Refused for what they are.
@@ -204,8 +209,16 @@ impl Visitor for Measured {
     }
 
     fn pre_visit_expr(&mut self, expr: &Written) -> ControlFlow<TooLarge> {
-        if let Written::Function(call) = expr {
-            self.count(parts_of(call))?;
+        match expr {
+            Written::Function(call) => self.count(parts_of(call))?,
+            // A type of types has no visit of its own.
+            Written::Cast { data_type, .. } => {
+                let opened = data_type.to_string().chars().filter(|c| "[(<".contains(*c)).count();
+                if opened > TYPE_LEVELS_MAX {
+                    return ControlFlow::Break(TooLarge::Levels);
+                }
+            }
+            _ => {}
         }
         self.levels += 1;
         if self.levels > LEVELS_MAX {

@@ -69,6 +69,12 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
             format!("SELECT {}1 AS x FROM observations", "sum(row) OVER (ORDER BY t_us) + ".repeat(150)),
         ),
         (joins(8), joins(120)),
+        (chain("SELECT CAST(NULL AS INT", "[]", 4) + ") AS x", chain("SELECT CAST(NULL AS INT", "[]", 1_000) + ") AS x"),
+        ("EXPLAIN SELECT 1".to_owned(), chain("", "EXPLAIN ", 1_000) + "SELECT 1"),
+        (
+            "SELECT array_to_string(array_agg(value), ',') AS x FROM range(30000)".to_owned(),
+            "SELECT array_to_string(range(0, 100000), repeat('-', 100000)) AS x".to_owned(),
+        ),
         (
             "SELECT count(*) FROM observations GROUP BY CUBE (row, subject_port)".to_owned(),
             "SELECT count(*) FROM observations GROUP BY CUBE (row, subject_port, t_us, outcome, protocol, \
@@ -112,7 +118,7 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
         assert!(matches!(refused, Err(LakeError::Large { .. })), "{told}: {refused:?}");
         // Who asks for the columns alone is told the same, where it shows before rows flow.
         if let Ok(columns) = lake.columns(&question(&large)).await {
-            assert!(columns.fields().len() == 1, "{told}");
+            assert!(!columns.fields().is_empty(), "{told}");
         }
     }
     let rows =
@@ -143,6 +149,7 @@ async fn texts_are_joined_as_the_standard_says() {
             "SELECT CASE WHEN row = 0 THEN NULL ELSE 'b' END || 'c' AS x FROM observations ORDER BY row",
             "x\n\"\"\nbc\n",
         ),
+        ("SELECT encode(X'FF' || X'FE', 'hex') AS x", "x\nfffe\n"),
         ("SELECT array_to_string([1, 2] || [3] || 4, '-') AS x", "x\n1-2-3-4\n"),
     ] {
         assert_eq!(ask(&lake, sql).await.unwrap(), expected, "{sql}");
