@@ -371,37 +371,27 @@ async fn batches(location: &Location, faults: &mut Vec<Fault>) -> Result<(), Lak
     };
     let of_salts = format!("SELECT count(*) AS n FROM erasures WHERE of_table = '{}'", SaltRow::NAME);
     let alone = lake.query(&of_salts, limits).await?.render(Format::Csv)? != "n\n0\n";
-    for (table, kind, sql) in [
-        (
-            BatchRow::NAME,
-            FaultKind::RepeatedBatch,
-            "SELECT batch_id, count(*) AS told, count(*) AS found, 0 AS erased FROM batches GROUP BY 1 \
-             HAVING count(*) > 1 ORDER BY 1"
-                .to_owned(),
-        ),
-        (
-            SaltRow::NAME,
-            FaultKind::IncompleteBatch,
-            format!(
-                "SELECT b.batch_id, b.rows AS told, coalesce(s.found, 0) AS found, coalesce(e.erased, 0) AS erased \
-                 FROM batches b LEFT JOIN \
-                 (SELECT batch_id, count(*) AS found FROM salts GROUP BY 1) s ON s.batch_id = b.batch_id LEFT JOIN \
-                 (SELECT batch_id, sum(rows) AS erased FROM erasures WHERE {erased} GROUP BY 1) e ON e.batch_id = b.batch_id \
-                 WHERE b.rows > coalesce(s.found, 0) + coalesce(e.erased, 0) AND NOT {alone} ORDER BY 1"
-            ),
-        ),
-        (
-            BatchRow::NAME,
-            FaultKind::IncompleteBatch,
-            format!(
-                "SELECT b.batch_id, b.rows AS told, coalesce(o.found, 0) AS found, coalesce(e.erased, 0) AS erased \
-                 FROM batches b LEFT JOIN \
-                 (SELECT batch_id, count(*) AS found FROM observations GROUP BY 1) o ON o.batch_id = b.batch_id LEFT JOIN \
-                 (SELECT batch_id, sum(rows) AS erased FROM erasures WHERE {erased} GROUP BY 1) e ON e.batch_id = b.batch_id \
-                 WHERE b.rows <> coalesce(o.found, 0) + coalesce(e.erased, 0) ORDER BY 1"
-            ),
-        ),
-    ] {
+    let counted = |table: &str, wrong: &str| {
+        format!(
+            "SELECT b.batch_id, b.rows AS told, coalesce(f.found, 0) AS found, coalesce(e.erased, 0) AS erased \
+             FROM batches b LEFT JOIN \
+             (SELECT batch_id, count(*) AS found FROM {table} GROUP BY 1) f ON f.batch_id = b.batch_id LEFT JOIN \
+             (SELECT batch_id, sum(rows) AS erased FROM erasures WHERE {erased} GROUP BY 1) e ON e.batch_id = b.batch_id \
+             WHERE b.rows {wrong} coalesce(f.found, 0) + coalesce(e.erased, 0) ORDER BY 1"
+        )
+    };
+    let repeated = "SELECT batch_id, count(*) AS told, count(*) AS found, 0 AS erased FROM batches GROUP BY 1 \
+                    HAVING count(*) > 1 ORDER BY 1";
+    let observations = counted(ObservationRow::NAME, "<>");
+    let mut asked = vec![
+        (BatchRow::NAME, FaultKind::RepeatedBatch, repeated.to_owned()),
+        (BatchRow::NAME, FaultKind::IncompleteBatch, observations),
+    ];
+    if !alone {
+        // Salts may outlive their observations, until the shelves are looked at next.
+        asked.push((SaltRow::NAME, FaultKind::IncompleteBatch, counted(SaltRow::NAME, ">")));
+    }
+    for (table, kind, sql) in asked {
         let answer = lake.query(&format!("{sql} LIMIT {BATCHES_MAX}"), limits).await?;
         let rows = answer.render(Format::Json)?;
         let rows: Vec<Counted> = serde_json::from_str(&rows).map_err(|error| reading("batches", error))?;

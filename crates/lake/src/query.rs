@@ -1,9 +1,10 @@
 //! SQL: read-only, within limits.
 
+mod answer;
 pub(crate) mod growth;
 mod size;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +29,7 @@ use kenshin_observation::schema::{ObservationRow, ServiceRow, Table};
 use tokio::time::Instant;
 use url::Url;
 
+pub use self::answer::{Answer, Format};
 use crate::annex::{Annex, Annexed, Unread};
 use crate::cluster;
 use crate::error::LakeError;
@@ -92,19 +94,6 @@ pub struct Question {
 /// Least number of parts of a query that run at once: as many as there are processors.
 const PARTS_MIN: usize = 2;
 
-/// How an answer is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Aligned columns for a person.
-    Table,
-    /// One array of objects.
-    Json,
-    /// One object a line.
-    JsonLines,
-    /// Comma-separated values with a header.
-    Csv,
-}
-
 /// Rows that answer a query, as they are found: within the limits of the question, and not one more.
 pub struct Rows {
     /// Columns.
@@ -165,132 +154,6 @@ impl Rows {
             self.held.push_back(batch);
         }
         Ok(())
-    }
-}
-
-/// Rows that answer a query.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// Columns.
-    pub schema: SchemaRef,
-    /// Rows in batches.
-    pub batches: Vec<RecordBatch>,
-}
-
-impl Answer {
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.batches.iter().map(RecordBatch::num_rows).sum()
-    }
-
-    /// The answer as text. Hostile bytes are escaped for the format: control and bidirectional
-    /// characters in tables, the format's own quoting elsewhere, and cells that a spreadsheet
-    /// would run as a formula are prefixed with an apostrophe in CSV.
-    pub fn render(&self, format: Format) -> Result<String, LakeError> {
-        let failed = |error: ArrowError| unwritable(&error);
-        if matches!(format, Format::Json | Format::JsonLines) {
-            self.named_apart()?;
-        }
-        match format {
-            Format::Table => {
-                let text = arrow_cast::pretty::pretty_format_batches(&self.batches).map_err(failed)?;
-                Ok(functions::visible(&text.to_string()))
-            }
-            Format::Json => {
-                let mut writer = arrow_json::writer::WriterBuilder::new()
-                    .with_explicit_nulls(true)
-                    .build::<_, arrow_json::writer::JsonArray>(Vec::new());
-                for batch in &self.batches {
-                    writer.write(batch).map_err(failed)?;
-                }
-                writer.finish().map_err(failed)?;
-                let bytes = writer.into_inner();
-                let text = if bytes.is_empty() {
-                    "[]".to_owned()
-                } else {
-                    String::from_utf8_lossy(&bytes).into_owned()
-                };
-                Ok(text)
-            }
-            Format::JsonLines => {
-                let mut writer = arrow_json::writer::WriterBuilder::new()
-                    .with_explicit_nulls(true)
-                    .build::<_, arrow_json::writer::LineDelimited>(Vec::new());
-                for batch in &self.batches {
-                    writer.write(batch).map_err(failed)?;
-                }
-                writer.finish().map_err(failed)?;
-                Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned())
-            }
-            Format::Csv => {
-                let mut bytes = Vec::new();
-                let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(&mut bytes);
-                if self.batches.is_empty() {
-                    let none = RecordBatch::new_empty(self.schema.clone());
-                    writer.write(&functions::flat_for_csv(&none).map_err(failed)?).map_err(failed)?;
-                }
-                for batch in &self.batches {
-                    writer.write(&functions::flat_for_csv(batch).map_err(failed)?).map_err(failed)?;
-                }
-                drop(writer);
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
-            }
-        }
-    }
-}
-
-impl Answer {
-    /// Rows of the current view, with the address as text in the place of its two numbers.
-    pub fn with_address(services: &RecordBatch) -> Result<Self, LakeError> {
-        let failed =
-            |source: arrow_schema::ArrowError| LakeError::Read { table: "services", source: source.into() };
-        let schema = services.schema();
-        let (mut fields, mut columns) = (Vec::new(), Vec::new());
-        for (field, column) in schema.fields().iter().zip(services.columns()) {
-            match field.name().as_str() {
-                "addr_hi" => {
-                    let lo = services.column_by_name("addr_lo").unwrap_or(column);
-                    fields.push(arrow_schema::Field::new("addr", arrow_schema::DataType::Utf8, false));
-                    columns.push(functions::address_texts(column, lo));
-                }
-                "addr_lo" => {}
-                _ => {
-                    fields.push(field.as_ref().clone());
-                    columns.push(column.clone());
-                }
-            }
-        }
-        let schema = Arc::new(arrow_schema::Schema::new(fields));
-        let batch = RecordBatch::try_new(schema.clone(), columns).map_err(failed)?;
-        Ok(Self { schema, batches: vec![batch] })
-    }
-
-    /// Objects and most readers of Parquet have one place for a name.
-    fn named_apart(&self) -> Result<(), LakeError> {
-        let mut names = HashSet::new();
-        match self.schema.fields().iter().find(|field| !names.insert(field.name())) {
-            None => Ok(()),
-            Some(twice) => {
-                let name = functions::visible(twice.name());
-                let message = format!(
-                    "two columns are named `{name}`: name one of them apart, as in `{name} AS other`"
-                );
-                Err(LakeError::Query { message })
-            }
-        }
-    }
-
-    /// The answer as a Parquet file.
-    pub fn parquet(&self) -> Result<Vec<u8>, LakeError> {
-        use deltalake::parquet::arrow::ArrowWriter;
-        use deltalake::parquet::errors::ParquetError;
-        let failed = |error: ParquetError| unwritable(&error);
-        self.named_apart()?;
-        let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), None).map_err(failed)?;
-        for batch in &self.batches {
-            writer.write(batch).map_err(failed)?;
-        }
-        writer.into_inner().map_err(failed)
     }
 }
 
@@ -436,7 +299,8 @@ impl Lake {
                 "EXPLAIN is for those who see every row: plans tell of files that hold others' rows";
             return Err(LakeError::Query { message: message.to_owned() });
         }
-        share.divide(limits.memory_bytes, size::put_together(frame.logical_plan())?.growing);
+        let found = size::put_together(frame.logical_plan())?;
+        share.divide(limits.memory_bytes, found.growing, found.reads);
         let parameters = frame.logical_plan().get_parameter_names().map_err(planning)?;
         if let Some(name) = parameters.iter().min() {
             let message = format!("the query has a parameter, `{name}`: write its value in its place");
@@ -599,11 +463,6 @@ fn from_now(limits: Limits) -> Instant {
 
 fn out_of_time(limits: Limits) -> LakeError {
     LakeError::Limit { limit: limits.time.as_secs(), unit: "seconds" }
-}
-
-/// A value that a format has no way to write.
-fn unwritable(error: &dyn std::error::Error) -> LakeError {
-    LakeError::Query { message: format!("{error}: the format has no way to write it; CAST it to text") }
 }
 
 fn planning(error: DataFusionError) -> LakeError {

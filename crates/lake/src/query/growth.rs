@@ -26,13 +26,17 @@ use datafusion::logical_expr::{
 
 /// What such functions may make of one batch where nobody says how much, as with workers.
 const SHARE_BYTES: u64 = 32 << 20;
+/// Rows of one batch, as DataFusion has them.
+const BATCH_ROWS: u64 = 8_192;
+/// What a constant may take where it stands in no rows: optimisers copy it many times.
+const CONSTANT_BYTES_MAX: u64 = 1 << 20;
 /// Such functions have a share as if there were so many at least.
 const SHARERS_MIN: u64 = 4;
 /// The function that `||` becomes.
 const JOINED: &str = "text_concat";
 
 /// Those that DataFusion has, and how much they make.
-const GROWING: [(&str, Made); 16] = [
+const GROWING: [(&str, Made); 19] = [
     ("repeat", Made::Times),
     ("lpad", Made::Padded),
     ("rpad", Made::Padded),
@@ -47,6 +51,9 @@ const GROWING: [(&str, Made); 16] = [
     ("array_concat", Made::Whole),
     ("array_repeat", Made::Times),
     ("array_resize", Made::Resized),
+    ("array_replace", Made::Exchanged),
+    ("array_replace_n", Made::Exchanged),
+    ("array_replace_all", Made::Exchanged),
     ("range", Made::Stepped),
     ("generate_series", Made::Stepped),
 ];
@@ -66,23 +73,37 @@ enum Made {
     Resized,
     /// The first, with the third in the place of each character.
     Replaced,
+    /// The first, with the third in the place of each element.
+    Exchanged,
     /// Numbers or moments from the first to the second by the third.
     Stepped,
 }
 
-/// What functions of one question may make of a batch, each.
+/// What functions of one question may make, each.
 #[derive(Debug, Clone)]
-pub(crate) struct Share(Arc<AtomicU64>);
+pub(crate) struct Share(Arc<Bytes>);
+
+#[derive(Debug)]
+struct Bytes {
+    /// Of one batch.
+    batch: AtomicU64,
+    /// Of constants, which come to stand in each row of a batch.
+    constant: AtomicU64,
+}
 
 impl Share {
     /// Where nobody says how much.
     pub(crate) fn usual() -> Self {
-        Self(Arc::new(AtomicU64::new(SHARE_BYTES)))
+        let constant = AtomicU64::new(SHARE_BYTES / BATCH_ROWS);
+        Self(Arc::new(Bytes { batch: AtomicU64::new(SHARE_BYTES), constant }))
     }
 
-    /// Divides `memory_bytes` among `sharers`.
-    pub(super) fn divide(&self, memory_bytes: usize, sharers: u64) {
-        self.0.store(memory_bytes as u64 / sharers.max(SHARERS_MIN), Ordering::Relaxed);
+    /// Divides `memory_bytes` among `sharers`, of a question that reads tables or does not.
+    pub(super) fn divide(&self, memory_bytes: usize, sharers: u64, reads: bool) {
+        let batch = memory_bytes as u64 / sharers.max(SHARERS_MIN);
+        self.0.batch.store(batch, Ordering::Relaxed);
+        let constant = if reads { batch / BATCH_ROWS } else { batch.min(CONSTANT_BYTES_MAX) };
+        self.0.constant.store(constant, Ordering::Relaxed);
     }
 }
 
@@ -173,7 +194,10 @@ impl ScalarUDFImpl for Growing {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (most, rows) = (self.share.0.load(Ordering::Relaxed), args.number_rows);
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let share = if is_constant { &self.share.0.constant } else { &self.share.0.batch };
+        let most = share.load(Ordering::Relaxed);
+        let rows = if is_constant { 1 } else { args.number_rows };
         let made = self.made.bytes(&args.args, rows)?;
         if made > most {
             return resources_err!(
@@ -207,6 +231,10 @@ impl Made {
             (Self::Replaced, [text, _, by, ..]) => {
                 let (text, by) = (Each::lengths(text)?, Each::lengths(by)?);
                 sum(rows, |row| (text.at(row) + 1).saturating_mul(by.at(row) + 1))
+            }
+            (Self::Exchanged, [array, _, by, ..]) => {
+                let by = Each::lengths(by)?.greatest();
+                whole(args).saturating_add(elements(array, rows).saturating_mul(by))
             }
             (Self::Separated(place), [one, _, ..]) => {
                 let longest = Each::lengths(&args[place])?.greatest();

@@ -14,9 +14,10 @@ use datafusion::logical_expr::{Expr, GroupingSet, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr as Written, Function, FunctionArgumentClause, FunctionArguments, ObjectName, OrderByKind, Query,
-    Select, SetExpr, Visit, Visitor, WindowType,
+    Expr as Written, Function, FunctionArgumentClause, FunctionArguments, NamedWindowDefinition,
+    NamedWindowExpr, ObjectName, OrderByKind, Query, Select, SetExpr, Visit, Visitor, WindowSpec, WindowType,
 };
+use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::{growth, planning};
 use crate::error::LakeError;
@@ -31,8 +32,8 @@ const LEVELS_MAX: usize = 200;
 const PARTS_MAX: u64 = 200;
 /// As how many parts a table or a window counts: plans go a level deeper with each, and carry all columns.
 const DEEPER: u64 = 4;
-/// Most levels of a type that something is cast to, and of the fields beside them.
-const TYPE_LEVELS_MAX: usize = 50;
+/// Most brackets inside of brackets, as the parser of SQL has it; of a type all of them are counted.
+const BRACKETS_MAX: usize = 50;
 /// Most `WITH` inside of `WITH`: each doubles the work of finding out which tables are named.
 const NESTED_MAX: usize = 8;
 /// Most columns and operators of all expressions, each put together from those that it is made of.
@@ -47,6 +48,9 @@ enum TooLarge {
     Levels,
     Parts,
     Nested,
+    Brackets,
+    Explained,
+    Fixed,
     Terms,
     Sets,
 }
@@ -64,6 +68,11 @@ impl From<TooLarge> for LakeError {
                  windows; what WITH names is counted wherever it is used"
             ),
             TooLarge::Nested => format!("WITH stands inside of WITH more than {NESTED_MAX} times"),
+            TooLarge::Brackets => format!(
+                "parentheses, lists, subqueries or types stand inside of each other more than about {BRACKETS_MAX} times"
+            ),
+            TooLarge::Explained => "EXPLAIN explains a question, and no EXPLAIN".to_owned(),
+            TooLarge::Fixed => "values of a fixed size are not made here: cast to Binary or List".to_owned(),
             TooLarge::Terms => format!(
                 "its expressions, put together from those that they are made of, have more than {TERMS_MAX} columns and operators"
             ),
@@ -90,7 +99,12 @@ pub(super) fn named(context: &SessionContext, sql: &str) -> Result<HashSet<Strin
 fn read(context: &SessionContext, sql: &str) -> Result<HashSet<String>, LakeError> {
     let state = context.state();
     let dialect = state.config_options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect).map_err(planning)?;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(|error| match error.find_root() {
+        DataFusionError::SQL(parser, _) if matches!(**parser, ParserError::RecursionLimitExceeded) => {
+            TooLarge::Brackets.into()
+        }
+        _ => planning(error),
+    })?;
     measure(&statement)?;
     let references = state.resolve_table_references(&statement).map_err(planning)?;
     Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
@@ -106,7 +120,7 @@ fn measure(statement: &Statement) -> Result<(), TooLarge> {
             }
         }
         Statement::Explain(explain) if matches!(*explain.statement, Statement::Explain(_)) => {
-            Err(TooLarge::Levels)
+            Err(TooLarge::Explained)
         }
         Statement::Explain(explain) => measure(&explain.statement),
         // Refused for what they are.
@@ -141,7 +155,7 @@ impl Measured {
 /// The window and the orders of a call.
 fn parts_of(call: &Function) -> u64 {
     let window = call.over.as_ref().map_or(0, |over| match over {
-        WindowType::WindowSpec(of) => DEEPER + (of.partition_by.len() + of.order_by.len()) as u64,
+        WindowType::WindowSpec(of) => DEEPER + ordering(of),
         WindowType::NamedWindow(_) => DEEPER,
     });
     let ordered = match &call.args {
@@ -152,6 +166,15 @@ fn parts_of(call: &Function) -> u64 {
         FunctionArguments::None | FunctionArguments::Subquery(_) => return window,
     };
     window + ordered.sum::<u64>() + call.within_group.len() as u64
+}
+
+fn ordering(window: &WindowSpec) -> u64 {
+    (window.partition_by.len() + window.order_by.len()) as u64
+}
+
+/// Brackets that are opened.
+fn brackets(text: &str) -> usize {
+    text.chars().filter(|c| "[(<".contains(*c)).count()
 }
 
 /// Identifiers without regard to case: taking two for one counts too much, and never too little.
@@ -198,8 +221,12 @@ impl Visitor for Measured {
         }
     }
 
-    fn pre_visit_select(&mut self, _: &Select) -> ControlFlow<TooLarge> {
-        self.count(1)
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<TooLarge> {
+        let named = select.named_window.iter().map(|NamedWindowDefinition(_, window)| match window {
+            NamedWindowExpr::WindowSpec(of) => ordering(of),
+            NamedWindowExpr::NamedWindow(_) => 0,
+        });
+        self.count(1 + named.sum::<u64>())
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<TooLarge> {
@@ -210,13 +237,22 @@ impl Visitor for Measured {
 
     fn pre_visit_expr(&mut self, expr: &Written) -> ControlFlow<TooLarge> {
         match expr {
-            Written::Function(call) => self.count(parts_of(call))?,
-            // A type of types has no visit of its own.
-            Written::Cast { data_type, .. } => {
-                let opened = data_type.to_string().chars().filter(|c| "[(<".contains(*c)).count();
-                if opened > TYPE_LEVELS_MAX {
-                    return ControlFlow::Break(TooLarge::Levels);
+            Written::Function(call) => {
+                self.count(parts_of(call))?;
+                // A type as text, which is made into a type by recursion, and may say how large each value is.
+                if plain(&call.name.to_string()).contains("arrow_") {
+                    let text = call.to_string();
+                    if text.contains("FixedSize") {
+                        return ControlFlow::Break(TooLarge::Fixed);
+                    }
+                    if brackets(&text) > BRACKETS_MAX {
+                        return ControlFlow::Break(TooLarge::Brackets);
+                    }
                 }
+            }
+            // A type of types has no visit of its own.
+            Written::Cast { data_type, .. } if brackets(&data_type.to_string()) > BRACKETS_MAX => {
+                return ControlFlow::Break(TooLarge::Brackets);
             }
             _ => {}
         }
@@ -240,6 +276,8 @@ pub(super) struct PutTogether {
     terms: u64,
     /// Calls of functions that make more than they are given.
     pub(super) growing: u64,
+    /// It reads tables, so that constants come to stand in rows.
+    pub(super) reads: bool,
 }
 
 /// Measures a plan before anything is put together in it.
@@ -262,6 +300,7 @@ impl PutTogether {
         large: &mut Option<TooLarge>,
     ) -> Result<Vec<u64>, DataFusionError> {
         let inputs = plan.inputs();
+        self.reads |= matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Values(_));
         let (mut given, mut schemas) = (Vec::new(), Vec::new());
         for input in inputs {
             given.push(self.columns(input, large)?);

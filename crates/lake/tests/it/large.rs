@@ -70,6 +70,32 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
         ),
         (joins(8), joins(120)),
         (chain("SELECT CAST(NULL AS INT", "[]", 4) + ") AS x", chain("SELECT CAST(NULL AS INT", "[]", 1_000) + ") AS x"),
+        (chain("SELECT ", "(", 10) + "1" + &")".repeat(10), chain("SELECT ", "(", 190) + "1" + &")".repeat(190)),
+        (
+            "SELECT arrow_cast('a', 'Binary') AS x FROM observations".to_owned(),
+            "SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)') AS x FROM range(10)".to_owned(),
+        ),
+        (
+            "SELECT arrow_cast([1], 'List(Int32)') AS x".to_owned(),
+            format!("SELECT arrow_cast(NULL, '{}Int32{}') AS x", "List(".repeat(3_000), ")".repeat(3_000)),
+        ),
+        (
+            "SELECT cardinality(array_replace_all(array_repeat('a', 100), 'a', 'b')) AS x".to_owned(),
+            "SELECT array_replace_all(array_repeat('a', 10000), 'a', repeat('x', 30000)) AS x".to_owned(),
+        ),
+        // What is small by itself comes to stand in every row.
+        (
+            "SELECT repeat('a', 100) AS x FROM observations".to_owned(),
+            "SELECT repeat('a', 100000) AS x FROM observations".to_owned(),
+        ),
+        (
+            "SELECT max(length(array_to_string(range(1, 1000), ','))) AS x".to_owned(),
+            "SELECT length(array_to_string(range(1, 3000000), ',')) AS x".to_owned(),
+        ),
+        (
+            "SELECT sum(row) OVER w AS x FROM observations WINDOW w AS (ORDER BY row)".to_owned(),
+            format!("SELECT sum(row) OVER w AS x FROM observations WINDOW w AS (ORDER BY row{})", ", row + 1".repeat(2_000)),
+        ),
         ("EXPLAIN SELECT 1".to_owned(), chain("", "EXPLAIN ", 1_000) + "SELECT 1"),
         (
             "SELECT array_to_string(array_agg(value), ',') AS x FROM range(30000)".to_owned(),
@@ -121,8 +147,7 @@ async fn what_is_too_large_is_refused_before_it_is_built() {
             assert!(!columns.fields().is_empty(), "{told}");
         }
     }
-    let rows =
-        "SELECT repeat('x', 100000) AS a FROM observations, (SELECT row AS other FROM observations LIMIT 20)";
+    let rows = "SELECT repeat(subject_addr, 10000) AS a FROM observations, (SELECT row AS other FROM observations LIMIT 20)";
     let refused = ask(&lake, rows).await;
     assert!(matches!(refused, Err(LakeError::Limit { unit: "bytes", .. })), "{refused:?}");
 }

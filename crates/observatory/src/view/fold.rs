@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow, Software};
 use kenshin_observation::{
-    Check, Claim, Direction, Endpoint, Identity, Observation, Outcome, TimeUs, Transport, addr_to_hi_lo,
+    Check, Claim, Direction, Endpoint, Identity, Observation, Outcome, TimeUs, Tlp, Transport, addr_to_hi_lo,
 };
 
 use super::saying;
@@ -183,7 +183,10 @@ impl<'a> Fold<'a> {
             row.asked_us = last;
             row.known_us = self.known_at.micros();
             if let Some(newest) = seen.last() {
+                // It still says what an earlier survey found.
+                let earlier = std::mem::take(&mut row.tlp);
                 of_survey(&mut row, newest);
+                row.tlp = stricter(&earlier, &row.tlp);
             }
             if let Some(answered) = answered.filter(|_| state == ANSWERED) {
                 row.seen_us = answered;
@@ -295,6 +298,7 @@ fn with_late(held: &ServiceRow, late: &ServiceRow) -> ServiceRow {
         seen_us: held.seen_us.max(late.seen_us),
         asked_us: held.asked_us.max(late.asked_us),
         known_us: held.known_us,
+        tlp: stricter(&held.tlp, &late.tlp),
         ..words.clone()
     };
     asked_as(held, row)
@@ -307,9 +311,16 @@ fn asked_as(newest: &ServiceRow, row: ServiceRow) -> ServiceRow {
         mandate_id: newest.mandate_id.clone(),
         survey_id: newest.survey_id.clone(),
         sensor_id: newest.sensor_id.clone(),
-        tlp: newest.tlp.clone(),
+        tlp: stricter(&newest.tlp, &row.tlp),
         ..row
     }
+}
+
+/// The label of a row that is made of two: that which shows it to fewer.
+fn stricter(one: &str, other: &str) -> String {
+    // From everybody to named recipients; what is no label is shown to nobody.
+    let place = |label: &str| Tlp::ALL.iter().position(|tlp| tlp.as_str() == label).unwrap_or(Tlp::ALL.len());
+    if place(one) > place(other) { one.to_owned() } else { other.to_owned() }
 }
 
 fn of_survey(row: &mut ServiceRow, observation: &Observation) {
@@ -404,6 +415,31 @@ mod tests {
             format!("{}/{protocol} {} {first}..{last} {banner}", row.port, row.state)
         };
         (rows.iter().map(text).collect(), before.len())
+    }
+
+    #[test]
+    fn a_row_has_the_strictest_label_of_what_it_says() {
+        let fold = |days: &[(Tlp, Vec<Observation>)]| -> Vec<String> {
+            let (mut services, identity) = (Services::of(Vec::new()), Identity::default());
+            for (day, (tlp, observations)) in days.iter().enumerate() {
+                let of_it: Vec<Observation> =
+                    observations.iter().map(|seen| Observation { tlp: *tlp, ..seen.clone() }).collect();
+                let seen: Vec<&Observation> = of_it.iter().collect();
+                Fold::new(&identity, None, None, TimeUs::from_micros(day as i64 * DAY)).host(
+                    &mut services,
+                    &seen,
+                    None,
+                );
+            }
+            services.into_rows().into_iter().map(|row| row.tlp).collect()
+        };
+        let spoken = vec![seen(1, 22, Outcome::Answered, Some("ssh"), "SSH-2.0-a")];
+        let again = vec![seen(3, 22, Outcome::Answered, None, "")];
+        let anew = vec![seen(5, 22, Outcome::Answered, Some("ssh"), "SSH-2.0-b")];
+        // It still says what the first told, and then what the last did.
+        assert_eq!(fold(&[(Tlp::Red, spoken.clone()), (Tlp::Amber, again.clone())]), ["TLP:RED"]);
+        assert_eq!(fold(&[(Tlp::Amber, spoken.clone()), (Tlp::Red, again.clone())]), ["TLP:RED"]);
+        assert_eq!(fold(&[(Tlp::Red, spoken), (Tlp::Amber, again), (Tlp::Amber, anew)]), ["TLP:AMBER"]);
     }
 
     #[test]
