@@ -2,8 +2,9 @@
 
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { Navigate, Outlet, Route, Routes, useLocation } from "react-router";
+import { Navigate, Outlet, Route, Routes, useLocation, useOutletContext } from "react-router";
 
+import type { Schemas } from "./api/client";
 import { useSession } from "./api/queries";
 import { chooseLanguage, hasChosenLanguage } from "./i18n";
 import { PageHead } from "./parts/Page";
@@ -53,6 +54,12 @@ function Inside() {
   );
 }
 
+/** The figures, or what somebody may see instead. */
+function FirstPage() {
+  const me = useOutletContext<Schemas["Me"]>();
+  return me.actions.includes("see-overview") ? <OverviewPage /> : <Navigate to="/search" replace />;
+}
+
 function NotFound() {
   const { t } = useTranslation();
   return (
@@ -71,7 +78,7 @@ export function App() {
       <Route path="/sign-in" element={<SignInPage />} />
       <Route path="/health" element={<HealthPage />} />
       <Route element={<Inside />}>
-        <Route index element={<OverviewPage />} />
+        <Route index element={<FirstPage />} />
         <Route path="/search" element={<SearchPage />} />
         <Route path="/searches" element={<SavedSearchesPage />} />
         <Route path="/searches/:id" element={<SavedSearchPage />} />

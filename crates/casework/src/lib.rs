@@ -19,6 +19,7 @@
 //! let user = NewUser {
 //!     login: "admin".into(), name: "Administrator".into(), role: Role::Admin, language: "ja".into(),
 //!     password: password.clone(), must_change: true, providers: Vec::new(),
+//!     password: password.clone(), must_change: true, mandates: Vec::new(),
 //! };
 //! casework.add_user(org.org_id, &user, now).await?;
 //! assert!(casework.sign_in("admin", &password, now, 3600).await?.is_some());

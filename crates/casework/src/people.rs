@@ -1,5 +1,7 @@
 //! Organisations, people, passwords and sessions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use kenshin_observation::{OrgId, ProviderId, TimeUs, UserId};
@@ -8,7 +10,7 @@ use sqlx::any::AnyRow;
 
 use crate::error::{CaseworkError, Result};
 use crate::page::{Page, PageRequest};
-use crate::store::{Casework, Columns, Compose, Value, digest, query};
+use crate::store::{Casework, Columns, Compose, Tx, Value, digest, query};
 use crate::viewer::{Role, Viewer};
 
 /// Shortest password accepted, in characters.
@@ -44,6 +46,8 @@ pub struct NewUser {
     pub must_change: bool,
     /// For [`Role::Provider`]: the providers they act for.
     pub providers: Vec<ProviderId>,
+    /// For [`Role::Analyst`]: the mandates whose observations are all that they see; all when there are none.
+    pub mandates: Vec<String>,
 }
 
 /// A person who signs in.
@@ -67,12 +71,19 @@ pub struct User {
     pub disabled: bool,
     /// Providers they act for.
     pub providers: Vec<ProviderId>,
+    /// Mandates whose observations are all that they see, in order; all when there are none.
+    pub mandates: Vec<String>,
 }
 
 impl User {
     /// As whom they look at rows.
     pub fn viewer(&self) -> Viewer {
-        Viewer { org: self.org_id, role: self.role, providers: self.providers.clone() }
+        Viewer {
+            org: self.org_id,
+            role: self.role,
+            providers: self.providers.clone(),
+            mandates: self.mandates.clone(),
+        }
     }
 }
 
@@ -154,6 +165,12 @@ impl Casework {
                 "a login has 1 to 100 characters, none of them spaces or control characters".into(),
             ));
         }
+        if !new.mandates.is_empty() {
+            can_be_limited(new.role)?;
+        }
+        if !new.providers.is_empty() && new.role != Role::Provider {
+            return Err(CaseworkError::Input(format!("role `{}` does not act for a provider", new.role)));
+        }
         let hash = self.hash_password(&new.password).await?;
         let user_id = UserId::new(now, self.random());
         let mut tx = self.begin().await?;
@@ -186,8 +203,46 @@ impl Casework {
             )
             .await?;
         }
+        limit_in(&mut tx, org, user_id, &new.mandates).await?;
         tx.commit().await?;
         self.user(org, user_id).await
+    }
+
+    /// Limits an analyst to what these mandates bring, or to nothing less than all when there are none. Sessions
+    /// go on, as far as they may.
+    pub async fn limit_user(&self, org: OrgId, id: UserId, mandates: &[String]) -> Result<User> {
+        if !mandates.is_empty() {
+            can_be_limited(self.user(org, id).await?.role)?;
+        }
+        let mut tx = self.begin().await?;
+        tx.run(
+            query("DELETE FROM user_mandate WHERE org_id = $1 AND user_id = $2")
+                .bind(org.to_string())
+                .bind(id.to_string()),
+        )
+        .await?;
+        limit_in(&mut tx, org, id, mandates).await?;
+        tx.commit().await?;
+        self.user(org, id).await
+    }
+
+    /// To which mandates accounts that can sign in are limited: each list once, its ids in order.
+    pub async fn mandate_limits(&self, org: OrgId) -> Result<Vec<Vec<String>>> {
+        let rows = self
+            .rows(
+                query(
+                    "SELECT m.user_id AS user_id, m.mandate_id AS mandate_id FROM user_mandate m
+                     JOIN user_account u ON u.user_id = m.user_id
+                     WHERE m.org_id = $1 AND u.disabled_us IS NULL ORDER BY m.user_id, m.mandate_id",
+                )
+                .bind(org.to_string()),
+            )
+            .await?;
+        let mut of_user: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in &rows {
+            of_user.entry(row.text("user_id")?).or_default().push(row.text("mandate_id")?);
+        }
+        Ok(of_user.into_values().collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// One person.
@@ -399,6 +454,12 @@ impl Casework {
                     .bind(user_id.to_string()),
             )
             .await?;
+        let mandates = self
+            .rows(
+                query("SELECT mandate_id FROM user_mandate WHERE user_id = $1 ORDER BY mandate_id")
+                    .bind(user_id.to_string()),
+            )
+            .await?;
         Ok(User {
             user_id,
             org_id: row.word("org_id")?,
@@ -409,8 +470,32 @@ impl Casework {
             must_change: row.int("must_change")? != 0,
             disabled: row.maybe_int("disabled_us")?.is_some(),
             providers: providers.iter().map(|row| row.word("provider_id")).collect::<Result<_>>()?,
+            mandates: mandates.iter().map(|row| row.text("mandate_id")).collect::<Result<_>>()?,
         })
     }
+}
+
+fn can_be_limited(role: Role) -> Result<()> {
+    match role {
+        Role::Analyst => Ok(()),
+        _ => Err(CaseworkError::Input(format!(
+            "role `{role}` cannot be limited to mandates, only `{}` can: the work of the others is about all of them",
+            Role::Analyst
+        ))),
+    }
+}
+
+async fn limit_in(tx: &mut Tx, org: OrgId, id: UserId, mandates: &[String]) -> Result<()> {
+    for mandate in mandates {
+        tx.run(
+            query("INSERT INTO user_mandate (org_id, user_id, mandate_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(org.to_string())
+                .bind(id.to_string())
+                .bind(mandate.clone()),
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 async fn verify_password(password: String, hash: String) -> Result<bool> {

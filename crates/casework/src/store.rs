@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/0005_searches.sql")),
     (6, include_str!("../migrations/0006_retention.sql")),
     (7, include_str!("../migrations/0007_finding_table.sql")),
+    (8, include_str!("../migrations/0008_mandate_sight.sql")),
 ];
 
 /// Connections held at most; a hub that needs more is better served by a second hub.

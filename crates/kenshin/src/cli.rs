@@ -15,6 +15,7 @@ mod search;
 mod sensor;
 mod survey;
 mod town;
+mod user;
 
 pub(crate) use asset::{AdvisoryForm, Asset, Component, Finding};
 pub(crate) use case::{Case, Provider};
@@ -26,6 +27,7 @@ pub(crate) use search::{Lake, SaveSearch, SavedSearches, Search, SearchCommand};
 pub(crate) use sensor::{Enrol, Sensor, SensorCommand, SensorRun};
 pub(crate) use survey::{Engine, Survey, SurveyExport, SurveyImport, SurveySpec, Sweep};
 pub(crate) use town::{Demo, Town, TownSpec};
+pub(crate) use user::User;
 
 /// Kenshin (検診): look at connected devices with authority, tell owners what is wrong, check that
 /// it got better, and be able to prove every step.
@@ -172,6 +174,9 @@ pub(crate) enum Command {
     /// Import and list the provider directory.
     #[command(subcommand)]
     Provider(Provider),
+    /// Make, limit, lock and list the accounts that people sign in with.
+    #[command(subcommand)]
+    User(User),
     /// Figures of a survey, or the health of everything over rounds.
     #[command(subcommand)]
     Report(Report),

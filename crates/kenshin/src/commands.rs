@@ -22,6 +22,7 @@ pub(crate) mod sensor;
 mod serve;
 mod survey;
 mod town;
+mod user;
 mod worker;
 
 use std::net::TcpListener;
@@ -111,6 +112,7 @@ pub(crate) async fn run(
         Command::Finding(command) => finding::run(&context, command).await,
         Command::Case(command) => case::run(&context, command).await,
         Command::Provider(command) => provider::run(&context, command).await,
+        Command::User(command) => user::run(&context, command).await,
         Command::Report(command) => report::run(&context, command).await,
         Command::Town(command) => town::run(&context, command).await,
         Command::Man => {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::commit::{commit, writing};
-use crate::compact::{GRACE_US, removals, sweep};
+use crate::compact::{GRACE_US, removals};
 use crate::error::LakeError;
 use crate::files::MONTH;
 use crate::store::Lake;
@@ -310,9 +310,11 @@ impl Lake {
                 Err(error) => return Err(reading(name, error)),
             }
         }
-        let view = kenshin_observation::schema::ServiceRow::NAME;
         let now = now.plus_micros(GRACE_US.saturating_sub(grace_us).saturating_add(1));
-        sweep(view, &*self.tables[view].read().await, &HashSet::new(), now).await
+        for view in self.all_views().await? {
+            view.sweep(now).await?;
+        }
+        Ok(())
     }
 
     /// Keeps the statement of an erasure that is done, the `number`th of all. Fails when somebody else wrote

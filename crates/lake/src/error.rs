@@ -80,6 +80,12 @@ pub enum LakeError {
         /// Its unit.
         unit: &'static str,
     },
+    /// The view of what somebody may see alone is not made yet.
+    #[error("the current view of what {mandates} brought is not made yet")]
+    Unmade {
+        /// Its mandates.
+        mandates: String,
+    },
     /// A worker broke off when a part of the answer had been given out.
     #[error("a worker broke off in the middle of the answer")]
     Worker(#[source] Box<dyn std::error::Error + Send + Sync>),

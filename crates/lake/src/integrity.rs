@@ -119,7 +119,7 @@ impl Report {
 pub async fn verify(
     location: impl Into<Location>,
     deep: bool,
-    progress: impl FnMut(&'static str),
+    progress: impl FnMut(&str),
 ) -> Result<Report, LakeError> {
     let location = location.into();
     let reached = location.reached()?;
@@ -127,14 +127,20 @@ pub async fn verify(
     verify_reached(&location, &reached, deep, progress).await
 }
 
+/// Every table by its folder, and those of views of some mandates.
+async fn tables(reached: &Reached) -> Result<Vec<String>, LakeError> {
+    let views = reached.views().await?;
+    Ok(TABLES.into_iter().map(str::to_owned).chain(views).collect())
+}
+
 async fn verify_reached(
     location: &Location,
     reached: &Reached,
     deep: bool,
-    mut progress: impl FnMut(&'static str),
+    mut progress: impl FnMut(&str),
 ) -> Result<Report, LakeError> {
     let mut report = Report { tables: Vec::new(), faults: Vec::new() };
-    for name in TABLES {
+    for name in &tables(reached).await? {
         progress(name);
         let table = look(reached, name, deep, &mut report.faults).await?;
         report.tables.push(table);
@@ -153,9 +159,9 @@ pub async fn repair(location: impl Into<Location>, now: TimeUs) -> Result<(Repor
     let reached = &location.reached()?;
     reached.greet().await?;
     let before = verify_reached(&location, reached, true, |_| {}).await?;
-    for name in TABLES {
+    for name in &tables(reached).await? {
         let mut faults: Vec<Fault> =
-            before.faults.iter().filter(|fault| fault.table == name).cloned().collect();
+            before.faults.iter().filter(|fault| fault.table == *name).cloned().collect();
         if let Some(torn) = faults.iter().find(|fault| fault.kind == FaultKind::TornCommit) {
             let store = unopened(reached, name)?.log_store().object_store(None);
             let (torn, aside) = (Path::from(torn.what.as_str()), Path::from(format!("{}.torn", torn.what)));
@@ -172,12 +178,7 @@ pub async fn repair(location: impl Into<Location>, now: TimeUs) -> Result<(Repor
 
 /// Takes the files with these faults out of a table, and puts those that are there aside, where nothing that
 /// cleans up looks: they are not deleted.
-async fn take_out(
-    reached: &Reached,
-    name: &'static str,
-    faults: &[Fault],
-    now: TimeUs,
-) -> Result<(), LakeError> {
+async fn take_out(reached: &Reached, name: &str, faults: &[Fault], now: TimeUs) -> Result<(), LakeError> {
     use FaultKind::{DamagedFile, LostFile, OtherRows};
     let bad = faults.iter().filter(|fault| matches!(fault.kind, LostFile | DamagedFile | OtherRows));
     let bad: HashSet<&str> = bad.map(|fault| fault.what.as_str()).collect();
@@ -214,7 +215,7 @@ async fn take_out(
 /// Looks at one table.
 async fn look(
     reached: &Reached,
-    name: &'static str,
+    name: &str,
     deep: bool,
     faults: &mut Vec<Fault>,
 ) -> Result<TableReport, LakeError> {

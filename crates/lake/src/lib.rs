@@ -45,5 +45,5 @@ pub use functions::Places;
 pub use kenshin_observation::Batch;
 pub use location::{Location, Store, StoreTrouble};
 pub use query::{Answer, Format, Limits, Question, Rows};
-pub use services::{NewView, Progress};
+pub use services::{CurrentView, Extent, Mandates, NewView, Progress};
 pub use store::{Committed, HostObservation, Hosts, Lake, Selection, Told};

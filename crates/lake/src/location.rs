@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::LakeError;
+use crate::services::VIEWS;
 
 /// How long a store may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -251,6 +252,21 @@ impl Reached {
         }
         let table = url(&format!("{}/{name}/", self.lake))?;
         DeltaTableBuilder::from_url(table.clone())?.with_storage_backend(bucket.clone(), table).build()
+    }
+
+    /// The folders of views that are not made of all observations.
+    pub(crate) async fn views(&self) -> Result<Vec<String>, LakeError> {
+        let reading =
+            |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Read { table: VIEWS, source };
+        let within = self.table(VIEWS).map_err(|error| reading(error.into()))?;
+        let listed = match within.log_store().object_store(None).list_with_delimiter(None).await {
+            Ok(listed) => listed.common_prefixes,
+            Err(ObjectStoreError::NotFound { .. }) => Vec::new(),
+            Err(error) => return Err(reading(error.into())),
+        };
+        // What is no view of ours, such as a log, is left alone.
+        let named = listed.into_iter().filter_map(|path| path.filename().map(str::to_owned));
+        Ok(named.filter(|name| !name.starts_with('_')).map(|name| format!("{VIEWS}/{name}")).collect())
     }
 
     /// Asks whether the store is there, lets us in and can tell writers apart: what one of them made, no

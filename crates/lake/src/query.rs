@@ -239,13 +239,21 @@ impl Lake {
         let context = self.context(Limits::default())?;
         let mut tables = Vec::new();
         for (name, select) in VIEWS {
-            if register(&context, name, self.files(name).await?.viewed(), sight)? {
+            if register(&context, name, self.files_of(name, sight).await?.viewed(), sight)? {
                 let frame = context.sql(select).await.map_err(planning)?;
                 tables.push((*name, as_handed_out(frame.schema().as_arrow())));
             }
         }
         tables.sort_unstable_by_key(|(name, _)| *name);
         Ok(tables)
+    }
+
+    /// The files of a table; of the current view those of the extent that is seen.
+    async fn files_of(&self, name: &'static str, sight: &Sight) -> Result<Arc<Files>, LakeError> {
+        match name == ServiceRow::NAME {
+            true => Ok(self.files_and_view(&*self.view_seen(sight).await?).await?.0),
+            false => self.files(name).await,
+        }
     }
 
     /// What is to be done to answer, once it is known that it may be.
@@ -336,7 +344,7 @@ impl Lake {
         for (name, _) in
             VIEWS.iter().filter(|(name, _)| *name == table || sql.contains(&format!("stored.{name} ")))
         {
-            let files = self.files(name).await?;
+            let files = self.files_of(name, &Sight::All).await?;
             // Where files lie in the order that is asked for, nothing is to be sorted.
             let in_order = *name == ObservationRow::NAME && sql.contains(" ORDER BY subject_addr_hi, ");
             let files = match in_order && files.can_be_in_order() {
@@ -393,11 +401,8 @@ impl Lake {
         if name != ServiceRow::NAME {
             return register(context, name, self.files(name).await?.viewed(), sight);
         }
-        // Somebody may add to the view in between: then it is looked at once more.
-        let (mut files, mut view) = (self.files(name).await?, self.view().await?);
-        while view.version() != files.version() {
-            (files, view) = (self.files(name).await?, self.view().await?);
-        }
+        let current = self.view_seen(sight).await?;
+        let (files, view) = self.files_and_view(&current).await?;
         let some_hold = |live: &&BooleanBuffer| live.count_set_bits() < live.len();
         let holding = |path: &Path| view.live_in(path).filter(some_hold).map(selection);
         let files = Arc::new(files.viewed().as_ref().clone().with_rows(holding));

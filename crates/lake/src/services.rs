@@ -1,6 +1,8 @@
-//! The table of the current view on disk: runs are appended, and merged when they are many.
+//! The tables of current views on disk: runs are appended, and merged when they are many. One view is made of
+//! all observations; further ones of those made under some mandates, for people who may see no others.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -15,12 +17,15 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, ObjectStore, Path};
 use kenshin_observation::schema::{BatchRow, SchemaError, ServiceRow, Table};
 use kenshin_observation::{SensorId, TimeUs};
+use tokio::sync::{Mutex, RwLock};
 
 use crate::commit::{commit, writing};
 use crate::compact::{removals, sweep};
 use crate::error::LakeError;
-use crate::store::Lake;
-use crate::view::{Segment, View};
+use crate::files::Files;
+use crate::location::Reached;
+use crate::store::{Lake, files_of, open_table};
+use crate::view::{Segment, Sight, View};
 use crate::write::digest;
 
 /// Rows of a data page: what is read to show one row.
@@ -37,14 +42,193 @@ const PART: usize = 8;
 /// What Delta is told that merging aims at; nothing depends on it.
 const TARGET_BYTES: i64 = 1 << 30;
 
+/// What a view says of itself when it was made from all there is.
+const MADE: &str = "made";
+
 /// Up to which of its batches each sensor's observations are in the view.
 pub type Progress = BTreeMap<SensorId, i64>;
 
+/// Of which observations a current view is made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extent {
+    /// Of all.
+    All,
+    /// Of those that were made under these mandates, as if there were no others.
+    Mandates(Mandates),
+}
+
+/// Mandates by their ids: one at least, each once, in order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mandates(Vec<String>);
+
+impl Mandates {
+    /// None without a mandate.
+    pub fn new(ids: impl IntoIterator<Item = String>) -> Option<Self> {
+        let ids: BTreeSet<String> = ids.into_iter().collect();
+        Some(Self(ids.into_iter().collect())).filter(|mandates| !mandates.0.is_empty())
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> &[String] {
+        &self.0
+    }
+
+    /// True when this is one of them.
+    pub fn contains(&self, id: &str) -> bool {
+        self.0.iter().any(|mandate| mandate == id)
+    }
+}
+
+impl fmt::Display for Mandates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
+
+impl Extent {
+    /// True when observations made under this mandate are part of it.
+    pub fn contains(&self, mandate_id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Mandates(mandates) => mandates.contains(mandate_id),
+        }
+    }
+
+    /// Where its table is, below the lake.
+    pub(crate) fn folder(&self) -> String {
+        match self {
+            Self::All => ServiceRow::NAME.to_owned(),
+            Self::Mandates(mandates) => format!("{VIEWS}/{}", digest(&mandates.0.join("\n"))),
+        }
+    }
+}
+
+/// Folder of the views that are not made of all observations.
+pub(crate) const VIEWS: &str = "views";
+
+/// A current view that is kept up to date: a table, and what was read of it.
+pub struct CurrentView {
+    table: RwLock<DeltaTable>,
+    held: Mutex<Option<Arc<View>>>,
+    files: std::sync::Mutex<Option<Arc<Files>>>,
+    /// Held while runs are merged.
+    merging: Mutex<()>,
+}
+
 impl Lake {
-    /// The current view, as it is now. What was read for the view before is kept where it is the same.
+    /// The current view of all observations, as it is now.
     pub async fn view(&self) -> Result<Arc<View>, LakeError> {
-        let mut held = self.view.lock().await;
-        let mut table = self.tables[ServiceRow::NAME].write().await;
+        self.whole.view().await
+    }
+
+    /// The current view of all observations, and its table.
+    pub fn whole(&self) -> &CurrentView {
+        &self.whole
+    }
+
+    /// The current view of an extent, whose table is made when there is none.
+    pub async fn view_of(&self, extent: &Extent) -> Result<Arc<CurrentView>, LakeError> {
+        match extent {
+            Extent::All => Ok(self.whole.clone()),
+            Extent::Mandates(mandates) => {
+                self.view_in(extent.folder(), Some(format!("current view of {mandates}"))).await
+            }
+        }
+    }
+
+    /// The current view in which somebody searches. Until it is made there is nothing in it, which is not to
+    /// be taken for an answer.
+    pub async fn view_seen(&self, sight: &Sight) -> Result<Arc<CurrentView>, LakeError> {
+        let view = self.view_of(&sight.extent()).await?;
+        match sight {
+            Sight::Mandates(mandates) if !view.is_made().await? => {
+                Err(LakeError::Unmade { mandates: mandates.to_string() })
+            }
+            _ => Ok(view),
+        }
+    }
+
+    async fn view_in(&self, folder: String, told: Option<String>) -> Result<Arc<CurrentView>, LakeError> {
+        let mut views = self.views.lock().await;
+        if let Some(view) = views.get(&folder) {
+            return Ok(view.clone());
+        }
+        let view = Arc::new(CurrentView::open(&self.reached, &folder, told).await?);
+        views.insert(folder, view.clone());
+        Ok(view)
+    }
+
+    /// Every current view that has a table, whoever made it.
+    pub(crate) async fn all_views(&self) -> Result<Vec<Arc<CurrentView>>, LakeError> {
+        let mut views = vec![self.whole.clone()];
+        for folder in self.reached.views().await? {
+            views.push(self.view_in(folder, None).await?);
+        }
+        Ok(views)
+    }
+
+    /// Empties views of other extents than these: nobody looks at them any more.
+    pub async fn keep_views(&self, of: &[Extent], now: TimeUs) -> Result<(), LakeError> {
+        let kept: BTreeSet<String> = of.iter().map(Extent::folder).collect();
+        for folder in self.reached.views().await?.into_iter().filter(|folder| !kept.contains(folder)) {
+            let view = self.view_in(folder, None).await?;
+            match view.is_made().await? {
+                true => view.clear(now).await?,
+                false => view.sweep(now).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The last sequence of each sensor that is wholly in the lake.
+    pub async fn progress(&self) -> Result<Progress, LakeError> {
+        let sql = format!("SELECT * FROM {} ORDER BY sequence", BatchRow::NAME);
+        let rows: Vec<BatchRow> = self.rows(&sql).await?;
+        let one = |row: &BatchRow| {
+            let sensor = row
+                .sensor_id
+                .parse()
+                .map_err(|_| SchemaError::Value { column: "sensor_id", value: row.sensor_id.clone() })?;
+            Ok((sensor, row.sequence))
+        };
+        rows.iter().map(one).collect()
+    }
+
+    /// The files of a current view, and the view that is made of them.
+    pub(crate) async fn files_and_view(
+        &self,
+        current: &CurrentView,
+    ) -> Result<(Arc<Files>, Arc<View>), LakeError> {
+        // Somebody may add to the view in between: then it is looked at once more.
+        loop {
+            let files = files_of(&current.table, &current.files, &self.metadata, ServiceRow::NAME).await?;
+            let view = current.view().await?;
+            if view.version() == files.version() {
+                return Ok((files, view));
+            }
+        }
+    }
+}
+
+impl CurrentView {
+    /// Opens the table in this folder, or makes it.
+    pub(crate) async fn open(
+        reached: &Reached,
+        folder: &str,
+        told: Option<String>,
+    ) -> Result<Self, LakeError> {
+        Ok(Self {
+            table: open_table::<ServiceRow>(reached, folder, told).await?,
+            held: Mutex::default(),
+            files: std::sync::Mutex::default(),
+            merging: Mutex::default(),
+        })
+    }
+
+    /// The view, as it is now. What was read for the view before is kept where it is the same.
+    pub async fn view(&self) -> Result<Arc<View>, LakeError> {
+        let mut held = self.held.lock().await;
+        let mut table = self.table.write().await;
         table.update_state().await.map_err(reading)?;
         let version = table.version();
         if let Some(view) = held.as_ref().filter(|view| view.version() == version) {
@@ -69,25 +253,29 @@ impl Lake {
         Ok(view)
     }
 
-    /// How far the view has come, and how far the lake: where they differ, batches are to be
-    /// folded in.
-    pub async fn view_progress(&self, sensor: SensorId) -> Result<(i64, i64), LakeError> {
-        let app = app(sensor);
-        let mut sequences = [0; 2];
-        for (sequence, name) in sequences.iter_mut().zip([ServiceRow::NAME, BatchRow::NAME]) {
-            let mut table = self.tables[name].write().await;
-            table.update_state().await.map_err(reading)?;
-            let snapshot = table.snapshot().map_err(reading)?;
-            let found = snapshot.transaction_version(table.log_store().as_ref(), app.as_str()).await;
-            *sequence = found.map_err(reading)?.unwrap_or(0);
-        }
-        Ok((sequences[0], sequences[1]))
+    /// True when it was made from all there is, and not emptied since.
+    pub async fn is_made(&self) -> Result<bool, LakeError> {
+        Ok(self.transaction(MADE).await? > 0)
     }
 
-    /// Adds rows to the view, and remembers that it has come as far as `progress`. Rows that are
-    /// there already, or newer ones about the same service, are not disturbed.
-    pub async fn add_services(&self, rows: Vec<ServiceRow>, progress: &Progress) -> Result<(), LakeError> {
-        let mut table = self.tables[ServiceRow::NAME].write().await;
+    /// The last sequence of a sensor that it has come to, 0 before the first: where the lake has more,
+    /// batches are to be folded in.
+    pub async fn progress(&self, sensor: SensorId) -> Result<i64, LakeError> {
+        self.transaction(&app(sensor)).await
+    }
+
+    async fn transaction(&self, app: &str) -> Result<i64, LakeError> {
+        let mut table = self.table.write().await;
+        table.update_state().await.map_err(reading)?;
+        let snapshot = table.snapshot().map_err(reading)?;
+        let found = snapshot.transaction_version(table.log_store().as_ref(), app).await;
+        Ok(found.map_err(reading)?.unwrap_or(0))
+    }
+
+    /// Adds rows, and remembers that the view has come as far as `progress`. Rows that are there
+    /// already, or newer ones about the same service, are not disturbed.
+    pub async fn add(&self, rows: Vec<ServiceRow>, progress: &Progress) -> Result<(), LakeError> {
+        let mut table = self.table.write().await;
         table.update_state().await.map_err(reading)?;
         let mut actions = Vec::new();
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
@@ -96,12 +284,12 @@ impl Lake {
             writer.write(rows).await?;
             actions.push(Action::Add(writer.finish(true).await?));
         }
-        commit_view(&mut table, actions, progress, writing(SaveMode::Append)).await
+        commit_view(&mut table, actions, transactions(progress), writing(SaveMode::Append)).await
     }
 
-    /// Begins to make the view anew. What is in the table stays there until [`Lake::finish_view`].
-    pub async fn new_view(&self, now: TimeUs) -> Result<NewView, LakeError> {
-        let mut table = self.tables[ServiceRow::NAME].write().await;
+    /// Begins to make the view anew. What is in the table stays there until [`CurrentView::finish`].
+    pub async fn begin_anew(&self, now: TimeUs) -> Result<NewView, LakeError> {
+        let mut table = self.table.write().await;
         table.update_state().await.map_err(reading)?;
         Ok(NewView { writer: RunWriter::begin(&table, &format!("anew {now}"))? })
     }
@@ -109,62 +297,58 @@ impl Lake {
     /// Puts a new view, which has come as far as `progress`, in the place of all that there is; gives
     /// its number of rows. What was added while it was made is gone too: its progress is that of the
     /// new view, so that it can be seen to lag, and whoever finishes a view folds in what it lacks.
-    pub async fn finish_view(
-        &self,
-        new: NewView,
-        progress: &Progress,
-        now: TimeUs,
-    ) -> Result<u64, LakeError> {
+    pub async fn finish(&self, new: NewView, progress: &Progress, now: TimeUs) -> Result<u64, LakeError> {
         let rows = new.writer.rows;
         let added = new.writer.finish(true).await?;
-        let mut table = self.tables[ServiceRow::NAME].write().await;
+        let mut table = self.table.write().await;
         table.update_state().await.map_err(reading)?;
         let mut actions = removals(&table, |_| true, true, now).map_err(reading)?;
         if rows > 0 {
             actions.push(Action::Add(added));
         }
-        commit_view(&mut table, actions, progress, writing(SaveMode::Overwrite)).await?;
+        let told = transactions(progress).into_iter().chain([Transaction::new(MADE, 1)]).collect();
+        commit_view(&mut table, actions, told, writing(SaveMode::Overwrite)).await?;
         sweep(ServiceRow::NAME, &table, &HashSet::new(), now).await?;
         Ok(rows)
     }
 
-    /// The last sequence of each sensor that is wholly in the lake.
-    pub async fn progress(&self) -> Result<Progress, LakeError> {
-        let sql = format!("SELECT * FROM {} ORDER BY sequence", BatchRow::NAME);
-        let rows: Vec<BatchRow> = self.rows(&sql).await?;
-        let one = |row: &BatchRow| {
-            let sensor = row
-                .sensor_id
-                .parse()
-                .map_err(|_| SchemaError::Value { column: "sensor_id", value: row.sensor_id.clone() })?;
-            Ok((sensor, row.sequence))
-        };
-        rows.iter().map(one).collect()
+    /// Takes all rows out of a view that nobody looks at any more: it is to be made anew when somebody does.
+    pub async fn clear(&self, now: TimeUs) -> Result<(), LakeError> {
+        let mut table = self.table.write().await;
+        table.update_state().await.map_err(reading)?;
+        let actions = removals(&table, |_| true, true, now).map_err(reading)?;
+        let told = vec![Transaction::new(MADE, 0)];
+        commit_view(&mut table, actions, told, writing(SaveMode::Overwrite)).await?;
+        sweep(ServiceRow::NAME, &table, &HashSet::new(), now).await
     }
 
-    /// Merges runs of the view when there are more than a search likes, the small ones among
-    /// themselves; true when it did.
-    pub async fn merge_services(&self, now: TimeUs) -> Result<bool, LakeError> {
+    /// Merges runs when there are more than a search likes, the small ones among themselves; true when
+    /// it did.
+    pub async fn merge(&self, now: TimeUs) -> Result<bool, LakeError> {
         let view = self.view().await?;
         let sizes: Vec<usize> = view.segments().iter().map(|run| run.rows()).collect();
-        self.merge(&view, &due(&sizes), now).await
+        self.merge_runs(&view, &due(&sizes), now).await
     }
 
-    /// Merges all runs of the view into one, and deletes what was replaced long enough ago; true when
-    /// there was more than one.
-    pub async fn compact_services(&self, now: TimeUs) -> Result<bool, LakeError> {
+    /// Merges all runs into one, and deletes what was replaced long enough ago; true when there was more
+    /// than one.
+    pub async fn compact(&self, now: TimeUs) -> Result<bool, LakeError> {
         let view = self.view().await?;
         let all: Vec<usize> = (0..view.runs()).collect();
-        let merged = self.merge(&view, &all, now).await?;
+        let merged = self.merge_runs(&view, &all, now).await?;
         if !merged {
-            sweep(ServiceRow::NAME, &*self.tables[ServiceRow::NAME].read().await, &HashSet::new(), now)
-                .await?;
+            self.sweep(now).await?;
         }
         Ok(merged)
     }
 
+    /// Deletes the bytes of runs that were replaced long enough ago.
+    pub(crate) async fn sweep(&self, now: TimeUs) -> Result<(), LakeError> {
+        sweep(ServiceRow::NAME, &*self.table.read().await, &HashSet::new(), now).await
+    }
+
     /// Merges some runs of a view. The table can be read and added to meanwhile.
-    async fn merge(&self, view: &View, runs: &[usize], now: TimeUs) -> Result<bool, LakeError> {
+    async fn merge_runs(&self, view: &View, runs: &[usize], now: TimeUs) -> Result<bool, LakeError> {
         if runs.len() < 2 {
             return Ok(false);
         }
@@ -177,7 +361,7 @@ impl Lake {
             .filter_map(|number| view.segments()[*number].path().map(|path| path.as_ref()))
             .collect();
         let mut writer = {
-            let table = self.tables[ServiceRow::NAME].read().await;
+            let table = self.table.read().await;
             RunWriter::begin(&table, &told.join(" "))?
         };
         for piece in view.places(runs).await?.chunks(PIECE_ROWS) {
@@ -185,7 +369,7 @@ impl Lake {
         }
         let rows = writer.rows;
         let added = writer.finish(false).await?;
-        let mut table = self.tables[ServiceRow::NAME].write().await;
+        let mut table = self.table.write().await;
         table.update_state().await.map_err(reading)?;
         let mut actions = removals(&table, |path| paths.contains(path), false, now).map_err(reading)?;
         if actions.len() < paths.len() {
@@ -196,7 +380,7 @@ impl Lake {
             actions.push(Action::Add(added));
         }
         let optimize = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES };
-        commit_view(&mut table, actions, &Progress::new(), optimize).await?;
+        commit_view(&mut table, actions, Vec::new(), optimize).await?;
         sweep(ServiceRow::NAME, &table, &HashSet::new(), now).await?;
         Ok(true)
     }
@@ -237,18 +421,23 @@ fn app(sensor: SensorId) -> String {
     format!("sensor:{sensor}")
 }
 
-/// Commits to the current view, with the sequence of each sensor that it goes up to.
+fn transactions(progress: &Progress) -> Vec<Transaction> {
+    progress.iter().map(|(sensor, sequence)| Transaction::new(app(*sensor), *sequence)).collect()
+}
+
+/// Commits to a current view, with what it tells of itself: the sequence of each sensor that it goes up to.
 async fn commit_view(
     table: &mut DeltaTable,
     actions: Vec<Action>,
-    progress: &Progress,
+    told: Vec<Transaction>,
     operation: DeltaOperation,
 ) -> Result<(), LakeError> {
-    let transactions = progress.iter().map(|(sensor, sequence)| Transaction::new(app(*sensor), *sequence));
-    commit(table, actions, transactions.collect(), operation).await.map_err(|source| LakeError::Commit {
+    let sequences = || told.iter().map(|transaction| transaction.version);
+    let (from, to) = (sequences().min().unwrap_or(0), sequences().max().unwrap_or(0));
+    commit(table, actions, told, operation).await.map_err(|source| LakeError::Commit {
         table: ServiceRow::NAME,
-        from: progress.values().copied().min().unwrap_or(0),
-        to: progress.values().copied().max().unwrap_or(0),
+        from,
+        to,
         source: Box::new(source),
     })?;
     Ok(())

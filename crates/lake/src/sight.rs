@@ -25,6 +25,7 @@ use datafusion::physical_expr::{PhysicalExpr, expressions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use kenshin_observation::schema::{ServiceRow, Table};
 use kenshin_observation::{Tlp, addr_to_hi_lo};
 
 use crate::functions;
@@ -42,19 +43,35 @@ const TELLS_OF_OTHERS: &str = "row";
 /// The column that says to whom a row may be shown.
 const LABEL: &str = "tlp";
 
+/// The column that says under which mandate a row was made. Who may see some mandates alone sees the tables
+/// that have it, and no other.
+const MANDATE: &str = "mandate_id";
+
 /// A table as far as it may be seen; none when nothing of it may.
 pub(crate) fn in_sight(
     name: &str,
     table: Arc<dyn TableProvider>,
     sight: &Sight,
 ) -> Option<Arc<dyn TableProvider>> {
-    let Sight::Only(ranges) = sight else { return Some(table) };
-    let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
-    let label = table.schema().field_with_name(LABEL).ok()?.data_type().clone();
-    let labels = Tlp::FOR_CLIENTS.iter().map(|tlp| ScalarValue::try_from_string(tlp.to_string(), &label));
-    let labels = labels.map(|label| label.map(lit)).collect::<Result<Vec<_>>>().ok()?;
-    let condition = within(ranges, &col(*hi), &col(*lo)).and(col(LABEL).in_list(labels, false));
+    let condition = match sight {
+        Sight::All => return Some(table),
+        // The view of these mandates has nothing else in it.
+        Sight::Mandates(_) if name == ServiceRow::NAME => return Some(table),
+        Sight::Mandates(mandates) => one_of(&table, MANDATE, mandates.ids().iter().cloned())?,
+        Sight::Only(ranges) => {
+            let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
+            let labels = one_of(&table, LABEL, Tlp::FOR_CLIENTS.iter().map(ToString::to_string))?;
+            within(ranges, &col(*hi), &col(*lo)).and(labels)
+        }
+    };
     Some(Arc::new(Seen::new(table, condition)))
+}
+
+/// The predicate that a column has one of these texts; none for a table without the column.
+fn one_of(table: &Arc<dyn TableProvider>, column: &str, texts: impl Iterator<Item = String>) -> Option<Expr> {
+    let of = table.schema().field_with_name(column).ok()?.data_type().clone();
+    let texts = texts.map(|text| ScalarValue::try_from_string(text, &of).map(lit));
+    Some(col(column).in_list(texts.collect::<Result<Vec<_>>>().ok()?, false))
 }
 
 /// The predicate that an address lies in one of these ranges. What lies before and behind all of them is

@@ -17,7 +17,7 @@ use deltalake::{DeltaTable, DeltaTableError, Path};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kenshin_observation::schema::{
-    BatchRow, BlobRow, CoverageRow, ErasureRow, Intake, ObservationRow, SaltRow, ServiceRow, Table, Taken,
+    BatchRow, BlobRow, CoverageRow, ErasureRow, Intake, ObservationRow, SaltRow, Table, Taken,
 };
 use kenshin_observation::{
     Batch, Blob, Direction, Endpoint, Observation, SensorId, SurveyId, TimeUs, addr_to_hi_lo,
@@ -29,7 +29,8 @@ use crate::commit::{Sequences, commit};
 use crate::error::LakeError;
 use crate::files::Files;
 use crate::location::{Location, Reached};
-use crate::view::{View, in_place};
+use crate::services::{CurrentView, Extent, Mandates};
+use crate::view::in_place;
 use crate::write::{self, Encoded};
 
 /// Bytes of footers that are kept.
@@ -97,6 +98,8 @@ pub struct Told {
     /// At addresses in a range of each of these lists. It may be more where they are many: what lies
     /// between the first and the last.
     pub within: Vec<Vec<(IpAddr, IpAddr)>>,
+    /// That were made under one of these mandates.
+    pub mandates: Option<Mandates>,
 }
 
 /// An observation, and when the lake took it.
@@ -161,6 +164,11 @@ impl Told {
             ));
         }
         conditions.extend(self.within.iter().map(|ranges| within(ranges)));
+        if let Some(mandates) = &self.mandates {
+            let ids: Vec<String> =
+                mandates.ids().iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
+            conditions.push(format!("mandate_id IN ({})", ids.join(", ")));
+        }
         format!(
             "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo",
             ObservationRow::NAME,
@@ -188,13 +196,13 @@ fn within(ranges: &[(IpAddr, IpAddr)]) -> String {
 }
 
 /// The columnar store of observations: six Delta tables in one folder or bucket, and the current
-/// view that is made from them.
+/// views that are made from them.
 pub struct Lake {
-    location: String,
+    pub(crate) reached: Reached,
     pub(crate) tables: BTreeMap<&'static str, RwLock<DeltaTable>>,
-    pub(crate) view: Mutex<Option<Arc<View>>>,
-    /// Held while runs of the view are merged.
-    pub(crate) merging: Mutex<()>,
+    pub(crate) whole: Arc<CurrentView>,
+    /// The current views of some mandates that were asked for, by folder.
+    pub(crate) views: Mutex<BTreeMap<String, Arc<CurrentView>>>,
     /// Held while files are merged, or taken out.
     pub(crate) compacting: Mutex<()>,
     /// Held while batches are committed: what they lack is asked first, and added later.
@@ -202,7 +210,7 @@ pub struct Lake {
     /// The last sequences of who commits to each table.
     sequences: std::sync::Mutex<HashMap<&'static str, Sequences>>,
     /// What is known of the files of each table.
-    files: std::sync::Mutex<HashMap<&'static str, Arc<Files>>>,
+    files: BTreeMap<&'static str, std::sync::Mutex<Option<Arc<Files>>>>,
     /// What files of observations say of themselves, by path.
     pub(crate) footers: std::sync::Mutex<HashMap<Path, ArrowReaderMetadata>>,
     /// Footers of files, as DataFusion keeps them.
@@ -216,28 +224,32 @@ pub struct Lake {
 impl Lake {
     /// Opens the lake and creates the tables that are missing.
     pub async fn open(location: impl Into<Location>) -> Result<Self, LakeError> {
-        let location = &location.into().reached()?;
-        location.greet().await?;
+        let reached = location.into().reached()?;
+        reached.greet().await?;
         let mut tables = BTreeMap::new();
         // One line a table, in the order in which commits write them: `batches` is last, so that
         // a batch listed there has all its rows.
-        tables.insert(BlobRow::NAME, open_table::<BlobRow>(location).await?);
-        tables.insert(SaltRow::NAME, open_table::<SaltRow>(location).await?);
-        tables.insert(CoverageRow::NAME, open_table::<CoverageRow>(location).await?);
-        tables.insert(ObservationRow::NAME, open_table::<ObservationRow>(location).await?);
-        tables.insert(BatchRow::NAME, open_table::<BatchRow>(location).await?);
-        tables.insert(ErasureRow::NAME, open_table::<ErasureRow>(location).await?);
+        tables.insert(BlobRow::NAME, open_table::<BlobRow>(&reached, BlobRow::NAME, None).await?);
+        tables.insert(SaltRow::NAME, open_table::<SaltRow>(&reached, SaltRow::NAME, None).await?);
+        tables.insert(CoverageRow::NAME, open_table::<CoverageRow>(&reached, CoverageRow::NAME, None).await?);
+        tables.insert(
+            ObservationRow::NAME,
+            open_table::<ObservationRow>(&reached, ObservationRow::NAME, None).await?,
+        );
+        tables.insert(BatchRow::NAME, open_table::<BatchRow>(&reached, BatchRow::NAME, None).await?);
+        tables.insert(ErasureRow::NAME, open_table::<ErasureRow>(&reached, ErasureRow::NAME, None).await?);
+        let files = tables.keys().map(|name| (*name, std::sync::Mutex::default())).collect();
         // What is computed from the others comes last.
-        tables.insert(ServiceRow::NAME, open_table::<ServiceRow>(location).await?);
+        let whole = Arc::new(CurrentView::open(&reached, &Extent::All.folder(), None).await?);
         Ok(Self {
-            location: location.lake().to_owned(),
+            reached,
             tables,
-            view: Mutex::default(),
-            merging: Mutex::default(),
+            whole,
+            views: Mutex::default(),
             compacting: Mutex::default(),
             committing: Mutex::default(),
             sequences: std::sync::Mutex::default(),
-            files: std::sync::Mutex::default(),
+            files,
             footers: std::sync::Mutex::default(),
             metadata: Arc::new(DefaultCache::new(METADATA_BYTES)),
             cluster: None,
@@ -265,7 +277,7 @@ impl Lake {
 
     /// Where the lake is.
     pub fn location(&self) -> &str {
-        &self.location
+        self.reached.lake()
     }
 
     /// Commits batches exactly once. Those of one sensor must come in the order of their
@@ -410,12 +422,14 @@ impl Lake {
     /// Observations host by host, in the order of their addresses, each host's in the order of time:
     /// one host is held.
     pub async fn hosts(&self, told: &Told) -> Result<Hosts, LakeError> {
-        if let Told { addr: Some(addr), known_by, since: None, within } = told
+        if let Told { addr: Some(addr), known_by, since: None, within, mandates } = told
             && within.is_empty()
         {
             let mut rows = self.observations_at(addr_to_hi_lo(*addr)).await?;
             let known = |row: &ObservationRow| known_by.is_none_or(|by| row.ingested_at <= by.micros());
-            rows.retain(|row| known(row) && row.direction == Direction::Probed.as_str());
+            let allowed =
+                |row: &ObservationRow| mandates.as_ref().is_none_or(|of| of.contains(&row.mandate_id));
+            rows.retain(|row| known(row) && allowed(row) && row.direction == Direction::Probed.as_str());
             return Ok(Hosts {
                 batches: futures::stream::empty().boxed(),
                 rows: rows.into_iter(),
@@ -463,31 +477,46 @@ impl Lake {
 
     /// The files of a table as it is now.
     pub(crate) async fn files(&self, name: &'static str) -> Result<Arc<Files>, LakeError> {
-        let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
-        let mut table = self.tables[name].write().await;
-        table.update_state().await.map_err(read)?;
-        let held = locked(&self.files).get(name).cloned();
-        if let Some(held) = held.as_ref().filter(|held| held.version() == table.version()) {
-            return Ok(held.clone());
-        }
-        let files = Arc::new(Files::of(&table, held.as_deref(), &self.metadata).map_err(read)?);
-        locked(&self.files).insert(name, files.clone());
-        Ok(files)
+        files_of(&self.tables[name], &self.files[name], &self.metadata, name).await
     }
+}
+
+/// The files of a table as it is now; what is known of those that `held` has is taken over.
+pub(crate) async fn files_of(
+    table: &RwLock<DeltaTable>,
+    held: &std::sync::Mutex<Option<Arc<Files>>>,
+    metadata: &Arc<FileMetadataCache>,
+    name: &'static str,
+) -> Result<Arc<Files>, LakeError> {
+    let read = |source: DeltaTableError| LakeError::Read { table: name, source: source.into() };
+    let mut table = table.write().await;
+    table.update_state().await.map_err(read)?;
+    let before = locked(held).clone();
+    if let Some(before) = before.as_ref().filter(|before| before.version() == table.version()) {
+        return Ok(before.clone());
+    }
+    let files = Arc::new(Files::of(&table, before.as_deref(), metadata).map_err(read)?);
+    *locked(held) = Some(files.clone());
+    Ok(files)
 }
 
 pub(crate) fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-async fn open_table<R: Table>(location: &Reached) -> Result<RwLock<DeltaTable>, LakeError> {
+/// Opens the table in a folder of the lake, or makes it, with a comment for whoever opens it elsewhere.
+pub(crate) async fn open_table<R: Table>(
+    location: &Reached,
+    folder: &str,
+    comment: Option<String>,
+) -> Result<RwLock<DeltaTable>, LakeError> {
     let failed = |source: DeltaTableError| LakeError::Open {
         table: R::NAME,
         location: location.lake().to_owned(),
         source: Box::new(source),
     };
     let held = async || -> Result<DeltaTable, DeltaTableError> {
-        let mut table = location.table(R::NAME)?;
+        let mut table = location.table(folder)?;
         match table.load().await {
             Ok(()) | Err(DeltaTableError::NotATable(_)) => Ok(table),
             Err(error) => Err(error),
@@ -500,12 +529,15 @@ async fn open_table<R: Table>(location: &Reached) -> Result<RwLock<DeltaTable>, 
     let schema = write::stored_schema::<R>();
     let schema: StructType =
         (&schema).try_into_kernel().map_err(|source| failed(DeltaTableError::Arrow { source }))?;
-    let table = table
+    let mut creating = table
         .create()
         .with_columns(schema.fields().cloned())
         .with_partition_columns(R::APART.iter().copied())
-        .with_save_mode(SaveMode::Ignore)
-        .await;
+        .with_save_mode(SaveMode::Ignore);
+    if let Some(comment) = comment {
+        creating = creating.with_comment(comment);
+    }
+    let table = creating.await;
     // Somebody else may have made it in between.
     let table = match table {
         Ok(table) => table,

@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::buffer::BooleanBuffer;
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
-use kenshin_observation::{Endpoint, TimeUs, Tlp, addr_to_hi_lo};
+use kenshin_observation::{Endpoint, Observation, TimeUs, Tlp, addr_to_hi_lo};
 use serde::Serialize;
 
 use crate::LakeError;
 use crate::search::{Field, Query};
+use crate::services::{Extent, Mandates};
 use condition::Condition;
 use keys::{KEYS, Keys};
 use matching::Matcher;
@@ -45,14 +46,46 @@ pub const FACET_MAX: usize = 1_000;
 /// Values of a facet when nobody says how many.
 pub const FACET_VALUES: usize = 10;
 
-/// Which services somebody may see: a predicate at the base of every search.
+/// What somebody may see: predicates at the base of every search and every query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
-    /// Every service.
+    /// Every row.
     All,
+    /// What was observed under these mandates. Services are those of a view that is made of it alone
+    /// ([`Extent::Mandates`]), so that nothing about them comes from anywhere else.
+    Mandates(Mandates),
     /// Those whose addresses lie in these ranges, both ends included, and whose label lets them be shown to the
     /// clients of the organisation ([`Tlp::FOR_CLIENTS`](kenshin_observation::Tlp::FOR_CLIENTS)).
     Only(Vec<(IpAddr, IpAddr)>),
+}
+
+impl Sight {
+    /// Of which observations the current view is made that is searched.
+    pub fn extent(&self) -> Extent {
+        match self {
+            Self::Mandates(mandates) => Extent::Mandates(mandates.clone()),
+            Self::All | Self::Only(_) => Extent::All,
+        }
+    }
+
+    /// True when an observation may be seen, as far as its mandate and its label tell.
+    pub fn shows(&self, observation: &Observation) -> bool {
+        match self {
+            Self::All => true,
+            Self::Mandates(mandates) => mandates.contains(&observation.mandate_id),
+            Self::Only(_) => observation.tlp.is_for_clients(),
+        }
+    }
+
+    /// True when rows about this address may be seen, as far as the address tells.
+    pub fn reaches(&self, addr: IpAddr) -> bool {
+        match self {
+            Self::All | Self::Mandates(_) => true,
+            Self::Only(ranges) => ranges
+                .iter()
+                .any(|(first, last)| first.is_ipv4() == addr.is_ipv4() && *first <= addr && addr <= *last),
+        }
+    }
 }
 
 /// What is asked, by whom and when.
@@ -198,7 +231,7 @@ impl View {
     pub async fn find(&self, search: &Search) -> Result<Found<'_>, LakeError> {
         let mut names = vec!["addr_hi", "addr_lo"];
         matching::columns_of(&search.query, &mut names);
-        if search.sight != Sight::All {
+        if matches!(search.sight, Sight::Only(_)) {
             names.push("tlp");
         }
         let answered_only = !search.query.mentions(Field::State);
@@ -214,7 +247,8 @@ impl View {
         let one = |(loaded, live): (&Loaded<'_>, &BooleanBuffer)| {
             let matcher = Matcher { loaded, now: search.now };
             let seen = match &search.sight {
-                Sight::All => Condition::everything(),
+                // The view itself is made of what these mandates saw.
+                Sight::All | Sight::Mandates(_) => Condition::everything(),
                 Sight::Only(ranges) => {
                     let ends =
                         |(first, last): &(IpAddr, IpAddr)| (addr_to_hi_lo(*first), addr_to_hi_lo(*last));

@@ -159,6 +159,10 @@ impl ActError {
             Self::Lake(LakeError::Limit { .. }) => {
                 Some("narrow the query by time or prefix: files that hold nothing of them are not read")
             }
+            Self::Lake(LakeError::Unmade { .. }) => Some(
+                "it is made when an account is limited, when `kenshin serve` begins, and by `kenshin lake rebuild`: try \
+                 again in a while",
+            ),
             Self::Lake(LakeError::Store { trouble, .. }) => Some(match trouble {
                 StoreTrouble::Address => {
                     "name it by `lake` in kenshin.toml; what else the store wants to know is under [store]"

@@ -7,11 +7,7 @@ use crate::error::ActError;
 
 impl Observatory {
     /// Looks at every table of the lake; `deep`: to the last row. `progress` is told each table.
-    pub async fn verify_lake(
-        &self,
-        deep: bool,
-        progress: impl FnMut(&'static str),
-    ) -> Result<Report, ActError> {
+    pub async fn verify_lake(&self, deep: bool, progress: impl FnMut(&str)) -> Result<Report, ActError> {
         Ok(integrity::verify(self.settings().lake_location(self.home()), deep, progress).await?)
     }
 

@@ -20,6 +20,7 @@
 //! It decides nothing by itself that a room decides (who may send, what a thing is, how a case
 //! moves) and never reads a clock or draws randomness except through [`Edge`].
 
+mod accounts;
 mod ask;
 mod assess;
 mod authority;
@@ -65,6 +66,7 @@ use tokio::sync::OnceCell;
 
 use crate::intelligence::Tables;
 
+pub use accounts::AccountRequest;
 pub use authority::{Authority, SignedText, read_key, read_limited, write_whole};
 pub use cluster::{WorkerSpec, worker as cluster_worker};
 pub use components::{AdvisoryForm, CarrierRow, Carriers, Components, Exposed, ExposedRow};
@@ -151,6 +153,7 @@ impl Observatory {
             password: password.clone(),
             must_change: false,
             providers: Vec::new(),
+            mandates: Vec::new(),
         };
         casework.add_user(org.org_id, &user, edge.now()).await?;
         casework.close().await;

@@ -173,27 +173,21 @@ impl Observatory {
             }
         }
         let Some(last) = new.last().map(|batch| batch.header.sequence) else {
-            self.lagging(sensor, self.catch_up(sensor).await);
+            self.lagging(sensor, self.catch_up_with(sensor).await);
             return Ok(());
         };
-        let lake = self.lake().await?;
-        let (known, held) = lake.view_progress(sensor).await?;
-        let now = self.now();
+        let (lake, now) = (self.lake().await?, self.now());
+        let held = lake.last_sequence(sensor).await?.unwrap_or_default();
         let committed = lake.commit(&new, now).await?;
         casework.batches_committed(sensor, last).await?;
-        // What a commit that was broken off had left is known since then: the lake alone says since when.
-        let folded = match known < held || committed.completed > 0 {
-            true => self.catch_up(sensor).await,
-            false => self.fold_in(sensor, &new, now).await,
-        };
-        self.lagging(sensor, folded);
+        self.lagging(sensor, self.bring_up(sensor, &new, now, held, committed.completed).await);
         Ok(())
     }
 
     /// Makes up for what the view missed of any sensor, as after a crash between lake and view.
     async fn catch_up_all(&self) -> Result<(), ActError> {
         for sensor in self.lake().await?.progress().await?.into_keys() {
-            self.lagging(sensor, self.catch_up(sensor).await);
+            self.lagging(sensor, self.catch_up_with(sensor).await);
         }
         Ok(())
     }

@@ -21,7 +21,6 @@ use tokio::time::Instant;
 use crate::Observatory;
 use crate::error::ActError;
 use crate::notify::domain;
-use crate::view::is_in_sight;
 use standing::{Answer, Changes, KNOWN_MAX, Standing, Then, Watched};
 
 mod standing;
@@ -137,9 +136,11 @@ impl Observatory {
         if !may_search(owner) {
             return Err(ActError::no(format!("role `{}` may not search", owner.role)));
         }
-        let view = self.lake().await?.view().await?;
         let watched = Watched { watch: request.watch, threshold: request.threshold.unwrap_or_default() };
         let sight = self.sight(&owner.viewer()).await?;
+        // Of the view of all, whatever the owner sees: that is what tells when there is something to look at.
+        let seen = version(&*self.lake().await?.view().await?);
+        let view = self.view_for(&sight).await?;
         let answer = self.answer(&view, &query, &sight, watched, None).await?;
         let services = i64::try_from(answer.services).unwrap_or(i64::MAX);
         let standing = Standing::base(watched, answer).ok_or_else(|| {
@@ -147,7 +148,7 @@ impl Observatory {
                 .with_hint("narrow the query, or watch the count alone (--on count --threshold N)")
         })?;
         let base = Look {
-            version: version(&view),
+            version: seen,
             services: Some(services),
             standing: Some(standing.encode()?),
             ..Look::default()
@@ -176,13 +177,14 @@ impl Observatory {
         }
         let begun = Instant::now();
         let view = self.lake().await?.view().await?;
-        let due = self.casework().searches_due(self.org(), version(&view), LOOKS_MAX, self.now()).await?;
+        let seen = version(&view);
+        let due = self.casework().searches_due(self.org(), seen, LOOKS_MAX, self.now()).await?;
         let mut looked = Vec::new();
         for search in due {
             if begun.elapsed() > LOOKS_FOR {
                 break;
             }
-            looked.push(self.look_at(&view, &search).await?);
+            looked.push(self.look_at(seen, &search).await?);
         }
         Ok(looked)
     }
@@ -204,12 +206,13 @@ impl Observatory {
         if let Some(until) = search.waits_until().filter(|until| *until > self.now()) {
             return Ok(Looked { waits_until: Some(until), ..said(Outcome::Waiting) });
         }
-        let view = self.lake().await?.view().await?;
-        self.look_at(&view, search).await
+        let seen = version(&*self.lake().await?.view().await?);
+        self.look_at(seen, search).await
     }
 
-    async fn look_at(&self, view: &View, search: &SavedSearch) -> Result<Looked, ActError> {
-        let look = match self.look(view, search).await {
+    /// Looks at one search, when the view of all observations has this version.
+    async fn look_at(&self, seen: Option<i64>, search: &SavedSearch) -> Result<Looked, ActError> {
+        let look = match self.look(seen, search).await {
             Ok(look) => look,
             // One search that cannot be looked at must not keep the others from it; it is tried again.
             Err(error @ (ActError::Lake(_) | ActError::Outside { .. })) => {
@@ -239,8 +242,8 @@ impl Observatory {
     }
 
     /// What is otherwise in the answer, as its owner may see it today.
-    async fn look(&self, view: &View, search: &SavedSearch) -> Result<Look, ActError> {
-        let seen = Look { version: version(view), ..Look::default() };
+    async fn look(&self, version: Option<i64>, search: &SavedSearch) -> Result<Look, ActError> {
+        let seen = Look { version, ..Look::default() };
         let no = |trouble, detail: String| Ok(Look { trouble: Some((trouble, detail)), ..seen.clone() });
         let owner = self.casework().user(search.org_id, search.owner).await?;
         if owner.disabled {
@@ -257,12 +260,13 @@ impl Observatory {
         let before = Standing::decode(&stored)?;
         let watched = Watched { watch: search.watch, threshold: search.threshold.unwrap_or_default() };
         let sight = self.sight(&owner.viewer()).await?;
-        let answer = self.answer(view, &query, &sight, watched, Some(&before)).await?;
+        let view = self.view_for(&sight).await?;
+        let answer = self.answer(&view, &query, &sight, watched, Some(&before)).await?;
         let services = i64::try_from(answer.services).unwrap_or(i64::MAX);
-        let in_sight = |key: &ServiceKey| is_in_sight(&sight, addr_from_hi_lo(key.addr.0, key.addr.1));
+        let in_sight = |key: &ServiceKey| sight.reaches(addr_from_hi_lo(key.addr.0, key.addr.1));
         let (next, changes) = before.compare(watched, answer, in_sight);
         let change = match changes {
-            Some(changes) => Some(self.told(view, services, changes).await?),
+            Some(changes) => Some(self.told(&view, services, changes).await?),
             None => None,
         };
         let trouble = next.grown().then(|| (Trouble::TooMany, format!("{services} > {KNOWN_MAX}")));
@@ -370,7 +374,7 @@ impl Observatory {
 
 /// What the policy of searching says of a person.
 fn may_search(person: &User) -> bool {
-    person.viewer().sees_rows()
+    person.role != Role::Researcher
 }
 
 fn version(view: &View) -> Option<i64> {

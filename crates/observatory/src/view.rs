@@ -13,12 +13,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Viewer};
+use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Role, Viewer};
 use kenshin_insight::identity::identify;
 use kenshin_lake::search::Field;
-use kenshin_lake::view::Sight;
+use kenshin_lake::view::{Sight, View};
 use kenshin_lake::{
-    Annex, Answer, Compacted, HostObservation, Limits, Places, Progress, Question, Rows, Thoroughness, Told,
+    Annex, Answer, Compacted, CurrentView, Extent, HostObservation, Limits, Mandates, Places, Progress,
+    Question, Rows, Thoroughness, Told,
 };
 use kenshin_observation::schema::{ServiceKey, ServiceRow};
 use kenshin_observation::{Batch, Endpoint, Identity, Observation, ProviderId, SensorId, SurveyId, TimeUs};
@@ -67,53 +68,115 @@ pub struct HostView {
 }
 
 impl Observatory {
-    /// Folds batches that the lake took at `taken_at` into a view that knows all before them.
-    pub(crate) async fn fold_in(
+    /// The views that are kept: of all observations, and of those under the mandates that accounts are
+    /// limited to. That of all comes last: whoever sees it changed finds the others up to date.
+    pub(crate) async fn extents(&self) -> Result<Vec<Extent>, ActError> {
+        let limits = self.casework().mandate_limits(self.org()).await?;
+        let limited = limits.into_iter().filter_map(Mandates::new).map(Extent::Mandates);
+        Ok(limited.chain([Extent::All]).collect())
+    }
+
+    /// Of those, the views that can be kept up: who limits an account makes the view of its mandates from all
+    /// there is.
+    async fn made(&self) -> Result<Vec<Extent>, ActError> {
+        let mut made = Vec::new();
+        for extent in self.extents().await? {
+            if extent == Extent::All || self.lake().await?.view_of(&extent).await?.is_made().await? {
+                made.push(extent);
+            }
+        }
+        Ok(made)
+    }
+
+    /// Brings the views up to batches of a sensor that the lake took at `taken_at`, when it had come to the
+    /// sequence `held` of that sensor; of these batches `completed` are such as it had a part of.
+    ///
+    /// Every view is told every batch, so that each can be seen to be in step, also that of mandates which
+    /// none of them is of.
+    pub(crate) async fn bring_up(
         &self,
+        sensor: SensorId,
+        batches: &[Batch],
+        taken_at: TimeUs,
+        held: i64,
+        completed: usize,
+    ) -> Result<(), ActError> {
+        for extent in self.made().await? {
+            let known = self.lake().await?.view_of(&extent).await?.progress(sensor).await?;
+            // What a commit that was broken off had left is known since then: the lake alone says since when.
+            match known < held || completed > 0 {
+                true => self.catch_up(&extent, sensor).await?,
+                false => self.fold_in(&extent, sensor, batches, taken_at).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds batches that the lake took at `taken_at` into a view that knows all before them.
+    async fn fold_in(
+        &self,
+        extent: &Extent,
         sensor: SensorId,
         batches: &[Batch],
         taken_at: TimeUs,
     ) -> Result<(), ActError> {
         let Some(last) = batches.last().map(|batch| batch.header.sequence) else { return Ok(()) };
         let mut by_addr: BTreeMap<IpAddr, Vec<HostObservation>> = BTreeMap::new();
-        for observation in batches.iter().flat_map(|batch| &batch.observations) {
+        let observations = batches.iter().flat_map(|batch| &batch.observations);
+        for observation in observations.filter(|one| extent.contains(&one.mandate_id)) {
             let one = HostObservation { observation: observation.clone(), known_at: taken_at };
             by_addr.entry(observation.subject.addr).or_default().push(one);
         }
         let providers = self.provider_names(None).await?;
-        let rows = self.changed(by_addr.into_values().collect(), &providers).await?;
-        Ok(self.lake().await?.add_services(rows, &[(sensor, last)].into()).await?)
+        let view = self.lake().await?.view_of(extent).await?;
+        let rows = self.changed(&view, by_addr.into_values().collect(), &providers).await?;
+        Ok(view.add(rows, &[(sensor, last)].into()).await?)
     }
 
-    /// Folds in what the lake has of a sensor and the view has not, piece by piece.
-    pub(crate) async fn catch_up(&self, sensor: SensorId) -> Result<(), ActError> {
+    /// Folds in what the lake has of a sensor and the views have not.
+    pub(crate) async fn catch_up_with(&self, sensor: SensorId) -> Result<(), ActError> {
+        for extent in self.made().await? {
+            self.catch_up(&extent, sensor).await?;
+        }
+        Ok(())
+    }
+
+    /// Folds in what the lake has of a sensor and a view has not, piece by piece.
+    async fn catch_up(&self, extent: &Extent, sensor: SensorId) -> Result<(), ActError> {
         let lake = self.lake().await?;
-        let (known, last) = lake.view_progress(sensor).await?;
+        let view = lake.view_of(extent).await?;
+        let (known, last) =
+            (view.progress(sensor).await?, lake.last_sequence(sensor).await?.unwrap_or_default());
         if known >= last {
             return Ok(());
         }
         let providers = self.provider_names(None).await?;
-        let told = Told { since: Some((sensor, known)), ..Told::default() };
+        let told = Told { since: Some((sensor, known)), ..told_of(extent) };
         let mut hosts = lake.hosts(&told).await?;
         let (mut piece, mut size) = (Vec::new(), 0);
         while let Some(seen) = hosts.next().await? {
             size += seen.len();
             piece.push(seen);
             if size >= PIECE_ROWS {
-                let rows = self.changed(std::mem::take(&mut piece), &providers).await?;
+                let rows = self.changed(&view, std::mem::take(&mut piece), &providers).await?;
                 // Without progress: it is told with the last piece, and a piece may be folded again.
-                lake.add_services(rows, &Progress::new()).await?;
+                view.add(rows, &Progress::new()).await?;
                 self.merge_view().await;
                 size = 0;
             }
         }
-        let rows = self.changed(piece, &providers).await?;
-        Ok(lake.add_services(rows, &[(sensor, last)].into()).await?)
+        let rows = self.changed(&view, piece, &providers).await?;
+        Ok(view.add(rows, &[(sensor, last)].into()).await?)
     }
 
-    /// Merges runs of the view when they are many. Nothing depends on it but how fast a search is.
+    /// Merges runs of the views when they are many. Nothing depends on it but how fast a search is.
     pub(crate) async fn merge_view(&self) {
-        let merged = async { Ok::<_, ActError>(self.lake().await?.merge_services(self.now()).await?) };
+        let merged = async {
+            for extent in self.extents().await? {
+                self.lake().await?.view_of(&extent).await?.merge(self.now()).await?;
+            }
+            Ok::<_, ActError>(())
+        };
         if let Err(error) = merged.await {
             tracing::warn!(%error, "the runs of the current view were not merged");
         }
@@ -122,6 +185,7 @@ impl Observatory {
     /// The rows of hosts that are other than the view knows them, after what was seen.
     async fn changed(
         &self,
+        view: &CurrentView,
         hosts: Vec<Vec<HostObservation>>,
         providers: &Providers,
     ) -> Result<Vec<ServiceRow>, ActError> {
@@ -130,7 +194,7 @@ impl Observatory {
         endpoints.sort_unstable();
         endpoints.dedup();
         let mut known: HashMap<IpAddr, Vec<ServiceRow>> = HashMap::new();
-        for row in self.lake().await?.view().await?.known(&endpoints).await? {
+        for row in view.view().await?.known(&endpoints).await? {
             known.entry(row.addr()).or_default().push(row);
         }
         let mut changed = Vec::new();
@@ -145,17 +209,29 @@ impl Observatory {
         Ok(changed)
     }
 
-    /// Makes the current view anew from all observations; gives the number of services.
+    /// Makes every current view anew, each from all observations that it is of; gives the number of services
+    /// in that of all. Views that nobody looks at any more are emptied.
     ///
     /// Batches are received meanwhile, and searches answered. What came in between is folded in when
-    /// the new view takes the place of the old one.
+    /// a new view takes the place of the old one.
     pub async fn rebuild_view(&self) -> Result<u64, ActError> {
+        let (lake, extents) = (self.lake().await?, self.extents().await?);
+        for extent in &extents {
+            self.rebuild(extent).await?;
+        }
+        lake.keep_views(&extents, self.now()).await?;
+        Ok(lake.view().await?.services())
+    }
+
+    /// Makes one view anew from the observations that it is of.
+    async fn rebuild(&self, extent: &Extent) -> Result<(), ActError> {
         let lake = self.lake().await?;
+        let view = lake.view_of(extent).await?;
         let mut progress = lake.progress().await?;
-        let mut new = lake.new_view(self.now()).await?;
+        let mut new = view.begin_anew(self.now()).await?;
         let providers = self.provider_names(None).await?;
         let mut rows: Vec<ServiceRow> = Vec::new();
-        let mut hosts = lake.hosts(&Told::default()).await?;
+        let mut hosts = lake.hosts(&told_of(extent)).await?;
         while let Some(seen) = hosts.next().await? {
             rows.extend(self.fold_host(Vec::new(), seen, &providers, None).await?);
             if rows.len() >= PIECE_ROWS {
@@ -169,20 +245,33 @@ impl Observatory {
         for sensor in &sensors {
             progress.entry(*sensor).or_insert(0);
         }
-        lake.finish_view(new, &progress, self.now()).await?;
+        view.finish(new, &progress, self.now()).await?;
         for sensor in sensors {
-            self.catch_up(sensor).await?;
-        }
-        Ok(lake.view().await?.services())
-    }
-
-    /// Makes the current view anew when another version of this program made it.
-    pub async fn renew_view(&self) -> Result<(), ActError> {
-        if !self.lake().await?.view().await?.is_current().await? {
-            let services = self.rebuild_view().await?;
-            tracing::info!(services, "the current view was of another version, and was made anew");
+            self.catch_up(extent, sensor).await?;
         }
         Ok(())
+    }
+
+    /// Makes the views that are missing, and anew those that another version of this program made.
+    pub async fn renew_view(&self) -> Result<(), ActError> {
+        for extent in self.extents().await? {
+            let view = self.lake().await?.view_of(&extent).await?;
+            let made = extent == Extent::All || view.is_made().await?;
+            if !made || !view.view().await?.is_current().await? {
+                self.rebuild(&extent).await?;
+                let services = view.view().await?.services();
+                tracing::info!(
+                    services,
+                    "a current view was missing or of another version, and was made anew"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The current view in which somebody searches: of all observations, or of those that are all they see.
+    pub async fn view_for(&self, sight: &Sight) -> Result<Arc<View>, ActError> {
+        Ok(self.lake().await?.view_seen(sight).await?.view().await?)
     }
 
     /// Reads what the explorer asks first, so that nobody waits for it; nothing when it is read already.
@@ -201,7 +290,11 @@ impl Observatory {
     ) -> Result<(Compacted, bool), ActError> {
         let (lake, _turn) = (self.lake().await?, self.tending().await?);
         let compacted = lake.compact(self.now(), Thoroughness::All, progress).await?;
-        Ok((compacted, lake.compact_services(self.now()).await?))
+        let mut merged = false;
+        for extent in self.extents().await? {
+            merged |= lake.view_of(&extent).await?.compact(self.now()).await?;
+        }
+        Ok((compacted, merged))
     }
 
     /// Merges what is due of the lake's small files; to be called now and then.
@@ -218,13 +311,13 @@ impl Observatory {
         known_by: Option<TimeUs>,
     ) -> Result<Option<HostView>, ActError> {
         let sight = self.sight(viewer).await?;
-        if !is_in_sight(&sight, addr) {
+        if !sight.reaches(addr) {
             return Ok(None);
         }
-        let told = Told { addr: Some(addr), known_by, ..Told::default() };
+        let told = Told { addr: Some(addr), known_by, ..told_of(&sight.extent()) };
         let providers = self.provider_names(known_by).await?;
         let Some(mut seen) = self.lake().await?.hosts(&told).await?.next().await? else { return Ok(None) };
-        seen.retain(|one| sight == Sight::All || one.observation.tlp.is_for_clients());
+        seen.retain(|one| sight.shows(&one.observation));
         let last = seen.last().map(|one| one.observation.survey_id);
         let newest: Vec<&Observation> =
             seen.iter().map(|one| &one.observation).filter(|o| Some(o.survey_id) == last).collect();
@@ -234,10 +327,15 @@ impl Observatory {
         Ok(Some(HostView { now, before, identity }).filter(|host| !host.now.is_empty()))
     }
 
-    /// What `viewer` may see: everything, or the addresses of their own providers by longest prefix.
+    /// What `viewer` may see: everything, what some mandates brought, or the addresses of their own providers
+    /// by longest prefix.
     pub async fn sight(&self, viewer: &Viewer) -> Result<Sight, ActError> {
         if viewer.sees_all_providers() {
             return Ok(Sight::All);
+        }
+        let searches = viewer.role == Role::Analyst;
+        if let Some(mandates) = Mandates::new(viewer.mandates.iter().cloned()).filter(|_| searches) {
+            return Ok(Sight::Mandates(mandates));
         }
         if !viewer.sees_rows() {
             return Ok(Sight::Only(Vec::new()));
@@ -344,11 +442,11 @@ fn by_survey(seen: Vec<HostObservation>) -> Vec<Vec<HostObservation>> {
     surveys
 }
 
-pub(crate) fn is_in_sight(sight: &Sight, addr: IpAddr) -> bool {
-    match sight {
-        Sight::All => true,
-        Sight::Only(ranges) => ranges
-            .iter()
-            .any(|(first, last)| first.is_ipv4() == addr.is_ipv4() && *first <= addr && addr <= *last),
-    }
+/// The observations that a view is made of.
+pub(crate) fn told_of(extent: &Extent) -> Told {
+    let mandates = match extent {
+        Extent::All => None,
+        Extent::Mandates(mandates) => Some(mandates.clone()),
+    };
+    Told { mandates, ..Told::default() }
 }

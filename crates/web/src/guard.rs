@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use kenshin_casework::{Actor, CaseworkError, ErrorKind, SensorRecord, Session, Viewer};
+use kenshin_lake::LakeError;
 use kenshin_observation::UserId;
 use kenshin_observatory::{ActError, Blame};
 
@@ -178,13 +179,15 @@ pub(crate) async fn admit(
     };
     let who = session.as_ref().map(|session| session.user.user_id);
     let role = session.as_ref().map(|session| session.user.role);
+    let limited = session.as_ref().is_some_and(|session| session.user.viewer().is_limited());
     // A route that the table does not name is nobody's.
     let Some(action) = action else {
         return Err((who, Problem::not_found("route", route)));
     };
-    let reach = match (policy::allowed(role, action), role) {
+    let reach = match (policy::allowed(role, limited, action), role) {
         (Decision::Granted(reach), _) => reach,
         (Decision::Refused, None) => return Err((None, Problem::unauthenticated())),
+        (Decision::Refused, Some(_)) if limited => return Err((who, Problem::beyond(action))),
         (Decision::Refused, Some(role)) => return Err((who, Problem::refused(role, action))),
     };
     Ok(Caller { session, token, sensor: None, addr, reach })
@@ -232,6 +235,7 @@ impl From<ActError> for Problem {
         }
         let hint = error.hint().map(str::to_owned);
         let problem = match error.blame() {
+            _ if matches!(error, ActError::Lake(LakeError::Unmade { .. })) => Self::unmade(error.to_string()),
             Blame::No => Self::conflict(said(&error)),
             Blame::Input => Self::bad_request(said(&error)),
             Blame::Outside => Self::ours(&error),

@@ -160,6 +160,8 @@ pub enum Reach {
     Organisation,
     /// Of these, rows of the providers the person belongs to.
     OwnProviders,
+    /// Of these, what the mandates brought that the person is limited to.
+    OwnMandates,
 }
 
 /// What the policy says.
@@ -241,11 +243,27 @@ impl fmt::Display for Action {
     }
 }
 
-/// The policy. A `None` role is somebody who has not signed in.
+/// The policy. A `None` role is somebody who has not signed in; `limited` is somebody whose account sees what
+/// some mandates brought and nothing else. Cases, findings, notices, sensors and figures are made of what all
+/// of them bring, so whoever is limited searches, and no more.
 ///
 /// Columns: admin, operator, analyst, provider, researcher, auditor. `O` reaches the whole
 /// organisation, `P` the person's own providers, `-` is refused.
-pub fn allowed(role: Option<Role>, action: Action) -> Decision {
+pub fn allowed(role: Option<Role>, limited: bool, action: Action) -> Decision {
+    use Action as A;
+    let decision = allowed_to(role, action);
+    match (decision, action) {
+        (Decision::Granted(_), A::Search | A::SeeSearches | A::SaveSearches | A::AskSql) if limited => {
+            Decision::Granted(Reach::OwnMandates)
+        }
+        (_, A::Public | A::OwnSession | A::SeeMandates) => decision,
+        _ if limited => Decision::Refused,
+        _ => decision,
+    }
+}
+
+/// What roles may do whom nothing limits.
+fn allowed_to(role: Option<Role>, action: Action) -> Decision {
     use Action as A;
     let Some(role) = role else {
         return match action {

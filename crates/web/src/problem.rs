@@ -108,6 +108,13 @@ impl Problem {
             .hint("ask an administrator of your organisation")
     }
 
+    /// 403: an account that is limited to mandates asks for what is made of all.
+    pub fn beyond(action: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "refused", "your account is limited to some mandates")
+            .detail(format!("it searches what they brought, and may not `{action}`"))
+            .hint("ask an administrator of your organisation")
+    }
+
     /// 403: the CSRF token is missing or not this session's.
     pub fn forged() -> Self {
         Self::new(StatusCode::FORBIDDEN, "csrf", "the request does not carry this session's token")
@@ -139,6 +146,12 @@ impl Problem {
     /// 503: not now.
     pub fn busy(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "not now").detail(detail).hint("try again shortly")
+    }
+
+    /// 503: the view that the caller sees is not made yet.
+    pub fn unmade(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-made", "what you may see is still being made")
+            .detail(detail)
     }
 
     /// 500: our fault. The cause goes to the log, not to the caller.

@@ -1606,6 +1606,8 @@ export interface components {
             language: string;
             /** @description Account name. */
             login: string;
+            /** @description Ids of the mandates of which everything is that the person sees; without any, nothing limits it. */
+            mandates: string[];
             /** @description The password was given by somebody else and should be changed. */
             must_change: boolean;
             /** @description Name for display. */

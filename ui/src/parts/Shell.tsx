@@ -117,6 +117,9 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
             <span className="small quiet">
               {t(`role.${me.role}`)} · {me.organisation}
             </span>
+            {me.mandates.length > 0 && (
+              <span className="small quiet">{t("app.limited", { mandates: me.mandates.join(", ") })}</span>
+            )}
           </div>
           <div className="controls" style={{ flexWrap: "wrap" }}>
             <LanguageSwitch />

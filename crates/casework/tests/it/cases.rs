@@ -314,8 +314,12 @@ fn what_a_viewer_may_not_see_is_not_read() {
             )
             .await;
         let (mine, other) = (world.case_at("192.0.2.1").await, world.case_at("198.51.100.1").await);
-        let provider =
-            Viewer { org: world.org, role: Role::Provider, providers: vec![mine.provider.unwrap()] };
+        let provider = Viewer {
+            org: world.org,
+            role: Role::Provider,
+            providers: vec![mine.provider.unwrap()],
+            mandates: Vec::new(),
+        };
         let nobody = Viewer { providers: Vec::new(), ..provider.clone() };
         let researcher = Viewer { role: Role::Researcher, ..provider.clone() };
         let stranger = Viewer { org: kenshin_observation::OrgId::from_bits(7), ..world.viewer.clone() };

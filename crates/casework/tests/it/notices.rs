@@ -95,7 +95,12 @@ fn providers_see_their_own_notices_only() {
             world.round(vec![telnet(1, "192.0.2.1", T0), telnet(3, "198.51.100.1", T0)], vec![], T0).await;
         queue(&world, survey.survey_id, T0).await;
         let notices = all(&world).await;
-        let viewer = Viewer { org: world.org, role: Role::Provider, providers: vec![notices[0].provider_id] };
+        let viewer = Viewer {
+            org: world.org,
+            role: Role::Provider,
+            providers: vec![notices[0].provider_id],
+            mandates: Vec::new(),
+        };
         let seen = world
             .casework
             .notices(&viewer, &NoticeFilter::default(), &PageRequest::first())

@@ -13,6 +13,7 @@ fn user(login: &str, role: Role, password: &str) -> NewUser {
         password: password.into(),
         must_change: false,
         providers: Vec::new(),
+        mandates: Vec::new(),
     }
 }
 

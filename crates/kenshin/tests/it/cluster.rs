@@ -156,7 +156,7 @@ async fn fill(location: &str) {
         (2, services(100, 300, "1.10", 1)),
         (3, services(250, 420, "2.0", 2)),
     ] {
-        lake.add_services(rows, &[(sensor, sequence)].into()).await.unwrap();
+        lake.whole().add(rows, &[(sensor, sequence)].into()).await.unwrap();
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::process::{Processors, expect, kenshin};
+use crate::process::{Processors, expect, expect_error, kenshin};
 
 /// Seeds of CI.
 const SEEDS: RangeInclusive<u64> = 1..=20;
@@ -111,6 +111,39 @@ fn changes(done: &Value) -> (u64, u64, u64) {
     (sum("new"), sum("withdrawn"), sum("closed"))
 }
 
+/// Accounts are made, limited, locked and listed, and a view of one mandate has what that brought.
+fn accounts(home: &Path, json: &impl Fn(&[&str]) -> Value) {
+    let add = ["user", "add", "guest", "--role", "analyst", "--mandate", "town-demo"];
+    let made = json(&add);
+    assert_eq!(made["account"]["mandates"][0], "town-demo");
+    assert_eq!(made["password"].as_str().unwrap().len(), 23);
+    assert!(expect_error(home, 1, &add).contains("is taken"));
+    let services = json(&["search", "--count", "state:*"])["services"].as_u64().unwrap();
+    let tables = json(&["lake", "verify"])["tables"].clone();
+    let views =
+        tables.as_array().unwrap().iter().filter(|one| one["table"].as_str().unwrap().starts_with("views/"));
+    assert_eq!(views.map(|view| view["rows"].as_u64().unwrap()).collect::<Vec<_>>(), [services]);
+    let mut wrong = add;
+    (wrong[2], wrong[6]) = ("other", "nowhere");
+    let error = expect_error(home, 2, &wrong);
+    assert!(
+        error.contains("there is no mandate `nowhere`") && error.contains("kenshin mandate list"),
+        "{error}"
+    );
+    (wrong[4], wrong[6]) = ("auditor", "town-demo");
+    assert!(expect_error(home, 2, &wrong).contains("only `analyst` can"));
+    assert!(expect_error(home, 2, &["user", "add", "noc", "--role", "provider"]).contains("--provider"));
+    assert!(expect_error(home, 2, &["user", "limit", "guest"]).contains("--mandate"));
+    assert!(expect_error(home, 1, &["user", "lock", "nobody"]).contains("nobody"));
+    for command in ["lock", "unlock", "password"] {
+        expect(home, 0, &["user", command, "guest"]);
+    }
+    expect(home, 0, &["user", "limit", "guest", "--all"]);
+    let listed = expect(home, 0, &["user", "list", "--format", "csv"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert!(listed.contains("guest,guest,analyst,en,,open"), "{listed}");
+}
+
 /// After a demo, what the README shows answers.
 #[test]
 fn every_command_answers_after_the_demo() {
@@ -132,6 +165,7 @@ fn every_command_answers_after_the_demo() {
     let held = known.as_array().unwrap().iter().filter(|kind| !kind["snapshot"].is_null());
     assert_eq!(held.count(), 6);
     assert_eq!(json(&["provider", "list"]).as_array().unwrap().len(), 3);
+    accounts(&home, &json);
     let findings = json(&["finding", "list", "--limit", "500"]);
     let key = findings[0]["finding"]["key"].as_str().unwrap().to_owned();
     let asked = json(&["sql", "SELECT finding_key FROM findings ORDER BY finding_key LIMIT 500"]);

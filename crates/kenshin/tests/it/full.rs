@@ -124,7 +124,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
     let sensor = batches[0].header.sensor_id;
     for sequence in 1..=2 {
         let rows = || (0..100 * sequence).map(service).collect();
-        let added = || runtime.block_on(lake.add_services(rows(), &[(sensor, sequence)].into()));
+        let added = || runtime.block_on(lake.whole().add(rows(), &[(sensor, sequence)].into()));
         let all = usize::try_from(100 * sequence).unwrap();
         refusals(&disk, "rows of the view", added, || {
             let held = rows_of_view(&runtime, &lake);
@@ -132,7 +132,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
         });
         assert_eq!(rows_of_view(&runtime, &lake), all);
     }
-    let merged = || runtime.block_on(lake.compact_services(NOW)).map(|_| ());
+    let merged = || runtime.block_on(lake.whole().compact(NOW)).map(|_| ());
     refusals(&disk, "merging the view", merged, || assert_eq!(rows_of_view(&runtime, &lake), 200));
     let merged = || runtime.block_on(lake.compact(NOW, Thoroughness::All, |_, _, _| {})).map(|_| ());
     refusals(&disk, "merging", merged, || assert_eq!(rows("SELECT batch_id FROM observations"), before));

@@ -130,7 +130,7 @@ pub(crate) async fn search(
         let rows = changed(population, increment);
         let wanted = rows.len() as u64 * increment.unsigned_abs();
         let begun = Instant::now();
-        lake.add_services(rows, &Progress::new()).await?;
+        lake.whole().add(rows, &Progress::new()).await?;
         let view = lake.view().await?;
         let found = ask(&view, &format!("label:{FRESH}"), false).await?;
         assert_eq!(found, wanted, "what was added is found");
@@ -170,15 +170,15 @@ pub(crate) async fn files(lake: &Lake, table: &'static str) -> Result<Vec<(Strin
 }
 
 async fn begin(lake: &Lake) -> Result<NewView, LakeError> {
-    lake.new_view(NOW).await
+    lake.whole().begin_anew(NOW).await
 }
 
 async fn finish(lake: &Lake, new: NewView) -> Result<u64, LakeError> {
-    lake.finish_view(new, &Progress::new(), NOW).await
+    lake.whole().finish(new, &Progress::new(), NOW).await
 }
 
 async fn compact(lake: &Lake) -> Result<bool, LakeError> {
-    lake.compact_services(NOW).await
+    lake.whole().compact(NOW).await
 }
 
 fn seconds(begun: Instant) -> f64 {

@@ -339,7 +339,7 @@ mod tests {
             {
                 let folder = tempfile::tempdir().unwrap();
                 let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
-                lake.add_services(vec![sample(version)], &Default::default()).await.unwrap();
+                lake.whole().add(vec![sample(version)], &Default::default()).await.unwrap();
                 let written = lake.view().await.unwrap().segments()[0].path().unwrap().to_string();
                 std::fs::copy(folder.path().join("services").join(written), &path).unwrap();
             }

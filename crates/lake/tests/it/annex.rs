@@ -62,7 +62,7 @@ async fn ask(lake: &Lake, sql: &str, owners: Owners, limits: Limits) -> Result<A
 async fn a_table_kept_elsewhere_is_asked_with_those_of_the_lake() {
     let (_folder, lake) = lake().await;
     let rows = (0..20).map(|host| service(&format!("192.0.2.{host} {} telnet", 20 + host % 3))).collect();
-    lake.add_services(rows, &[(crate::batch(1, vec![]).header.sensor_id, 1)].into()).await.unwrap();
+    lake.whole().add(rows, &[(crate::batch(1, vec![]).header.sensor_id, 1)].into()).await.unwrap();
     let all = async |sql: &str| {
         let annexes: Vec<Arc<dyn Annex>> = vec![Arc::new(Owners { pages: 3, ..Owners::default() })];
         let limits = Limits::default();

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use kenshin_lake::view::Sight;
-use kenshin_lake::{Format, Lake, LakeError, Limits, Question};
+use kenshin_lake::{Extent, Format, Lake, LakeError, Limits, Mandates, Question};
 use kenshin_observation::{Observation, Tlp};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -358,35 +358,43 @@ async fn questions_by_chance_harm_nothing() {
     let (_one, alone) = lake().await;
     let (_two, crowded) = lake().await;
     let own: Vec<_> = (1..9).map(|host| observation(&format!("192.0.2.{host}"), "mine")).collect();
+    let foreign = |addr: &str| Observation { mandate_id: "foreign".into(), ..observation(addr, "foreign") };
     let mut all = own.clone();
     // Before, between and behind: no row of ours has the place that it has alone.
     for n in 0..200 {
-        all.insert(n % (all.len() + 1), observation(&format!("198.51.100.{n}"), "foreign"));
+        all.insert(n % (all.len() + 1), foreign(&format!("198.51.100.{n}")));
     }
     assert_ne!(all[0], own[0]);
     // What its label keeps in the organisation, at addresses that may be seen.
     all.extend(
-        [Tlp::Red, Tlp::AmberStrict]
-            .into_iter()
-            .map(|tlp| Observation { tlp, ..observation("192.0.2.3", "foreign") }),
+        [Tlp::Red, Tlp::AmberStrict].into_iter().map(|tlp| Observation { tlp, ..foreign("192.0.2.3") }),
     );
+    let own_mandate = own[0].mandate_id.clone();
     alone.commit(&[batch(1, own)], NOW).await.unwrap();
     crowded.commit(&[batch(1, all)], NOW).await.unwrap();
     let services = |prefix: &str, to: u8, product: &str| -> Vec<_> {
         (1..to).map(|host| service(&format!("{prefix}.{host} 23 telnet product={product}"))).collect()
     };
     let seen = [(super::batch(1, vec![]).header.sensor_id, 1)].into();
-    alone.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
-    crowded.add_services(services("192.0.2", 9, "mine"), &seen).await.unwrap();
-    crowded.add_services(services("198.51.100", 99, "foreign"), &seen).await.unwrap();
+    alone.whole().add(services("192.0.2", 9, "mine"), &seen).await.unwrap();
+    crowded.whole().add(services("192.0.2", 9, "mine"), &seen).await.unwrap();
+    crowded.whole().add(services("198.51.100", 99, "foreign"), &seen).await.unwrap();
     let mut kept = services("192.0.2", 40, "foreign").split_off(30);
     kept.iter_mut().for_each(|row| row.tlp = Tlp::Red.to_string());
-    crowded.add_services(kept, &seen).await.unwrap();
+    crowded.whole().add(kept, &seen).await.unwrap();
     // The same lake, whose view is read from memory.
     let held = Lake::open(crowded.location()).await.unwrap();
     held.hold_columns(usize::MAX);
     let range = |from: &str, to: &str| -> (IpAddr, IpAddr) { (from.parse().unwrap(), to.parse().unwrap()) };
-    let sight = Sight::Only(vec![range("192.0.2.0", "192.0.2.255")]);
+    // Who sees some addresses, and who sees what one mandate brought: their view has nothing else.
+    let mandates = Mandates::new([own_mandate]).unwrap();
+    for lake in [&alone, &crowded] {
+        let view = lake.view_of(&Extent::Mandates(mandates.clone())).await.unwrap();
+        let mut made = view.begin_anew(NOW).await.unwrap();
+        made.write(services("192.0.2", 9, "mine")).await.unwrap();
+        view.finish(made, &seen, NOW).await.unwrap();
+    }
+    let sights = [Sight::Only(vec![range("192.0.2.0", "192.0.2.255")]), Sight::Mandates(mandates)];
 
     let mut asker = Asker { random: ChaCha8Rng::seed_from_u64(seed) };
     let (mut answered, mut refused) = (0, 0);
@@ -413,7 +421,8 @@ async fn questions_by_chance_harm_nothing() {
         }
         // Whoever sees some rows sees the same whatever lies beside them.
         let beside = if number % 2 == 0 { &crowded } else { &held };
-        let (one, other) = (answer(&alone, &sql, &sight).await, answer(beside, &sql, &sight).await);
+        let sight = &sights[number / 2 % sights.len()];
+        let (one, other) = (answer(&alone, &sql, sight).await, answer(beside, &sql, sight).await);
         match (one, other) {
             (Ok(one), Ok(other)) => {
                 assert_eq!(one, other, "{told}");

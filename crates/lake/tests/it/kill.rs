@@ -47,20 +47,20 @@ async fn writer() {
         let rows = (0..ROWS).map(|row| observation(&format!("192.0.2.{}", row + 1), &format!("{number}")));
         lake.commit(&[batch(number, rows.collect())], NOW).await.unwrap();
         say(format!("committed {number}"));
-        let known = lake.view_progress(sensor()).await.unwrap().0;
+        let known = lake.whole().progress(sensor()).await.unwrap();
         let rows: Vec<ServiceRow> = (known + 1..=number).map(seen).collect();
-        lake.add_services(rows, &[(sensor(), number)].into()).await.unwrap();
+        lake.whole().add(rows, &[(sensor(), number)].into()).await.unwrap();
         say(format!("viewed {number}"));
         if number % 3 == 0 {
             say("compact".into());
             lake.compact(NOW, Thoroughness::All, |_, _, _| {}).await.unwrap();
-            lake.compact_services(NOW).await.unwrap();
+            lake.whole().compact(NOW).await.unwrap();
         }
         if number % 5 == 0 {
             say("rebuild".into());
-            let mut new = lake.new_view(NOW).await.unwrap();
+            let mut new = lake.whole().begin_anew(NOW).await.unwrap();
             new.write((1..=number).map(seen).collect()).await.unwrap();
-            lake.finish_view(new, &Progress::from([(sensor(), number)]), NOW).await.unwrap();
+            lake.whole().finish(new, &Progress::from([(sensor(), number)]), NOW).await.unwrap();
         }
     }
 }
@@ -108,7 +108,7 @@ async fn nothing_is_lost_and_nothing_twice() {
             let sql = "SELECT count(*) AS n, count(DISTINCT o.batch_id || ' ' || o.row) AS d FROM observations o JOIN batches b ON o.batch_id = b.batch_id";
             let rows = committed * ROWS;
             assert_eq!(csv(lake, sql).await, format!("n,d\n{rows},{rows}\n"), "kill {kill}");
-            let (known, _) = lake.view_progress(sensor()).await.unwrap();
+            let known = lake.whole().progress(sensor()).await.unwrap();
             let services = lake.view().await.unwrap().services();
             assert_eq!(i64::try_from(services).unwrap(), known, "kill {kill}");
             let counted = csv(lake, "SELECT count(*) AS n FROM services").await;

@@ -293,9 +293,9 @@ async fn the_view_is_kept_in_runs() {
     let sensor = SensorId::new(NOW, 3);
     let add = async |sequence, lines: &str| {
         let rows = lines.split('\n').map(service).collect();
-        lake.add_services(rows, &[(sensor, sequence)].into()).await.unwrap();
+        lake.whole().add(rows, &[(sensor, sequence)].into()).await.unwrap();
     };
-    lake.add_services(town(), &[(sensor, 1)].into()).await.unwrap();
+    lake.whole().add(town(), &[(sensor, 1)].into()).await.unwrap();
     add(2, "192.0.2.1 23 telnet version=1.99 asked=0\n192.0.2.4 23 telnet asked=0").await;
     add(3, "192.0.2.1 23 telnet version=1.00 asked=50\n192.0.2.2 22 ssh state=dark asked=0").await;
     let check = async |lake: &Lake, runs: usize| {
@@ -312,19 +312,19 @@ async fn the_view_is_kept_in_runs() {
         assert_eq!(crate::csv(lake, sql).await, "n,v\n1,1.99\n");
     };
     check(&lake, 3).await;
-    assert!(!lake.merge_services(NOW).await.unwrap(), "three runs are not too many");
-    assert!(lake.compact_services(NOW).await.unwrap());
+    assert!(!lake.whole().merge(NOW).await.unwrap(), "three runs are not too many");
+    assert!(lake.whole().compact(NOW).await.unwrap());
     check(&lake, 1).await;
     let reopened = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
     check(&reopened, 1).await;
-    assert_eq!(reopened.view_progress(sensor).await.unwrap(), (3, 0));
+    assert_eq!(reopened.whole().progress(sensor).await.unwrap(), 3);
 
-    let mut new = lake.new_view(NOW).await.unwrap();
+    let mut new = lake.whole().begin_anew(NOW).await.unwrap();
     new.write(town()).await.unwrap();
     assert_eq!(lake.view().await.unwrap().services(), 9, "until it is finished nothing changes");
-    assert_eq!(lake.finish_view(new, &[(sensor, 7)].into(), NOW).await.unwrap(), 8);
+    assert_eq!(lake.whole().finish(new, &[(sensor, 7)].into(), NOW).await.unwrap(), 8);
     assert_eq!(reopened.view().await.unwrap().services(), 8, "made anew from nothing");
-    assert_eq!(reopened.view_progress(sensor).await.unwrap(), (7, 0));
+    assert_eq!(reopened.whole().progress(sensor).await.unwrap(), 7);
 }
 
 /// What is added and merged while a view is made anew goes with the old view, and its progress too,
@@ -333,19 +333,19 @@ async fn the_view_is_kept_in_runs() {
 async fn a_new_view_replaces_what_came_meanwhile() {
     let (folder, lake) = lake().await;
     let sensor = SensorId::new(NOW, 3);
-    lake.add_services(town(), &[(sensor, 1)].into()).await.unwrap();
-    let mut new = lake.new_view(NOW).await.unwrap();
+    lake.whole().add(town(), &[(sensor, 1)].into()).await.unwrap();
+    let mut new = lake.whole().begin_anew(NOW).await.unwrap();
     new.write(town().split_off(3)).await.unwrap();
     let other = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
     let late = vec![service("192.0.2.9 23 telnet")];
-    other.add_services(late.clone(), &[(sensor, 2)].into()).await.unwrap();
-    assert!(other.compact_services(NOW).await.unwrap());
-    other.add_services(late, &[(sensor, 3)].into()).await.unwrap();
-    assert_eq!(lake.finish_view(new, &[(sensor, 1)].into(), NOW).await.unwrap(), 5);
+    other.whole().add(late.clone(), &[(sensor, 2)].into()).await.unwrap();
+    assert!(other.whole().compact(NOW).await.unwrap());
+    other.whole().add(late, &[(sensor, 3)].into()).await.unwrap();
+    assert_eq!(lake.whole().finish(new, &[(sensor, 1)].into(), NOW).await.unwrap(), 5);
     for lake in [&lake, &other] {
         let view = lake.view().await.unwrap();
         assert_eq!((view.runs(), view.services()), (1, 5));
-        assert_eq!(lake.view_progress(sensor).await.unwrap(), (1, 0), "what came meanwhile is missing");
+        assert_eq!(lake.whole().progress(sensor).await.unwrap(), 1, "what came meanwhile is missing");
     }
 }
 
@@ -361,13 +361,13 @@ async fn many_runs_are_merged_and_swept_away() {
     };
     let host = |n: i64| format!("192.0.2.{} 23 telnet version=1.{n} asked={}", n % 17, 200 - n * 7 % 90);
     let base = (0..2_000).map(|n| service(&format!("198.51.{}.{} 80 http", n / 250, n % 250)));
-    lake.add_services(base.collect(), &[(sensor, 1)].into()).await.unwrap();
+    lake.whole().add(base.collect(), &[(sensor, 1)].into()).await.unwrap();
     let mut merges = 0;
     for n in 0..60 {
         let rows = (n..n + 3).map(|n| service(&host(n))).collect();
-        lake.add_services(rows, &[(sensor, n + 2)].into()).await.unwrap();
+        lake.whole().add(rows, &[(sensor, n + 2)].into()).await.unwrap();
         let held = lake.view().await.unwrap();
-        let merged = lake.merge_services(now).await.unwrap();
+        let merged = lake.whole().merge(now).await.unwrap();
         merges += u32::from(merged);
         if !merged && n % 20 != 0 {
             continue;
@@ -389,9 +389,9 @@ async fn many_runs_are_merged_and_swept_away() {
     assert_eq!(merges, 2);
     let runs = lake.view().await.unwrap().runs();
     assert!(files() > 60, "somebody may be reading what was replaced");
-    assert!(lake.compact_services(now.plus_secs(3_500)).await.unwrap());
+    assert!(lake.whole().compact(now.plus_secs(3_500)).await.unwrap());
     assert!(files() > runs);
-    assert!(!lake.compact_services(now.plus_secs(7_200)).await.unwrap());
+    assert!(!lake.whole().compact(now.plus_secs(7_200)).await.unwrap());
     assert_eq!((files(), lake.view().await.unwrap().services()), (1, 2_017));
 }
 
@@ -400,15 +400,15 @@ async fn many_runs_are_merged_and_swept_away() {
 async fn a_view_of_another_version_is_noticed() {
     let (_folder, lake) = lake().await;
     let sensor = SensorId::new(NOW, 3);
-    lake.add_services(town(), &[(sensor, 1)].into()).await.unwrap();
+    lake.whole().add(town(), &[(sensor, 1)].into()).await.unwrap();
     assert!(lake.view().await.unwrap().is_current().await.unwrap());
     let old = ServiceRow { schema: SERVICE_VERSION - 1, ..service("192.0.2.9 23 telnet") };
-    lake.add_services(vec![old], &[(sensor, 2)].into()).await.unwrap();
-    assert!(lake.compact_services(NOW).await.unwrap());
+    lake.whole().add(vec![old], &[(sensor, 2)].into()).await.unwrap();
+    assert!(lake.whole().compact(NOW).await.unwrap());
     assert!(!lake.view().await.unwrap().is_current().await.unwrap());
-    let mut new = lake.new_view(NOW).await.unwrap();
+    let mut new = lake.whole().begin_anew(NOW).await.unwrap();
     new.write(town()).await.unwrap();
-    lake.finish_view(new, &[(sensor, 2)].into(), NOW).await.unwrap();
+    lake.whole().finish(new, &[(sensor, 2)].into(), NOW).await.unwrap();
     assert!(lake.view().await.unwrap().is_current().await.unwrap());
 }
 
@@ -417,7 +417,7 @@ async fn a_view_of_another_version_is_noticed() {
 async fn what_is_out_of_sight_changes_nothing() {
     let (_folder, lake) = lake().await;
     let sensor = SensorId::new(NOW, 3);
-    lake.add_services(town(), &[(sensor, 1)].into()).await.unwrap();
+    lake.whole().add(town(), &[(sensor, 1)].into()).await.unwrap();
     let range =
         |first: &str, last: &str| -> (IpAddr, IpAddr) { (first.parse().unwrap(), last.parse().unwrap()) };
     let sight = Sight::Only(vec![range("192.0.2.2", "192.0.2.255"), range("2001:db8::", "2001:db8::ffff")]);
@@ -449,7 +449,7 @@ async fn what_is_out_of_sight_changes_nothing() {
         ..service(&format!("192.0.2.{host} 8080 http title=router product=P1 first=9"))
     });
     let invisible: Vec<ServiceRow> = invisible.chain(kept).collect();
-    lake.add_services(invisible, &[(sensor, 2)].into()).await.unwrap();
+    lake.whole().add(invisible, &[(sensor, 2)].into()).await.unwrap();
     assert_eq!(lake.view().await.unwrap().services(), 5_010);
     assert_eq!(everything().await, before);
 }
@@ -474,11 +474,11 @@ async fn the_keys_of_an_answer() {
     let empty = lake.view().await.unwrap();
     assert_eq!(empty.known_until().await.unwrap(), None);
     let older = ["198.51.100.2 23 telnet seen=3", "192.0.2.1 23 telnet", "192.0.2.1 80 http"];
-    lake.add_services(older.map(service).into(), &[(sensor, 1)].into()).await.unwrap();
+    lake.whole().add(older.map(service).into(), &[(sensor, 1)].into()).await.unwrap();
     let mut newer = service("192.0.2.9 23 telnet seen=0");
     newer.known_us = NOW.micros();
     let again = service("198.51.100.2 23 telnet seen=0");
-    lake.add_services(vec![newer, again], &[(sensor, 2)].into()).await.unwrap();
+    lake.whole().add(vec![newer, again], &[(sensor, 2)].into()).await.unwrap();
     let view = lake.view().await.unwrap();
     assert!(view.version() > empty.version());
     assert_eq!(view.known_until().await.unwrap(), Some(NOW));
@@ -519,10 +519,10 @@ async fn sql_reads_columns_as_it_reads_files() {
         hosts.flat_map(of_host).map(row).collect()
     };
     // More rows than a block has, then some of them anew.
-    lake.add_services(rows(0..7_000, "router", 0), &kenshin_lake::Progress::new()).await.unwrap();
-    lake.add_services(rows(3_000..3_300, "camera", 1), &kenshin_lake::Progress::new()).await.unwrap();
+    lake.whole().add(rows(0..7_000, "router", 0), &kenshin_lake::Progress::new()).await.unwrap();
+    lake.whole().add(rows(3_000..3_300, "camera", 1), &kenshin_lake::Progress::new()).await.unwrap();
     let late = vec![service("2001:db8::1 443 https product=recorder"), service("203.0.113.9 80 http")];
-    lake.add_services(late, &kenshin_lake::Progress::new()).await.unwrap();
+    lake.whole().add(late, &kenshin_lake::Progress::new()).await.unwrap();
     let (held, cramped) =
         (Lake::open(lake.location()).await.unwrap(), Lake::open(lake.location()).await.unwrap());
     held.hold_columns(usize::MAX);
@@ -575,7 +575,7 @@ async fn sql_reads_columns_as_it_reads_files() {
     assert_eq!(super::csv(&held, ordered).await, super::csv(&lake, ordered).await);
     // Whole rows are read from files; a host of one run is grouped once, in order.
     assert!(!plan(&held, "SELECT * FROM services").await.contains("InMemory"));
-    lake.compact_services(NOW).await.unwrap();
+    lake.whole().compact(NOW).await.unwrap();
     let by_host = "SELECT addr_hi, addr_lo, count(*) AS n FROM services GROUP BY addr_hi, addr_lo";
     let planned = plan(&held, by_host).await;
     assert!(planned.contains("SinglePartitioned") && planned.contains("Sorted"), "{planned}");

@@ -12,6 +12,8 @@ use kenshin_survey::plan::{Manner, Silence, VERSION};
 use kenshin_survey::sensor::SensorIdentity;
 use kenshin_survey::spool::{Draft, Spool};
 
+mod mandates;
+
 use super::*;
 use crate::{Edge, FOUND_MAX, Home, Past};
 
@@ -186,6 +188,12 @@ impl World {
         rows.iter().filter(|row| row.sensor_id == sensor.identity().id).count()
     }
 
+    /// How far the view has come with a sensor, and the lake.
+    async fn progress(&self, sensor: &Sensor) -> (i64, Option<i64>) {
+        let (lake, id) = (self.observatory.lake().await.unwrap(), sensor.identity().id);
+        (lake.whole().progress(id).await.unwrap(), lake.last_sequence(id).await.unwrap())
+    }
+
     async fn done(&self) -> Vec<i64> {
         self.observatory.casework().slices_committed(self.plan.survey_id).await.unwrap()
     }
@@ -271,7 +279,7 @@ async fn a_view_that_lags_catches_up() {
     commit(&two).await;
     world.receive(&east, &[two]).await.unwrap();
     assert_eq!(services().await, 16, "the batch is not new, and its rows are");
-    assert_eq!(lake.view_progress(east.identity().id).await.unwrap(), (2, 2));
+    assert_eq!(world.progress(&east).await, (2, Some(2)));
     // What could not be folded in comes with whatever is received next.
     commit(&three).await;
     world.observatory.lagging(east.identity().id, Err(ActError::no("the disk was full")));
@@ -332,14 +340,14 @@ async fn a_rebuild_loses_nothing() {
     let (rebuilt, ()) = tokio::join!(world.observatory.rebuild_view(), receiving);
     assert!(rebuilt.unwrap() >= 8);
     assert_eq!(lake.view().await.unwrap().services(), 24);
-    assert_eq!(lake.view_progress(east.identity().id).await.unwrap(), (2, 2));
-    assert_eq!(lake.view_progress(west.identity().id).await.unwrap(), (1, 1));
+    assert_eq!(world.progress(&east).await, (2, Some(2)));
+    assert_eq!(world.progress(&west).await, (1, Some(1)));
     assert_eq!(world.observatory.rebuild_view().await.unwrap(), 24);
     let (_, view) = world.observatory.compact_lake(|_, _, _| {}).await.unwrap();
     assert!(!view, "it is one run");
 
     let old = ServiceRow { schema: SERVICE_VERSION - 1, transport: "tcp".into(), ..ServiceRow::default() };
-    lake.add_services(vec![old], &Progress::new()).await.unwrap();
+    lake.whole().add(vec![old], &Progress::new()).await.unwrap();
     assert_eq!(lake.view().await.unwrap().services(), 25);
     world.observatory.renew_view().await.unwrap();
     assert_eq!(lake.view().await.unwrap().services(), 24, "rows of another version are made anew");

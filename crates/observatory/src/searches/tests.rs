@@ -71,6 +71,7 @@ impl World {
             password: "correct horse".into(),
             must_change: false,
             providers: if role == Role::Provider { vec![own.provider_id] } else { Vec::new() },
+            mandates: Vec::new(),
         };
         self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap()
     }
@@ -99,7 +100,7 @@ impl World {
             }
         });
         let lake = self.observatory.lake().await.unwrap();
-        lake.add_services(rows.collect(), &Progress::from([(SensorId::new(T0, 1), 1)])).await.unwrap();
+        lake.whole().add(rows.collect(), &Progress::from([(SensorId::new(T0, 1), 1)])).await.unwrap();
     }
 
     async fn save(&self, owner: &User, request: SearchRequest) -> Saved {

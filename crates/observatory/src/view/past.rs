@@ -7,7 +7,7 @@ use kenshin_lake::view::{Search, Sight, View};
 use kenshin_lake::{LakeError, Told};
 use kenshin_observation::{Prefix, TimeUs};
 
-use super::PIECE_ROWS;
+use super::{PIECE_ROWS, told_of};
 use crate::Observatory;
 use crate::error::ActError;
 
@@ -47,7 +47,7 @@ impl Observatory {
             let more = seen.is_some();
             if let Some(mut seen) = seen {
                 // What is out of sight has no part in what the rest is made of.
-                seen.retain(|one| search.sight == Sight::All || one.observation.tlp.is_for_clients());
+                seen.retain(|one| search.sight.shows(&one.observation));
                 let mut before = Vec::new();
                 let host = self.fold_host(Vec::new(), seen, &providers, past.history.then_some(&mut before));
                 piece.extend(host.await?);
@@ -73,13 +73,13 @@ fn told(search: &Search) -> Told {
     if let Some([one]) = networks.as_deref()
         && *one == Prefix::host(one.base())
     {
-        return Told { addr: Some(one.base()), ..Told::default() };
+        return Told { addr: Some(one.base()), ..told_of(&search.sight.extent()) };
     }
     let of = |prefix: &Prefix| -> (IpAddr, IpAddr) { (prefix.base(), prefix.last()) };
     let asked = networks.map(|prefixes| prefixes.iter().map(of).collect());
     let seen = match &search.sight {
-        Sight::All => None,
+        Sight::All | Sight::Mandates(_) => None,
         Sight::Only(ranges) => Some(ranges.clone()),
     };
-    Told { within: asked.into_iter().chain(seen).collect(), ..Told::default() }
+    Told { within: asked.into_iter().chain(seen).collect(), ..told_of(&search.sight.extent()) }
 }

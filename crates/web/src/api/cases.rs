@@ -255,7 +255,7 @@ pub(crate) async fn show(
         findings: found.items.iter().map(|record| findings::row(record, &names)).collect(),
         notices: notices::rows(&web, &sent, &names).await?,
         trail: trail::rows(&web, &events, &names, lang.tag()).await?,
-        actions: trail::actions(&state, viewer.role, web.now()),
+        actions: trail::actions(&state, &viewer, web.now()),
         close_reasons: trail::close_reasons(&state, web.now()).iter().map(ToString::to_string).collect(),
     }))
 }

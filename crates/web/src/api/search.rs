@@ -407,7 +407,7 @@ impl Question {
     pub(super) async fn view(&self, web: &Web) -> Result<Arc<View>, Problem> {
         match self.known_by {
             Some(_) => web.past(&self.search).await,
-            None => web.observatory().lake().await?.view().await.map_err(failed),
+            None => Ok(web.observatory().view_for(&self.search.sight).await?),
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Me {
     pub csrf: String,
     /// When the session ends.
     pub expires_at: Instant,
+    /// Ids of the mandates of which everything is that the person sees; without any, nothing limits it.
+    pub mandates: Vec<String>,
     /// Actions the role allows.
     pub actions: Vec<String>,
 }
@@ -131,7 +133,8 @@ fn cookie(web: &Web, token: &str, for_secs: i64) -> Result<HeaderValue, Problem>
 
 fn me(web: &Web, session: Session) -> Me {
     let role = session.user.role;
-    let granted = |action: &&Action| policy::allowed(Some(role), **action) != Decision::Refused;
+    let limited = session.user.viewer().is_limited();
+    let granted = |action: &&Action| policy::allowed(Some(role), limited, **action) != Decision::Refused;
     Me {
         login: session.user.login,
         name: session.user.name,
@@ -141,6 +144,7 @@ fn me(web: &Web, session: Session) -> Me {
         must_change: session.user.must_change,
         csrf: session.csrf,
         expires_at: session.expires_at.into(),
+        mandates: session.user.mandates,
         actions: Action::ALL.iter().filter(granted).map(ToString::to_string).collect(),
     }
 }

@@ -4,6 +4,7 @@
 mod contract;
 mod courtesy;
 mod flight;
+mod limits;
 mod past;
 mod policy;
 mod rows;

@@ -34,7 +34,7 @@ pub(crate) fn service(addr: &str, port: i32, product: &str) -> ServiceRow {
 
 pub(crate) async fn add(world: &World, sequence: i64, rows: Vec<ServiceRow>) {
     let lake = world.observatory.lake().await.unwrap();
-    lake.add_services(rows, &[(SensorId::new(T0, 1), sequence)].into()).await.unwrap();
+    lake.whole().add(rows, &[(SensorId::new(T0, 1), sequence)].into()).await.unwrap();
 }
 
 #[tokio::test]

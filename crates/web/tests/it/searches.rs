@@ -29,7 +29,7 @@ async fn see(world: &World, addrs: &[&str]) {
     });
     let sensor = SensorId::new(TimeUs::from_secs(1_790_000_000), 1);
     let lake = world.observatory.lake().await.unwrap();
-    lake.add_services(rows.collect(), &[(sensor, 1)].into()).await.unwrap();
+    lake.whole().add(rows.collect(), &[(sensor, 1)].into()).await.unwrap();
 }
 
 fn telnet(name: &str) -> Value {

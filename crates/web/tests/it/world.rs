@@ -12,9 +12,11 @@ use kenshin_casework::{
     Actor, Assessment, AssetSeen, CaseFilter, CaseState, Experiment, Letterhead, NewSurvey, NewUser,
     PageRequest, SurveyKind, SurveyTotals, Viewer,
 };
+use kenshin_lake::{Extent, Mandates};
+use kenshin_observation::schema::ServiceRow;
 use kenshin_observation::{
     AssetId, Claim, Component, Endpoint, Evidence, Explanation, Finding, FindingKind, Identity, Remedy,
-    Severity, SurveyId, TimeUs,
+    SensorId, Severity, SurveyId, TimeUs,
 };
 use kenshin_observatory::{Edge, Home, Observatory};
 use kenshin_web::{Role, Web};
@@ -61,11 +63,33 @@ impl World {
                 password: PASSWORD.into(),
                 must_change: false,
                 providers,
+                mandates: Vec::new(),
             };
             observatory.casework().add_user(observatory.org(), &user, T0).await.unwrap();
         }
         let web = Web::new(observatory.clone());
         Self { observatory, web, survey_id, offset, _folder: folder }
+    }
+
+    /// An analyst who is limited to these mandates, and whose view has these services.
+    pub(crate) async fn limited(&self, mandates: &[&str], services: Vec<ServiceRow>) -> SignedIn {
+        let user = NewUser {
+            login: "limited".into(),
+            name: "A guest".into(),
+            role: Role::Analyst,
+            language: "en".into(),
+            password: PASSWORD.into(),
+            must_change: false,
+            providers: Vec::new(),
+            mandates: mandates.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap();
+        let of = Mandates::new(user.mandates).unwrap();
+        let view = self.observatory.lake().await.unwrap().view_of(&Extent::Mandates(of)).await.unwrap();
+        let mut made = view.begin_anew(T0).await.unwrap();
+        made.write(services).await.unwrap();
+        view.finish(made, &[(SensorId::new(T0, 1), 1)].into(), T0).await.unwrap();
+        self.sign_in("limited").await
     }
 
     /// Lets time pass.

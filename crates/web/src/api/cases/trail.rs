@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kenshin_casework::{Actor, CaseChange, CaseEvent, CaseState, CloseReason};
+use kenshin_casework::{Actor, CaseChange, CaseEvent, CaseState, CloseReason, Viewer};
 use kenshin_observation::{Messages, TimeUs};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::api::Instant;
 use crate::api::query::{PeopleNames, ProviderNames};
 use crate::policy::{self, Action, Decision};
-use crate::{Problem, Role, Web};
+use crate::{Problem, Web};
 
 /// One event of a trail.
 #[derive(Debug, Serialize, ToSchema)]
@@ -141,10 +141,10 @@ const fn kind(change: &CaseChange) -> &'static str {
     }
 }
 
-/// What `role` may do with a case in this state: what the policy allows and the state machine
+/// What `viewer` may do with a case in this state: what the policy allows and the state machine
 /// would take.
-pub(super) fn actions(state: &CaseState, role: Role, now: TimeUs) -> Vec<String> {
-    let may = |action| policy::allowed(Some(role), action) != Decision::Refused;
+pub(super) fn actions(state: &CaseState, viewer: &Viewer, now: TimeUs) -> Vec<String> {
+    let may = |action| policy::allowed(Some(viewer.role), viewer.is_limited(), action) != Decision::Refused;
     let note = || "?".to_owned();
     let mut actions = Vec::new();
     if may(Action::AcknowledgeCase) && would_take(state, CaseChange::Acknowledged { note: note() }, now) {

@@ -1,0 +1,61 @@
+use clap::{Args, Subcommand};
+use kenshin_casework::Role;
+
+/// Accounts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Make an account; its first password is printed once.
+    #[command(after_help = "Examples:\n  \
+        kenshin user add hanako --role analyst\n  \
+        kenshin user add noc --role provider --provider \"Nishi Net\"\n  \
+        kenshin user add guest --role analyst --mandate city-2026\n\
+        An analyst with --mandate sees what was observed under these mandates and nothing else: in search, on \
+        host pages and by SQL. Cases, findings and figures are made of what all mandates bring, and stay closed.")]
+    Add(AddUser),
+    /// List accounts.
+    List,
+    /// Limit an analyst to some mandates, or to none of them in particular.
+    Limit {
+        /// Whose account, by the name to sign in with.
+        login: String,
+        /// Id of a mandate; may be said more than once.
+        #[arg(long, value_name = "ID", required_unless_present = "all")]
+        mandate: Vec<String>,
+        /// What every mandate brings.
+        #[arg(long, conflicts_with = "mandate")]
+        all: bool,
+    },
+    /// Give an account a new password, printed once; its sessions end.
+    Password {
+        /// Whose account, by the name to sign in with.
+        login: String,
+    },
+    /// Let nobody sign in to an account; its sessions end.
+    Lock {
+        /// Whose account, by the name to sign in with.
+        login: String,
+    },
+    /// Open a locked account again.
+    Unlock {
+        /// Whose account, by the name to sign in with.
+        login: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddUser {
+    /// Name to sign in with.
+    pub(crate) login: String,
+    /// admin, operator, analyst, provider, researcher or auditor.
+    #[arg(long)]
+    pub(crate) role: Role,
+    /// Name to show.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A provider that the person acts for, by its name; may be said more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Vec<String>,
+    /// A mandate that the account is limited to, by its id; may be said more than once.
+    #[arg(long, value_name = "ID")]
+    pub(crate) mandate: Vec<String>,
+}

@@ -1,0 +1,157 @@
+//! Who signs in: accounts are made, limited and locked by whoever runs the observatory.
+
+use std::collections::HashMap;
+
+use kenshin_casework::{ErrorKind, NewUser, PAGE_MAX, PageRequest, Provider, Role, User};
+use kenshin_observation::ProviderId;
+use serde_json::json;
+
+use crate::Observatory;
+use crate::error::ActError;
+
+/// Most pages of the provider directory.
+const PAGES_MAX: usize = 4_096;
+/// Most people that are listed.
+const PEOPLE_PAGES_MAX: usize = 64;
+
+/// An account to be made.
+#[derive(Debug, Clone)]
+pub struct AccountRequest {
+    /// Name to sign in with.
+    pub login: String,
+    /// Name to show; that to sign in with when left out.
+    pub name: Option<String>,
+    /// What its owner may do.
+    pub role: Role,
+    /// Language of the user interface.
+    pub language: String,
+    /// Names of the providers that its owner acts for.
+    pub providers: Vec<String>,
+    /// Ids of the mandates to which it is limited.
+    pub mandates: Vec<String>,
+}
+
+impl Observatory {
+    /// Makes an account; gives it with its first password, which is kept nowhere. The view of the mandates
+    /// that it is limited to is made first if there is none.
+    pub async fn add_account(&self, request: &AccountRequest) -> Result<(User, String), ActError> {
+        let (casework, org) = (self.casework(), self.org());
+        if request.role == Role::Provider && request.providers.is_empty() {
+            return Err(ActError::input("an account of role `provider` acts for a provider")
+                .with_hint("name it by --provider; `kenshin provider list` lists them"));
+        }
+        self.check_mandates(&request.mandates).await?;
+        let password = casework.generate_password();
+        let new = NewUser {
+            login: request.login.clone(),
+            name: request.name.clone().unwrap_or_else(|| request.login.clone()),
+            role: request.role,
+            language: request.language.clone(),
+            password: password.clone(),
+            must_change: true,
+            providers: self.providers_named(&request.providers).await?,
+            mandates: request.mandates.clone(),
+        };
+        let user = casework.add_user(org, &new, self.now()).await?;
+        let detail = json!({ "login": user.login, "role": user.role, "providers": request.providers, "mandates": user.mandates });
+        self.account_audit("account.add", &user, &detail).await?;
+        self.renew_view().await?;
+        Ok((user, password))
+    }
+
+    /// Limits an account to what these mandates bring; without any, to nothing less than all.
+    pub async fn limit_account(&self, login: &str, mandates: &[String]) -> Result<User, ActError> {
+        self.check_mandates(mandates).await?;
+        let user = self.casework().user_named(self.org(), login).await?;
+        let user = self.casework().limit_user(self.org(), user.user_id, mandates).await?;
+        self.account_audit("account.limit", &user, &json!({ "mandates": user.mandates })).await?;
+        self.renew_view().await?;
+        Ok(user)
+    }
+
+    /// Gives an account a new password, which is kept nowhere, and ends its sessions.
+    pub async fn reset_password(&self, login: &str) -> Result<(User, String), ActError> {
+        let user = self.casework().user_named(self.org(), login).await?;
+        let password = self.casework().generate_password();
+        self.casework().set_password(self.org(), user.user_id, &password, true).await?;
+        self.account_audit("account.password", &user, &json!({})).await?;
+        Ok((user, password))
+    }
+
+    /// Locks an account, which ends its sessions, or opens it again.
+    pub async fn lock_account(&self, login: &str, locked: bool) -> Result<User, ActError> {
+        let user = self.casework().user_named(self.org(), login).await?;
+        self.casework().disable_user(self.org(), user.user_id, locked, self.now()).await?;
+        let action = if locked { "account.lock" } else { "account.unlock" };
+        self.account_audit(action, &user, &json!({})).await?;
+        // Locked, it needs no view; opened again, it does.
+        self.renew_view().await?;
+        Ok(self.casework().user(self.org(), user.user_id).await?)
+    }
+
+    /// All accounts, oldest first.
+    pub async fn accounts(&self) -> Result<Vec<User>, ActError> {
+        let (mut users, mut request) = (Vec::new(), Some(PageRequest { after: None, limit: PAGE_MAX }));
+        for _ in 0..PEOPLE_PAGES_MAX {
+            let Some(wanted) = request.take() else { break };
+            let found = self.casework().users(self.org(), &wanted).await?;
+            request = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
+            users.extend(found.items);
+        }
+        Ok(users)
+    }
+
+    /// The names of all providers.
+    pub async fn provider_names_by_id(&self) -> Result<HashMap<ProviderId, String>, ActError> {
+        let known = self.all_providers().await?;
+        Ok(known.into_iter().map(|provider| (provider.provider_id, provider.name)).collect())
+    }
+
+    async fn account_audit(
+        &self,
+        action: &str,
+        user: &User,
+        detail: &serde_json::Value,
+    ) -> Result<(), ActError> {
+        let actor = Self::rule("command-line");
+        let object = user.user_id.to_string();
+        Ok(self.casework().audit(self.org(), &actor, action, &object, detail, self.now()).await?)
+    }
+
+    async fn check_mandates(&self, ids: &[String]) -> Result<(), ActError> {
+        for id in ids {
+            if let Err(error) = self.casework().newest_mandate(self.org(), id).await {
+                let unknown = error.kind() == ErrorKind::NotFound;
+                return Err(match unknown {
+                    true => ActError::input(format!("there is no mandate `{id}`"))
+                        .with_hint("`kenshin mandate list` lists those that are known"),
+                    false => error.into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn all_providers(&self) -> Result<Vec<Provider>, ActError> {
+        let (mut known, mut request) = (Vec::new(), Some(PageRequest { after: None, limit: PAGE_MAX }));
+        for _ in 0..PAGES_MAX {
+            let Some(wanted) = request.take() else { break };
+            let found = self.casework().providers(&self.viewer(), &wanted).await?;
+            request = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
+            known.extend(found.items);
+        }
+        Ok(known)
+    }
+
+    async fn providers_named(&self, names: &[String]) -> Result<Vec<ProviderId>, ActError> {
+        let known = if names.is_empty() { Vec::new() } else { self.all_providers().await? };
+        let one = |name: &String| {
+            let found = known.iter().find(|provider| provider.name == *name);
+            found.map(|provider| provider.provider_id).ok_or_else(|| {
+                ActError::input(format!("there is no provider `{name}`"))
+                    .with_hint("`kenshin provider list` lists those that are known")
+            })
+        };
+        names.iter().map(one).collect()
+    }
+}
