@@ -110,7 +110,7 @@ impl Problem {
 
     /// 403: an account that is limited to mandates asks for what is made of all.
     pub fn beyond(action: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "refused", "your account is limited to some mandates")
+        Self::new(StatusCode::FORBIDDEN, "limited", "your account is limited to some mandates")
             .detail(format!("it searches what they brought, and may not `{action}`"))
             .hint("ask an administrator of your organisation")
     }

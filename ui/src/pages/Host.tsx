@@ -66,61 +66,65 @@ export function HostPage() {
                 </div>
               </Section>
               <Differences addr={addr} at={at} host={host} />
-              <Section title={t("nav.findings")}>
-                <div className="sheet">
-                  {host.findings.length === 0 ? (
-                    <p className="pad quiet">{t("hosts.findingsNone")}</p>
-                  ) : (
-                    <Table
-                      caption={t("nav.findings")}
-                      rows={host.findings}
-                      id={(row) => row.key}
-                      columns={[
-                        {
-                          name: t("findings.kind"),
-                          head: true,
-                          cell: (row) => (
-                            <Link to={`/findings/${encodeURIComponent(row.key)}`}>
-                              <Plain list="kind" word={row.kind} />
-                            </Link>
-                          ),
-                        },
-                        { name: t("findings.endpoint"), cell: (row) => <code className="nowrap"><Said value={row.endpoint} /></code> },
-                        { name: t("findings.severity"), cell: (row) => <Severity word={row.severity} /> },
-                        { name: t("findings.state"), cell: (row) => <FindingState word={row.state} /> },
-                        { name: t("findings.lastSeen"), cell: (row) => <Time at={row.last_at} day /> },
-                      ]}
-                    />
-                  )}
-                </div>
-              </Section>
-              <Section title={t("nav.cases")}>
-                <div className="sheet">
-                  {host.cases.length === 0 ? (
-                    <p className="pad quiet">{t("hosts.casesNone")}</p>
-                  ) : (
-                    <Table
-                      caption={t("nav.cases")}
-                      rows={host.cases}
-                      id={(row) => row.case_id}
-                      columns={[
-                        {
-                          name: t("cases.remedy"),
-                          head: true,
-                          cell: (row) => (
-                            <Link to={`/cases/${encodeURIComponent(row.case_id)}`}>
-                              <Plain list="remedy" word={row.remedy} />
-                            </Link>
-                          ),
-                        },
-                        { name: t("cases.stage"), cell: (row) => <Plain list="stage" word={row.stage} /> },
-                        { name: t("cases.condition"), cell: (row) => <Plain list="condition" word={row.condition} /> },
-                        { name: t("cases.opened"), cell: (row) => <Time at={row.opened_at} day /> },
-                      ]}
-                    />
-                  )}
-                </div>
-              </Section>
+              {me.actions.includes("see-findings") && (
+                <Section title={t("nav.findings")}>
+                  <div className="sheet">
+                    {host.findings.length === 0 ? (
+                      <p className="pad quiet">{t("hosts.findingsNone")}</p>
+                    ) : (
+                      <Table
+                        caption={t("nav.findings")}
+                        rows={host.findings}
+                        id={(row) => row.key}
+                        columns={[
+                          {
+                            name: t("findings.kind"),
+                            head: true,
+                            cell: (row) => (
+                              <Link to={`/findings/${encodeURIComponent(row.key)}`}>
+                                <Plain list="kind" word={row.kind} />
+                              </Link>
+                            ),
+                          },
+                          { name: t("findings.endpoint"), cell: (row) => <code className="nowrap"><Said value={row.endpoint} /></code> },
+                          { name: t("findings.severity"), cell: (row) => <Severity word={row.severity} /> },
+                          { name: t("findings.state"), cell: (row) => <FindingState word={row.state} /> },
+                          { name: t("findings.lastSeen"), cell: (row) => <Time at={row.last_at} day /> },
+                        ]}
+                      />
+                    )}
+                  </div>
+                </Section>
+              )}
+              {me.actions.includes("see-cases") && (
+                <Section title={t("nav.cases")}>
+                  <div className="sheet">
+                    {host.cases.length === 0 ? (
+                      <p className="pad quiet">{t("hosts.casesNone")}</p>
+                    ) : (
+                      <Table
+                        caption={t("nav.cases")}
+                        rows={host.cases}
+                        id={(row) => row.case_id}
+                        columns={[
+                          {
+                            name: t("cases.remedy"),
+                            head: true,
+                            cell: (row) => (
+                              <Link to={`/cases/${encodeURIComponent(row.case_id)}`}>
+                                <Plain list="remedy" word={row.remedy} />
+                              </Link>
+                            ),
+                          },
+                          { name: t("cases.stage"), cell: (row) => <Plain list="stage" word={row.stage} /> },
+                          { name: t("cases.condition"), cell: (row) => <Plain list="condition" word={row.condition} /> },
+                          { name: t("cases.opened"), cell: (row) => <Time at={row.opened_at} day /> },
+                        ]}
+                      />
+                    )}
+                  </div>
+                </Section>
+              )}
               {me.actions.includes("see-probes") && <Probes addr={addr} at={at} />}
             </div>
             <aside className="sheet pad" aria-label={t("findings.identity")}>

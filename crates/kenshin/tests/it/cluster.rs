@@ -18,7 +18,7 @@ use futures::StreamExt;
 use kenshin_insight::intelligence::{AddressTable, Importer, Intelligence, IntelligenceKind};
 use kenshin_lake::cluster::{Cluster, Division, Secret};
 use kenshin_lake::view::Sight;
-use kenshin_lake::{Annex, AnnexRows, Format, Lake, Limits, Places, Question};
+use kenshin_lake::{Annex, AnnexRows, Format, Lake, Limits, Mandates, Places, Progress, Question};
 use kenshin_observation::batch::{GENESIS, Seal};
 use kenshin_observation::schema::{SERVICE_VERSION, ServiceRow};
 use kenshin_observation::{Batch, BatchId, Endpoint, Observation, TimeUs, addr_to_hi_lo};
@@ -97,6 +97,7 @@ fn batch(number: u8) -> Batch {
     let rows = (0..ROWS).map(|n| Observation {
         time: NOW.plus_secs(i64::from(n) + i64::from(number)),
         subject: Endpoint { addr: host(n + u16::from(number) * 37), port: 20 + n % 40, ..row.subject },
+        mandate_id: if is_near(n + u16::from(number) * 37) { NEAR } else { "far" }.to_owned(),
         ..row.clone()
     });
     let seal = Seal {
@@ -114,10 +115,17 @@ fn batch(number: u8) -> Batch {
     Batch::seal(seal, rows.collect(), Vec::new(), Vec::new(), || [number; 16])
 }
 
+/// The mandate under which the half in the first prefix is observed.
+const NEAR: &str = "near";
+
+fn is_near(n: u16) -> bool {
+    n.is_multiple_of(2)
+}
+
 /// Half of them in one prefix, half in the other.
 fn host(n: u16) -> IpAddr {
     let last = (n / 2 % 250) as u8;
-    if n.is_multiple_of(2) { [192, 0, 2, last].into() } else { [198, 51, 100, last].into() }
+    if is_near(n) { [192, 0, 2, last].into() } else { [198, 51, 100, last].into() }
 }
 
 fn services(from: u16, to: u16, version: &str, days: i64) -> Vec<ServiceRow> {
@@ -151,13 +159,23 @@ async fn fill(location: &str) {
         lake.commit(&[batch(number)], NOW).await.unwrap();
     }
     let sensor = batch(1).header.sensor_id;
+    let near = lake.view_of(&near().extent()).await.unwrap();
+    let made = near.begin_anew(NOW).await.unwrap();
+    near.finish(made, &Progress::new(), NOW).await.unwrap();
     for (sequence, rows) in [
         (1, services(0, 500, "1.2", 0)),
         (2, services(100, 300, "1.10", 1)),
         (3, services(250, 420, "2.0", 2)),
     ] {
+        let of_near = rows.iter().filter(|row| row.addr() < IpAddr::from([198, 0, 0, 0])).cloned();
+        near.add(of_near.collect(), &[(sensor, sequence)].into()).await.unwrap();
         lake.whole().add(rows, &[(sensor, sequence)].into()).await.unwrap();
     }
+}
+
+/// Who sees what was observed under one mandate.
+fn near() -> Sight {
+    Sight::Mandates(Mandates::new([NEAR.to_owned()]).unwrap())
 }
 
 /// A table of countries under a name.
@@ -359,7 +377,7 @@ fn workers_change_how_fast_an_answer_comes_and_nothing_else() {
         let helped = hub(&location, &ours, &[&one, &two]).await;
 
         for (sql, divisible) in QUESTIONS {
-            for sight in [&Sight::All, &some] {
+            for sight in [&Sight::All, &some, &near()] {
                 let (expected, _) = ask(&alone, sql, sight, &known).await;
                 let (answer, divided) = ask(&helped, sql, sight, &known).await;
                 assert_eq!(answer, expected, "{sql}");

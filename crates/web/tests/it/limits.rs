@@ -44,7 +44,7 @@ async fn what_other_mandates_brought_is_not_there() {
 
     // What is made of all that every mandate brings is closed, and says why.
     let (status, problem) = world.get(&limited, "/api/v1/cases").await;
-    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("refused")));
+    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("limited")));
     assert_eq!(problem["title"], "your account is limited to some mandates");
     let (_, session) = world.get(&limited, "/api/v1/session").await;
     let actions = json!([

@@ -193,7 +193,7 @@ async fn a_view_is_kept_for_those_who_need_it() {
     let (guest, password) = observatory.add_account(&request("guest", Role::Analyst, &[])).await.unwrap();
     assert_eq!(observatory.sight(&guest.viewer()).await.unwrap(), Sight::All);
     assert!(guest.must_change && password.len() > 20);
-    let guest = observatory.limit_account("guest", &[own.clone()]).await.unwrap();
+    let guest = observatory.limit_account("guest", std::slice::from_ref(&own)).await.unwrap();
     assert_eq!(observatory.sight(&guest.viewer()).await.unwrap(), sight);
     assert_eq!(observatory.view_for(&sight).await.unwrap().services(), 8);
     assert_eq!(views().await, [8]);
