@@ -5,3 +5,5 @@ CREATE TABLE user_mandate (
     mandate_id TEXT NOT NULL,
     PRIMARY KEY (user_id, mandate_id)
 );
+-- The community outside of the organisation that such an account is for: it sees what labels let it see.
+ALTER TABLE user_account ADD COLUMN community TEXT;

@@ -19,7 +19,7 @@
 //! let user = NewUser {
 //!     login: "admin".into(), name: "Administrator".into(), role: Role::Admin, language: "ja".into(),
 //!     password: password.clone(), must_change: true, providers: Vec::new(),
-//!     password: password.clone(), must_change: true, mandates: Vec::new(),
+//!     password: password.clone(), must_change: true, limit: Default::default(),
 //! };
 //! casework.add_user(org.org_id, &user, now).await?;
 //! assert!(casework.sign_in("admin", &password, now, 3600).await?.is_some());
@@ -87,7 +87,7 @@ pub use notices::{
 };
 pub use opt_outs::{NewOptOut, OptOutRequest, OptOutState};
 pub use page::{Order, PAGE_MAX, Page, PageRequest};
-pub use people::{NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
+pub use people::{Limit, MandateLimit, NewUser, Org, PASSWORD_MAX, PASSWORD_MIN, Session, SignedIn, User};
 pub use providers::{ImportSummary, Protection, Provider, ProviderMap};
 pub use retention::{ErasureRecord, ErasureState, Hold, NewHold};
 pub use retrospect::{Retrospect, RetrospectSummary};

@@ -1,7 +1,5 @@
 //! Organisations, people, passwords and sessions.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use kenshin_observation::{OrgId, ProviderId, TimeUs, UserId};
@@ -10,8 +8,13 @@ use sqlx::any::AnyRow;
 
 use crate::error::{CaseworkError, Result};
 use crate::page::{Page, PageRequest};
-use crate::store::{Casework, Columns, Compose, Tx, Value, digest, query};
+use crate::store::{Casework, Columns, Compose, Value, digest, query};
 use crate::viewer::{Role, Viewer};
+
+mod limits;
+
+use limits::limit_in;
+pub use limits::{Limit, MandateLimit};
 
 /// Shortest password accepted, in characters.
 pub const PASSWORD_MIN: usize = 10;
@@ -46,8 +49,8 @@ pub struct NewUser {
     pub must_change: bool,
     /// For [`Role::Provider`]: the providers they act for.
     pub providers: Vec<ProviderId>,
-    /// For [`Role::Analyst`]: the mandates whose observations are all that they see; all when there are none.
-    pub mandates: Vec<String>,
+    /// What an analyst is limited to; nothing limits the others.
+    pub limit: Limit,
 }
 
 /// A person who signs in.
@@ -73,6 +76,8 @@ pub struct User {
     pub providers: Vec<ProviderId>,
     /// Mandates whose observations are all that they see, in order; all when there are none.
     pub mandates: Vec<String>,
+    /// The community outside of the organisation that they belong to.
+    pub community: Option<String>,
 }
 
 impl User {
@@ -83,6 +88,7 @@ impl User {
             role: self.role,
             providers: self.providers.clone(),
             mandates: self.mandates.clone(),
+            community: self.community.clone(),
         }
     }
 }
@@ -165,9 +171,7 @@ impl Casework {
                 "a login has 1 to 100 characters, none of them spaces or control characters".into(),
             ));
         }
-        if !new.mandates.is_empty() {
-            can_be_limited(new.role)?;
-        }
+        new.limit.check(new.role)?;
         if !new.providers.is_empty() && new.role != Role::Provider {
             return Err(CaseworkError::Input(format!("role `{}` does not act for a provider", new.role)));
         }
@@ -177,8 +181,8 @@ impl Casework {
         let added = tx
             .run(
                 query(
-                    "INSERT INTO user_account (user_id, org_id, login, name, role, language, password_hash, must_change, disabled_us, created_us)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9) ON CONFLICT (login) DO NOTHING",
+                    "INSERT INTO user_account (user_id, org_id, login, name, role, language, password_hash, must_change, disabled_us, created_us, community)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10) ON CONFLICT (login) DO NOTHING",
                 )
                 .bind(user_id.to_string())
                 .bind(org.to_string())
@@ -188,7 +192,8 @@ impl Casework {
                 .bind(new.language.clone())
                 .bind(hash)
                 .bind(i64::from(new.must_change))
-                .bind(now.micros()),
+                .bind(now.micros())
+                .bind(new.limit.community.clone()),
             )
             .await?;
         if added == 0 {
@@ -203,46 +208,9 @@ impl Casework {
             )
             .await?;
         }
-        limit_in(&mut tx, org, user_id, &new.mandates).await?;
+        limit_in(&mut tx, org, user_id, &new.limit.mandates).await?;
         tx.commit().await?;
         self.user(org, user_id).await
-    }
-
-    /// Limits an analyst to what these mandates bring, or to nothing less than all when there are none. Sessions
-    /// go on, as far as they may.
-    pub async fn limit_user(&self, org: OrgId, id: UserId, mandates: &[String]) -> Result<User> {
-        if !mandates.is_empty() {
-            can_be_limited(self.user(org, id).await?.role)?;
-        }
-        let mut tx = self.begin().await?;
-        tx.run(
-            query("DELETE FROM user_mandate WHERE org_id = $1 AND user_id = $2")
-                .bind(org.to_string())
-                .bind(id.to_string()),
-        )
-        .await?;
-        limit_in(&mut tx, org, id, mandates).await?;
-        tx.commit().await?;
-        self.user(org, id).await
-    }
-
-    /// To which mandates accounts that can sign in are limited: each list once, its ids in order.
-    pub async fn mandate_limits(&self, org: OrgId) -> Result<Vec<Vec<String>>> {
-        let rows = self
-            .rows(
-                query(
-                    "SELECT m.user_id AS user_id, m.mandate_id AS mandate_id FROM user_mandate m
-                     JOIN user_account u ON u.user_id = m.user_id
-                     WHERE m.org_id = $1 AND u.disabled_us IS NULL ORDER BY m.user_id, m.mandate_id",
-                )
-                .bind(org.to_string()),
-            )
-            .await?;
-        let mut of_user: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in &rows {
-            of_user.entry(row.text("user_id")?).or_default().push(row.text("mandate_id")?);
-        }
-        Ok(of_user.into_values().collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// One person.
@@ -471,31 +439,9 @@ impl Casework {
             disabled: row.maybe_int("disabled_us")?.is_some(),
             providers: providers.iter().map(|row| row.word("provider_id")).collect::<Result<_>>()?,
             mandates: mandates.iter().map(|row| row.text("mandate_id")).collect::<Result<_>>()?,
+            community: row.maybe_text("community")?,
         })
     }
-}
-
-fn can_be_limited(role: Role) -> Result<()> {
-    match role {
-        Role::Analyst => Ok(()),
-        _ => Err(CaseworkError::Input(format!(
-            "role `{role}` cannot be limited to mandates, only `{}` can: the work of the others is about all of them",
-            Role::Analyst
-        ))),
-    }
-}
-
-async fn limit_in(tx: &mut Tx, org: OrgId, id: UserId, mandates: &[String]) -> Result<()> {
-    for mandate in mandates {
-        tx.run(
-            query("INSERT INTO user_mandate (org_id, user_id, mandate_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-                .bind(org.to_string())
-                .bind(id.to_string())
-                .bind(mandate.clone()),
-        )
-        .await?;
-    }
-    Ok(())
 }
 
 async fn verify_password(password: String, hash: String) -> Result<bool> {

@@ -35,17 +35,20 @@ pub struct Viewer {
     /// When there are any: the mandates whose observations are all that is seen. Casework is made of what
     /// every mandate brought, so of it nothing is.
     pub mandates: Vec<String>,
+    /// The community outside of the organisation that is looked for: of what mandates brought, as much is
+    /// seen as its labels let communities see.
+    pub community: Option<String>,
 }
 
 impl Viewer {
     /// The acts themselves: sees the whole organisation.
     pub fn system(org: OrgId) -> Self {
-        Self { org, role: Role::Operator, providers: Vec::new(), mandates: Vec::new() }
+        Self { org, role: Role::Operator, providers: Vec::new(), mandates: Vec::new(), community: None }
     }
 
     /// True when what is seen ends at some mandates.
     pub fn is_limited(&self) -> bool {
-        !self.mandates.is_empty()
+        !self.mandates.is_empty() || self.community.is_some()
     }
 
     /// True when rows of casework about single devices may be shown at all.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::LakeError;
-use crate::services::VIEWS;
+use crate::extent::VIEWS;
 
 /// How long a store may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -2,7 +2,6 @@
 //! all observations; further ones of those made under some mandates, for people who may see no others.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -22,6 +21,7 @@ use tokio::sync::{Mutex, RwLock};
 use crate::commit::{commit, writing};
 use crate::compact::{removals, sweep};
 use crate::error::LakeError;
+use crate::extent::Extent;
 use crate::files::Files;
 use crate::location::Reached;
 use crate::store::{Lake, files_of, open_table};
@@ -47,64 +47,6 @@ const MADE: &str = "made";
 
 /// Up to which of its batches each sensor's observations are in the view.
 pub type Progress = BTreeMap<SensorId, i64>;
-
-/// Of which observations a current view is made.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Extent {
-    /// Of all.
-    All,
-    /// Of those that were made under these mandates, as if there were no others.
-    Mandates(Mandates),
-}
-
-/// Mandates by their ids: one at least, each once, in order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mandates(Vec<String>);
-
-impl Mandates {
-    /// None without a mandate.
-    pub fn new(ids: impl IntoIterator<Item = String>) -> Option<Self> {
-        let ids: BTreeSet<String> = ids.into_iter().collect();
-        Some(Self(ids.into_iter().collect())).filter(|mandates| !mandates.0.is_empty())
-    }
-
-    /// Their ids.
-    pub fn ids(&self) -> &[String] {
-        &self.0
-    }
-
-    /// True when this is one of them.
-    pub fn contains(&self, id: &str) -> bool {
-        self.0.iter().any(|mandate| mandate == id)
-    }
-}
-
-impl fmt::Display for Mandates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(", "))
-    }
-}
-
-impl Extent {
-    /// True when observations made under this mandate are part of it.
-    pub fn contains(&self, mandate_id: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Mandates(mandates) => mandates.contains(mandate_id),
-        }
-    }
-
-    /// Where its table is, below the lake.
-    pub(crate) fn folder(&self) -> String {
-        match self {
-            Self::All => ServiceRow::NAME.to_owned(),
-            Self::Mandates(mandates) => format!("{VIEWS}/{}", digest(&mandates.0.join("\n"))),
-        }
-    }
-}
-
-/// Folder of the views that are not made of all observations.
-pub(crate) const VIEWS: &str = "views";
 
 /// A current view that is kept up to date: a table, and what was read of it.
 pub struct CurrentView {

@@ -57,7 +57,13 @@ pub(crate) fn in_sight(
         Sight::All => return Some(table),
         // The view of these mandates has nothing else in it.
         Sight::Mandates(_) if name == ServiceRow::NAME => return Some(table),
-        Sight::Mandates(mandates) => one_of(&table, MANDATE, mandates.ids().iter().cloned())?,
+        Sight::Mandates(mandates) => {
+            let made = one_of(&table, MANDATE, mandates.ids().iter().cloned())?;
+            match mandates.labels() {
+                Some(labels) => made.and(one_of(&table, LABEL, labels.iter().map(ToString::to_string))?),
+                None => made,
+            }
+        }
         Sight::Only(ranges) => {
             let (_, [hi, lo]) = ABOUT_ADDRESSES.iter().find(|(about, _)| *about == name)?;
             let labels = one_of(&table, LABEL, Tlp::FOR_CLIENTS.iter().map(ToString::to_string))?;

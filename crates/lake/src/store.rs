@@ -27,9 +27,10 @@ use tokio::sync::{Mutex, RwLock};
 use crate::cluster::Cluster;
 use crate::commit::{Sequences, commit};
 use crate::error::LakeError;
+use crate::extent::{Extent, Mandates};
 use crate::files::Files;
 use crate::location::{Location, Reached};
-use crate::services::{CurrentView, Extent, Mandates};
+use crate::services::CurrentView;
 use crate::view::in_place;
 use crate::write::{self, Encoded};
 
@@ -98,7 +99,7 @@ pub struct Told {
     /// At addresses in a range of each of these lists. It may be more where they are many: what lies
     /// between the first and the last.
     pub within: Vec<Vec<(IpAddr, IpAddr)>>,
-    /// That were made under one of these mandates.
+    /// That are of what these mandates brought.
     pub mandates: Option<Mandates>,
 }
 
@@ -168,6 +169,10 @@ impl Told {
             let ids: Vec<String> =
                 mandates.ids().iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
             conditions.push(format!("mandate_id IN ({})", ids.join(", ")));
+            if let Some(labels) = mandates.labels() {
+                let labels: Vec<String> = labels.iter().map(|label| format!("'{label}'")).collect();
+                conditions.push(format!("tlp IN ({})", labels.join(", ")));
+            }
         }
         format!(
             "SELECT * FROM {} WHERE {} ORDER BY subject_addr_hi, subject_addr_lo",
@@ -427,8 +432,9 @@ impl Lake {
         {
             let mut rows = self.observations_at(addr_to_hi_lo(*addr)).await?;
             let known = |row: &ObservationRow| known_by.is_none_or(|by| row.ingested_at <= by.micros());
-            let allowed =
-                |row: &ObservationRow| mandates.as_ref().is_none_or(|of| of.contains(&row.mandate_id));
+            let allowed = |row: &ObservationRow| {
+                mandates.as_ref().is_none_or(|of| of.contains(&row.mandate_id, &row.tlp))
+            };
             rows.retain(|row| known(row) && allowed(row) && row.direction == Direction::Probed.as_str());
             return Ok(Hosts {
                 batches: futures::stream::empty().boxed(),

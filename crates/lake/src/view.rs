@@ -26,8 +26,8 @@ use kenshin_observation::{Endpoint, Observation, TimeUs, Tlp, addr_to_hi_lo};
 use serde::Serialize;
 
 use crate::LakeError;
+use crate::extent::{Extent, Mandates};
 use crate::search::{Field, Query};
-use crate::services::{Extent, Mandates};
 use condition::Condition;
 use keys::{KEYS, Keys};
 use matching::Matcher;
@@ -51,7 +51,7 @@ pub const FACET_VALUES: usize = 10;
 pub enum Sight {
     /// Every row.
     All,
-    /// What was observed under these mandates. Services are those of a view that is made of it alone
+    /// What was observed under these mandates, or as much of it as may be shared. Services are those of a view that is made of it alone
     /// ([`Extent::Mandates`]), so that nothing about them comes from anywhere else.
     Mandates(Mandates),
     /// Those whose addresses lie in these ranges, both ends included, and whose label lets them be shown to the
@@ -72,7 +72,7 @@ impl Sight {
     pub fn shows(&self, observation: &Observation) -> bool {
         match self {
             Self::All => true,
-            Self::Mandates(mandates) => mandates.contains(&observation.mandate_id),
+            Self::Mandates(mandates) => mandates.contains(&observation.mandate_id, observation.tlp.as_str()),
             Self::Only(_) => observation.tlp.is_for_clients(),
         }
     }

@@ -129,6 +129,9 @@ impl Tlp {
     /// Labels of what the clients of an organisation may see: providers, of their own addresses.
     pub const FOR_CLIENTS: [Self; 3] = [Self::Clear, Self::Green, Self::Amber];
 
+    /// Labels of what a community outside of the organisation may see.
+    pub const FOR_COMMUNITIES: [Self; 2] = [Self::Clear, Self::Green];
+
     /// True when what bears this label may be shown to the clients of an organisation.
     pub fn is_for_clients(self) -> bool {
         Self::FOR_CLIENTS.contains(&self)

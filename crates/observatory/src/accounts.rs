@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use kenshin_casework::{ErrorKind, NewUser, PAGE_MAX, PageRequest, Provider, Role, User};
+use kenshin_casework::{ErrorKind, Limit, NewUser, PAGE_MAX, PageRequest, Provider, Role, User};
+use kenshin_mandate::Mandate;
 use kenshin_observation::ProviderId;
 use serde_json::json;
 
@@ -27,8 +28,8 @@ pub struct AccountRequest {
     pub language: String,
     /// Names of the providers that its owner acts for.
     pub providers: Vec<String>,
-    /// Ids of the mandates to which it is limited.
-    pub mandates: Vec<String>,
+    /// What it is limited to.
+    pub limit: Limit,
 }
 
 impl Observatory {
@@ -40,7 +41,7 @@ impl Observatory {
             return Err(ActError::input("an account of role `provider` acts for a provider")
                 .with_hint("name it by --provider; `kenshin provider list` lists them"));
         }
-        self.check_mandates(&request.mandates).await?;
+        self.check_limit(&request.limit).await?;
         let password = casework.generate_password();
         let new = NewUser {
             login: request.login.clone(),
@@ -50,21 +51,26 @@ impl Observatory {
             password: password.clone(),
             must_change: true,
             providers: self.providers_named(&request.providers).await?,
-            mandates: request.mandates.clone(),
+            limit: request.limit.clone(),
         };
         let user = casework.add_user(org, &new, self.now()).await?;
-        let detail = json!({ "login": user.login, "role": user.role, "providers": request.providers, "mandates": user.mandates });
+        let detail = json!({ "login": user.login, "role": user.role, "providers": request.providers, "mandates": user.mandates, "community": user.community });
         self.account_audit("account.add", &user, &detail).await?;
         self.renew_view().await?;
         Ok((user, password))
     }
 
-    /// Limits an account to what these mandates bring; without any, to nothing less than all.
-    pub async fn limit_account(&self, login: &str, mandates: &[String]) -> Result<User, ActError> {
-        self.check_mandates(mandates).await?;
+    /// Limits an account, or lets it see everything again.
+    pub async fn limit_account(&self, login: &str, limit: &Limit) -> Result<User, ActError> {
+        self.check_limit(limit).await?;
         let user = self.casework().user_named(self.org(), login).await?;
-        let user = self.casework().limit_user(self.org(), user.user_id, mandates).await?;
-        self.account_audit("account.limit", &user, &json!({ "mandates": user.mandates })).await?;
+        let user = self.casework().limit_user(self.org(), user.user_id, limit).await?;
+        self.account_audit(
+            "account.limit",
+            &user,
+            &json!({ "mandates": user.mandates, "community": user.community }),
+        )
+        .await?;
         self.renew_view().await?;
         Ok(user)
     }
@@ -118,8 +124,21 @@ impl Observatory {
         Ok(self.casework().audit(self.org(), &actor, action, &object, detail, self.now()).await?)
     }
 
-    async fn check_mandates(&self, ids: &[String]) -> Result<(), ActError> {
+    /// The first of these mandates that has no legal basis to share with a community, in its newest version.
+    pub(crate) async fn cannot_be_shared(&self, ids: &[String]) -> Result<Option<String>, ActError> {
         for id in ids {
+            let record = self.casework().newest_mandate(self.org(), id).await?;
+            let mandate = Mandate::parse(id, &record.text)
+                .map_err(|invalid| ActError::outside("a registered mandate cannot be read", invalid))?;
+            if mandate.legal_basis.share.is_none() {
+                return Ok(Some(id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn check_limit(&self, limit: &Limit) -> Result<(), ActError> {
+        for id in &limit.mandates {
             if let Err(error) = self.casework().newest_mandate(self.org(), id).await {
                 let unknown = error.kind() == ErrorKind::NotFound;
                 return Err(match unknown {
@@ -129,7 +148,17 @@ impl Observatory {
                 });
             }
         }
-        Ok(())
+        let unlawful = match &limit.community {
+            Some(_) => self.cannot_be_shared(&limit.mandates).await?,
+            None => None,
+        };
+        match unlawful {
+            Some(id) => {
+                Err(ActError::no(format!("mandate `{id}` has no legal basis to share with a community"))
+                    .with_hint("its authority states one as `share` under [legal_basis]"))
+            }
+            None => Ok(()),
+        }
     }
 
     async fn all_providers(&self) -> Result<Vec<Provider>, ActError> {

@@ -2,7 +2,7 @@
 
 use kenshin_casework::{PageRequest, SurveyKind, SurveyState, Viewer};
 use kenshin_mandate::Mandate;
-use kenshin_observation::{CaseId, JobId};
+use kenshin_observation::{CaseId, JobId, Tlp};
 use kenshin_survey::plan::{Manner, Silence};
 
 use crate::Observatory;
@@ -29,7 +29,10 @@ impl Observatory {
             ))
             .with_hint("wait until it has ended: it may look at this case anyway"));
         }
+        // To whom what is found may be shown does not change by its being looked at again.
+        let tlp = self.stored_plan(case.opened_survey).await.map_or(Tlp::Amber, |(_, plan)| plan.tlp);
         let request = SurveyRequest {
+            tlp,
             mandate: self.mandate_with_digest(&survey.mandate_digest)?,
             targets: Vec::new(),
             ports: Vec::new(),

@@ -153,6 +153,7 @@ pub async fn run(home: &Home, options: &DemoOptions, mut watch: impl FnMut(Step)
     observatory.import_providers("providers.csv", &town.providers_csv(), &key_folder).await?;
 
     let request = SurveyRequest {
+        tlp: kenshin_observation::Tlp::Amber,
         mandate: MANDATE.to_owned(),
         targets: Vec::new(),
         ports: Vec::new(),

@@ -153,7 +153,7 @@ impl Observatory {
             password: password.clone(),
             must_change: false,
             providers: Vec::new(),
-            mandates: Vec::new(),
+            limit: kenshin_casework::Limit::default(),
         };
         casework.add_user(org.org_id, &user, edge.now()).await?;
         casework.close().await;

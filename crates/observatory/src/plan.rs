@@ -36,6 +36,8 @@ pub struct SurveyRequest {
     pub silence: Silence,
     /// Hosts that are known to be up.
     pub canaries: Vec<Endpoint>,
+    /// To whom what is found may be shown.
+    pub tlp: Tlp,
 }
 
 /// A plan with what it comes to.
@@ -139,6 +141,20 @@ impl Observatory {
         targets: Option<AddressSet>,
     ) -> Result<Planned, ActError> {
         let now = self.now();
+        let basis = match request.tlp {
+            Tlp::Green => Some(("share", &mandate.legal_basis.share)),
+            Tlp::Clear => Some(("release", &mandate.legal_basis.release)),
+            Tlp::Amber | Tlp::AmberStrict | Tlp::Red => None,
+        };
+        if let Some((act, None)) = basis {
+            return Err(ActError::no(format!(
+                "mandate `{}` has no legal basis to {act} what is found: it cannot be {}",
+                request.mandate, request.tlp
+            ))
+            .with_hint(format!(
+                "leave --tlp out, or have its authority state one as `{act}` under [legal_basis]"
+            )));
+        }
         let narrowing = self.authority().narrowing()?;
         let checks =
             (!request.checks.is_empty()).then(|| request.checks.iter().copied().collect::<BTreeSet<_>>());
@@ -156,7 +172,7 @@ impl Observatory {
         let wanted = PlanRequest {
             survey_id: self.casework().new_survey_id(now),
             org_id: self.org(),
-            tlp: Tlp::Amber,
+            tlp: request.tlp,
             sensor_id: None,
             targets,
             ports: (!request.ports.is_empty()).then(|| request.ports.clone()),

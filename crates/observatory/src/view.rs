@@ -72,7 +72,8 @@ impl Observatory {
     /// limited to. That of all comes last: whoever sees it changed finds the others up to date.
     pub(crate) async fn extents(&self) -> Result<Vec<Extent>, ActError> {
         let limits = self.casework().mandate_limits(self.org()).await?;
-        let limited = limits.into_iter().filter_map(Mandates::new).map(Extent::Mandates);
+        let limited = limits.iter().filter_map(|limit| mandates(&limit.mandates, limit.shared));
+        let limited = limited.map(Extent::Mandates);
         Ok(limited.chain([Extent::All]).collect())
     }
 
@@ -123,7 +124,7 @@ impl Observatory {
         let Some(last) = batches.last().map(|batch| batch.header.sequence) else { return Ok(()) };
         let mut by_addr: BTreeMap<IpAddr, Vec<HostObservation>> = BTreeMap::new();
         let observations = batches.iter().flat_map(|batch| &batch.observations);
-        for observation in observations.filter(|one| extent.contains(&one.mandate_id)) {
+        for observation in observations.filter(|one| extent.contains(one)) {
             let one = HostObservation { observation: observation.clone(), known_at: taken_at };
             by_addr.entry(observation.subject.addr).or_default().push(one);
         }
@@ -252,7 +253,8 @@ impl Observatory {
         Ok(())
     }
 
-    /// Makes the views that are missing, and anew those that another version of this program made.
+    /// Makes the views that are missing, and anew those that another version of this program made; those that
+    /// nobody needed for a while are brought up to the lake.
     pub async fn renew_view(&self) -> Result<(), ActError> {
         for extent in self.extents().await? {
             let view = self.lake().await?.view_of(&extent).await?;
@@ -264,6 +266,11 @@ impl Observatory {
                     services,
                     "a current view was missing or of another version, and was made anew"
                 );
+                continue;
+            }
+            let _turn = self.receiving().await?;
+            for sensor in self.lake().await?.progress().await?.into_keys() {
+                self.catch_up(&extent, sensor).await?;
             }
         }
         Ok(())
@@ -327,15 +334,18 @@ impl Observatory {
         Ok(Some(HostView { now, before, identity }).filter(|host| !host.now.is_empty()))
     }
 
-    /// What `viewer` may see: everything, what some mandates brought, or the addresses of their own providers
+    /// What `viewer` may see: everything, what some mandates brought and their community may see, or the addresses of their own providers
     /// by longest prefix.
     pub async fn sight(&self, viewer: &Viewer) -> Result<Sight, ActError> {
         if viewer.sees_all_providers() {
             return Ok(Sight::All);
         }
         let searches = viewer.role == Role::Analyst;
-        if let Some(mandates) = Mandates::new(viewer.mandates.iter().cloned()).filter(|_| searches) {
-            return Ok(Sight::Mandates(mandates));
+        let shared = viewer.community.is_some();
+        if let Some(mandates) = mandates(&viewer.mandates, shared).filter(|_| searches) {
+            // A mandate may come to lack what an account was made by.
+            let lawful = !shared || self.cannot_be_shared(&viewer.mandates).await?.is_none();
+            return Ok(if lawful { Sight::Mandates(mandates) } else { Sight::Only(Vec::new()) });
         }
         if !viewer.sees_rows() {
             return Ok(Sight::Only(Vec::new()));
@@ -440,6 +450,12 @@ fn by_survey(seen: Vec<HostObservation>) -> Vec<Vec<HostObservation>> {
         }
     }
     surveys
+}
+
+/// What mandates bring, or as much of it as may be shared; nothing without a mandate.
+fn mandates(ids: &[String], shared: bool) -> Option<Mandates> {
+    let all = Mandates::new(ids.iter().cloned())?;
+    Some(if shared { all.shared() } else { all })
 }
 
 /// The observations that a view is made of.

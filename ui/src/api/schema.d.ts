@@ -1598,6 +1598,11 @@ export interface components {
         Me: {
             /** @description Actions the role allows. */
             actions: string[];
+            /**
+             * @description The community outside of the organisation that the person belongs to: of what these mandates brought, as
+             *     much is seen as labels let communities see.
+             */
+            community?: string | null;
             /** @description To be sent as `x-kenshin-csrf` with every request that changes something. */
             csrf: string;
             /** @description When the session ends. */

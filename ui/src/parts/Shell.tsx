@@ -118,7 +118,12 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
               {t(`role.${me.role}`)} · {me.organisation}
             </span>
             {me.mandates.length > 0 && (
-              <span className="small quiet">{t("app.limited", { mandates: me.mandates.join(", ") })}</span>
+              <span className="small quiet">
+                {t(me.community ? "app.shared" : "app.limited", {
+                  mandates: me.mandates.join(", "),
+                  community: me.community ?? "",
+                })}
+              </span>
             )}
           </div>
           <div className="controls" style={{ flexWrap: "wrap" }}>

@@ -18,7 +18,8 @@ fn a_changed_or_missing_entry_shows() {
                 .unwrap();
         }
         assert_eq!(casework.verify_audit(org).await.unwrap(), Ok(5));
-        let viewer = Viewer { org, role: Role::Auditor, providers: Vec::new(), mandates: Vec::new() };
+        let viewer =
+            Viewer { org, role: Role::Auditor, providers: Vec::new(), mandates: Vec::new(), community: None };
         let page = casework.audit_trail(&viewer, &PageRequest { after: None, limit: 2 }).await.unwrap();
         assert_eq!(page.items.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [5, 4]);
         let next = casework.audit_trail(&viewer, &PageRequest { after: page.next, limit: 2 }).await.unwrap();

@@ -319,6 +319,7 @@ fn what_a_viewer_may_not_see_is_not_read() {
             role: Role::Provider,
             providers: vec![mine.provider.unwrap()],
             mandates: Vec::new(),
+            community: None,
         };
         let nobody = Viewer { providers: Vec::new(), ..provider.clone() };
         let researcher = Viewer { role: Role::Researcher, ..provider.clone() };

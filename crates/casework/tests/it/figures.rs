@@ -85,8 +85,13 @@ fn the_curve_over_rounds_counts_what_happened() {
         let assets: Vec<i64> = breakdown.round_assets.iter().map(|round| round.assets).collect();
         assert_eq!(assets, [2, 6]);
 
-        let researcher =
-            Viewer { org: world.org, role: Role::Researcher, providers: Vec::new(), mandates: Vec::new() };
+        let researcher = Viewer {
+            org: world.org,
+            role: Role::Researcher,
+            providers: Vec::new(),
+            mandates: Vec::new(),
+            community: None,
+        };
         let seen = world.casework.figures(&researcher).await.unwrap();
         assert_eq!((seen.cases, seen.by_provider.len()), (6, 0));
         let seen = world.casework.breakdown(&researcher).await.unwrap();

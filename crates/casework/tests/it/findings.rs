@@ -155,7 +155,13 @@ fn the_table_of_findings_says_what_their_list_says() {
         let providers: HashMap<_, _> =
             everybody.iter().map(|provider| (provider.provider_id, provider.name.clone())).collect();
         let id = |name: &str| everybody.iter().find(|provider| provider.name == name).unwrap().provider_id;
-        let of = |role, providers| Viewer { org: world.org, role, providers, mandates: Vec::new() };
+        let of = |role, providers| Viewer {
+            org: world.org,
+            role,
+            providers,
+            mandates: Vec::new(),
+            community: None,
+        };
         let known = Known { mandate: "national-2026".into(), round: survey.round, providers };
         for (viewer, count) in [
             (world.viewer.clone(), 10),

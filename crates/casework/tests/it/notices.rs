@@ -100,6 +100,7 @@ fn providers_see_their_own_notices_only() {
             role: Role::Provider,
             providers: vec![notices[0].provider_id],
             mandates: Vec::new(),
+            community: None,
         };
         let seen = world
             .casework

@@ -1,6 +1,6 @@
 //! People, passwords, sessions.
 
-use kenshin_casework::{ErrorKind, NewUser, PageRequest, Role};
+use kenshin_casework::{ErrorKind, Limit, NewUser, PageRequest, Role};
 
 use crate::world::{T0, all_pages, everywhere};
 
@@ -13,7 +13,7 @@ fn user(login: &str, role: Role, password: &str) -> NewUser {
         password: password.into(),
         must_change: false,
         providers: Vec::new(),
-        mandates: Vec::new(),
+        limit: Limit::default(),
     }
 }
 
@@ -114,4 +114,49 @@ fn no_password_or_token_is_stored() {
             );
         }
     }
+}
+
+/// What accounts are limited to is kept, told once for all of them, and taken back; only analysts can be.
+#[test]
+fn analysts_are_limited_to_mandates() {
+    everywhere("analysts_are_limited_to_mandates", |place| async move {
+        let casework = place.open().await;
+        let org = casework.add_org("Example", T0).await.unwrap().org_id;
+        let limit = |mandates: &[&str], community: Option<&str>| Limit {
+            mandates: mandates.iter().map(|id| (*id).to_owned()).collect(),
+            community: community.map(str::to_owned),
+        };
+        let add = async |login: &str, role: Role, limit: Limit| {
+            casework.add_user(org, &NewUser { limit, ..user(login, role, "a good password") }, T0).await
+        };
+        for (role, wrong) in [
+            (Role::Auditor, limit(&["a"], None)),
+            (Role::Analyst, limit(&[], Some("ISAC"))),
+            (Role::Analyst, limit(&["a"], Some(" "))),
+        ] {
+            assert_eq!(add("x", role, wrong).await.unwrap_err().kind(), ErrorKind::Input);
+        }
+        let one = add("one", Role::Analyst, limit(&["b", "a", "b"], None)).await.unwrap();
+        assert_eq!(
+            (one.mandates.clone(), one.community.clone()),
+            (vec!["a".to_owned(), "b".to_owned()], None)
+        );
+        assert!(one.viewer().is_limited() && !one.viewer().sees_rows() && !one.viewer().sees_all_providers());
+        add("two", Role::Analyst, limit(&["a", "b"], None)).await.unwrap();
+        let three = add("three", Role::Analyst, limit(&["a", "b"], Some("ISAC"))).await.unwrap();
+        assert_eq!(three.community.as_deref(), Some("ISAC"));
+        let limits = async || {
+            let found = casework.mandate_limits(org).await.unwrap();
+            found.into_iter().map(|limit| (limit.mandates.concat(), limit.shared)).collect::<Vec<_>>()
+        };
+        assert_eq!(limits().await, [("ab".to_owned(), false), ("ab".to_owned(), true)]);
+        casework.disable_user(org, three.user_id, true, T0).await.unwrap();
+        assert_eq!(limits().await, [("ab".to_owned(), false)]);
+        for (id, now) in [(one.user_id, limit(&["c"], None)), (three.user_id, limit(&[], None))] {
+            casework.limit_user(org, id, &now).await.unwrap();
+        }
+        assert_eq!(limits().await, [("ab".to_owned(), false), ("c".to_owned(), false)]);
+        let free = casework.user(org, three.user_id).await.unwrap();
+        assert!(free.community.is_none() && !free.viewer().is_limited());
+    });
 }

@@ -88,7 +88,7 @@ pub(crate) async fn person(casework: &Casework, org: OrgId, login: &str, role: R
         password: "correct horse".into(),
         must_change: false,
         providers: Vec::new(),
-        mandates: Vec::new(),
+        limit: kenshin_casework::Limit::default(),
     };
     casework.add_user(org, &user, T0).await.unwrap()
 }

@@ -4,12 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use kenshin_observation::Tlp;
 
 #[derive(Debug, Args)]
 pub(crate) struct SurveySpec {
     /// Id of the mandate.
     #[arg(long)]
     pub(crate) mandate: String,
+    /// To whom what is found may be shown, by the Traffic Light Protocol: red, amber+strict, amber, green or
+    /// clear. Green (to communities) and clear (to anybody) want the mandate's legal basis to share or to release.
+    #[arg(long, value_name = "LABEL", default_value = "amber", value_parser = label)]
+    pub(crate) tlp: Tlp,
     /// Narrow to these prefixes (inside the mandate's targets).
     #[arg(long, value_name = "PREFIX")]
     pub(crate) target: Vec<kenshin_observation::Prefix>,
@@ -167,6 +172,12 @@ pub(crate) struct SurveyImport {
     /// Files, also gzip.
     #[arg(required = true)]
     pub(crate) file: Vec<PathBuf>,
+}
+
+fn label(text: &str) -> Result<Tlp, String> {
+    let word = text.to_uppercase();
+    let word = if word.starts_with("TLP:") { word } else { format!("TLP:{word}") };
+    word.parse().map_err(|_| "one of red, amber+strict, amber, green, clear".to_owned())
 }
 
 fn scanned_port(text: &str) -> Result<(u16, kenshin_observation::Transport), String> {

@@ -8,9 +8,12 @@ pub(crate) enum User {
     #[command(after_help = "Examples:\n  \
         kenshin user add hanako --role analyst\n  \
         kenshin user add noc --role provider --provider \"Nishi Net\"\n  \
-        kenshin user add guest --role analyst --mandate city-2026\n\
+        kenshin user add guest --role analyst --mandate city-2026\n  \
+        kenshin user add peer --role analyst --mandate city-2026 --community \"Energy ISAC\"\n\
         An analyst with --mandate sees what was observed under these mandates and nothing else: in search, on \
-        host pages and by SQL. Cases, findings and figures are made of what all mandates bring, and stay closed.")]
+        host pages and by SQL. Cases, findings and figures are made of what all mandates bring, and stay closed. \
+        With --community it is somebody from outside, who sees of that what is TLP:GREEN or TLP:CLEAR; the mandates must \
+        have a legal basis to share.")]
     Add(AddUser),
     /// List accounts.
     List,
@@ -21,6 +24,9 @@ pub(crate) enum User {
         /// Id of a mandate; may be said more than once.
         #[arg(long, value_name = "ID", required_unless_present = "all")]
         mandate: Vec<String>,
+        /// For this community outside of the organisation: as much as labels let it see.
+        #[arg(long, value_name = "NAME", requires = "mandate")]
+        community: Option<String>,
         /// What every mandate brings.
         #[arg(long, conflicts_with = "mandate")]
         all: bool,
@@ -58,4 +64,7 @@ pub(crate) struct AddUser {
     /// A mandate that the account is limited to, by its id; may be said more than once.
     #[arg(long, value_name = "ID")]
     pub(crate) mandate: Vec<String>,
+    /// The community outside of the organisation that the account is for.
+    #[arg(long, value_name = "NAME", requires = "mandate")]
+    pub(crate) community: Option<String>,
 }

@@ -111,6 +111,7 @@ pub(crate) fn request(spec: &SurveySpec) -> Result<SurveyRequest, ActError> {
         }
     }
     Ok(SurveyRequest {
+        tlp: spec.tlp,
         mandate: spec.mandate.clone(),
         targets,
         ports,

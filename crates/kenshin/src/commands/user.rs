@@ -1,6 +1,6 @@
 //! `user`: who may sign in, and as what.
 
-use kenshin_casework::{Role, User as Account};
+use kenshin_casework::{Limit, Role, User as Account};
 use kenshin_observatory::AccountRequest;
 use serde::Serialize;
 use serde_json::json;
@@ -21,6 +21,8 @@ struct Listed {
     providers: Vec<String>,
     /// Ids of the mandates that it is limited to.
     mandates: Vec<String>,
+    /// The community outside of the organisation that it is for.
+    community: Option<String>,
     locked: bool,
 }
 
@@ -34,9 +36,9 @@ pub(crate) async fn run(context: &Context<'_>, command: &User) -> anyhow::Result
                 role: options.role,
                 language: context.language(),
                 providers: options.provider.clone(),
-                mandates: options.mandate.clone(),
+                limit: Limit { mandates: options.mandate.clone(), community: options.community.clone() },
             };
-            if !request.mandates.is_empty() {
+            if !request.limit.mandates.is_empty() {
                 context.say("making the view of what these mandates brought, unless there is one");
             }
             let (account, password) = observatory.add_account(&request).await?;
@@ -55,10 +57,11 @@ pub(crate) async fn run(context: &Context<'_>, command: &User) -> anyhow::Result
                 role: account.role,
                 language: account.language,
                 mandates: account.mandates,
+                community: account.community,
                 locked: account.disabled,
             };
             Rows {
-                columns: &["LOGIN", "NAME", "ROLE", "LANGUAGE", "LIMITED TO", "STATE"],
+                columns: &["LOGIN", "NAME", "ROLE", "COMMUNITY", "LANGUAGE", "LIMITED TO", "STATE"],
                 right: &[],
                 items: observatory.accounts().await?.into_iter().map(listed).collect(),
                 cells: |account: &Listed| {
@@ -68,6 +71,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &User) -> anyhow::Result
                         account.login.clone(),
                         account.name.clone(),
                         account.role.to_string(),
+                        account.community.clone().unwrap_or_default(),
                         account.language.clone(),
                         limits.join(", "),
                         if account.locked { "locked" } else { "open" }.to_owned(),
@@ -76,8 +80,9 @@ pub(crate) async fn run(context: &Context<'_>, command: &User) -> anyhow::Result
             }
             .print(context.format())?;
         }
-        User::Limit { login, mandate, all: _ } => {
-            let account = observatory.limit_account(login, mandate).await?;
+        User::Limit { login, mandate, community, all: _ } => {
+            let limit = Limit { mandates: mandate.clone(), community: community.clone() };
+            let account = observatory.limit_account(login, &limit).await?;
             let login = visible(&account.login);
             context.say(&match account.mandates.is_empty() {
                 true => format!("`{login}` sees what every mandate brings"),

@@ -141,7 +141,7 @@ fn accounts(home: &Path, json: &impl Fn(&[&str]) -> Value) {
     expect(home, 0, &["user", "limit", "guest", "--all"]);
     let listed = expect(home, 0, &["user", "list", "--format", "csv"]);
     assert_eq!(listed.lines().count(), 3, "{listed}");
-    assert!(listed.contains("guest,guest,analyst,en,,open"), "{listed}");
+    assert!(listed.contains("guest,guest,analyst,,en,,open"), "{listed}");
 }
 
 /// After a demo, what the README shows answers.

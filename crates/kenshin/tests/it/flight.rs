@@ -62,7 +62,7 @@ fn observed(home: &Path) {
                 password: PASSWORD.into(),
                 must_change: false,
                 providers,
-                mandates: Vec::new(),
+                limit: kenshin_casework::Limit::default(),
             };
             casework.add_user(org, &user, NOW).await.unwrap();
         }

@@ -71,7 +71,7 @@ impl World {
             password: "correct horse".into(),
             must_change: false,
             providers: if role == Role::Provider { vec![own.provider_id] } else { Vec::new() },
-            mandates: Vec::new(),
+            limit: kenshin_casework::Limit::default(),
         };
         self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap()
     }

@@ -48,6 +48,9 @@ pub struct Me {
     pub expires_at: Instant,
     /// Ids of the mandates of which everything is that the person sees; without any, nothing limits it.
     pub mandates: Vec<String>,
+    /// The community outside of the organisation that the person belongs to: of what these mandates brought, as
+    /// much is seen as labels let communities see.
+    pub community: Option<String>,
     /// Actions the role allows.
     pub actions: Vec<String>,
 }
@@ -145,6 +148,7 @@ fn me(web: &Web, session: Session) -> Me {
         csrf: session.csrf,
         expires_at: session.expires_at.into(),
         mandates: session.user.mandates,
+        community: session.user.community,
         actions: Action::ALL.iter().filter(granted).map(ToString::to_string).collect(),
     }
 }

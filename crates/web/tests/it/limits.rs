@@ -83,7 +83,14 @@ async fn a_view_that_is_not_made_is_no_answer() {
         users.into_iter().find(|user| user.login == "limited").unwrap().user_id
     };
     let (casework, org) = (world.observatory.casework(), world.observatory.org());
-    casework.limit_user(org, id, &["ward-2026".to_owned()]).await.unwrap();
+    casework
+        .limit_user(
+            org,
+            id,
+            &kenshin_casework::Limit { mandates: vec!["ward-2026".to_owned()], community: None },
+        )
+        .await
+        .unwrap();
     let limited = world.sign_in("limited").await;
     let (status, problem) = world.get(&limited, "/api/v1/search?q=").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");

@@ -63,7 +63,7 @@ impl World {
                 password: PASSWORD.into(),
                 must_change: false,
                 providers,
-                mandates: Vec::new(),
+                limit: kenshin_casework::Limit::default(),
             };
             observatory.casework().add_user(observatory.org(), &user, T0).await.unwrap();
         }
@@ -81,10 +81,13 @@ impl World {
             password: PASSWORD.into(),
             must_change: false,
             providers: Vec::new(),
-            mandates: mandates.iter().map(|id| (*id).to_owned()).collect(),
+            limit: kenshin_casework::Limit {
+                mandates: mandates.iter().map(|id| (*id).to_owned()).collect(),
+                community: None,
+            },
         };
         self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap();
-        let of = Mandates::new(user.mandates).unwrap();
+        let of = Mandates::new(user.limit.mandates).unwrap();
         let view = self.observatory.lake().await.unwrap().view_of(&Extent::Mandates(of)).await.unwrap();
         let mut made = view.begin_anew(T0).await.unwrap();
         made.write(services).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kenshin_casework::{Role, User};
+use kenshin_casework::{Limit, Role, User};
 use kenshin_lake::search::Field;
 use kenshin_lake::view::Counted;
 use kenshin_lake::{Extent, Format, LakeError, Limits, Mandates};
@@ -11,6 +11,10 @@ use kenshin_observation::Outcome;
 use super::*;
 use crate::AccountRequest;
 
+fn limit(mandates: &[&str]) -> Limit {
+    Limit { mandates: mandates.iter().map(|id| (*id).to_owned()).collect(), community: None }
+}
+
 fn request(login: &str, role: Role, mandates: &[&str]) -> AccountRequest {
     AccountRequest {
         login: login.to_owned(),
@@ -18,7 +22,7 @@ fn request(login: &str, role: Role, mandates: &[&str]) -> AccountRequest {
         role,
         language: "en".to_owned(),
         providers: Vec::new(),
-        mandates: mandates.iter().map(|id| (*id).to_owned()).collect(),
+        limit: limit(mandates),
     }
 }
 
@@ -36,6 +40,30 @@ fn under(mandate: &str, seconds: i64) -> impl FnOnce(&mut Draft) + use<> {
 }
 
 impl World {
+    /// Registers a further version of the mandate, with or without a legal basis to share.
+    async fn next_mandate(&self, version: i64, share: Option<&str>) {
+        let (casework, org) = (self.observatory.casework(), self.observatory.org());
+        let known = casework.newest_mandate(org, &self.plan.mandate_id).await.unwrap();
+        let text: String = known
+            .text
+            .lines()
+            .filter(|line| !line.starts_with("share = "))
+            .map(|line| match (line, share) {
+                ("[legal_basis]", Some(share)) => format!("{line}\nshare = \"{share}\"\n"),
+                _ if line.starts_with("version = ") => format!("version = {version}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let new = NewMandate {
+            mandate_id: self.plan.mandate_id.clone(),
+            version,
+            programme: "test".to_owned(),
+            text,
+            signatures: Vec::new(),
+        };
+        casework.add_mandate(org, &new, &Observatory::rule("test"), NOW).await.unwrap();
+    }
+
     /// What the lake takes though no hub would: rows of a mandate that nobody planned a survey for.
     async fn commit(&self, batch: &Batch) {
         self.observatory.lake().await.unwrap().commit(std::slice::from_ref(batch), NOW).await.unwrap();
@@ -193,7 +221,7 @@ async fn a_view_is_kept_for_those_who_need_it() {
     let (guest, password) = observatory.add_account(&request("guest", Role::Analyst, &[])).await.unwrap();
     assert_eq!(observatory.sight(&guest.viewer()).await.unwrap(), Sight::All);
     assert!(guest.must_change && password.len() > 20);
-    let guest = observatory.limit_account("guest", std::slice::from_ref(&own)).await.unwrap();
+    let guest = observatory.limit_account("guest", &limit(&[&own])).await.unwrap();
     assert_eq!(observatory.sight(&guest.viewer()).await.unwrap(), sight);
     assert_eq!(observatory.view_for(&sight).await.unwrap().services(), 8);
     assert_eq!(views().await, [8]);
@@ -207,6 +235,69 @@ async fn a_view_is_kept_for_those_who_need_it() {
     observatory.rebuild_view().await.unwrap();
     assert_eq!(views().await.iter().sum::<u64>(), 0, "nobody is limited to anything any more");
     observatory.lock_account("guest", false).await.unwrap();
-    let made = lake.view_of(&Extent::Mandates(Mandates::new([own]).unwrap())).await.unwrap();
+    let made = lake.view_of(&Extent::Mandates(Mandates::new([own.clone()]).unwrap())).await.unwrap();
     assert_eq!(made.view().await.unwrap().services(), 8);
+    // One that was not needed for a while knows what came in between.
+    observatory.lock_account("guest", true).await.unwrap();
+    world.receive(&east, &[east.seal(&world.plan, 1, under(&own, 0))]).await.unwrap();
+    assert_eq!(made.view().await.unwrap().services(), 8, "nobody keeps it up");
+    observatory.lock_account("guest", false).await.unwrap();
+    assert_eq!(made.view().await.unwrap().services(), 16);
+}
+
+/// Somebody from outside sees what a mandate may share, and of that what labels let communities see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_community_sees_what_may_be_shared() {
+    let east = Sensor::new(1);
+    let world = World::new(&[&east]).await;
+    let (observatory, own) = (&world.observatory, world.plan.mandate_id.clone());
+    let labelled = |slice: u64, tlp: Tlp, seconds: i64| {
+        Sensor::new(20 + slice as u8 + seconds as u8).seal(&world.plan, slice, |draft: &mut Draft| {
+            under(&own, seconds)(draft);
+            draft.observations.iter_mut().for_each(|row| row.tlp = tlp);
+        })
+    };
+    world.commit(&labelled(0, Tlp::Green, 0)).await;
+    world.commit(&labelled(1, Tlp::Amber, 0)).await;
+    let outside = |community: &str| {
+        let mut request = request("peer", Role::Analyst, &[&own]);
+        request.limit.community = Some(community.to_owned());
+        request
+    };
+    let refused = observatory.add_account(&outside("Energy ISAC")).await.unwrap_err();
+    assert_eq!(refused.blame(), crate::Blame::No);
+    assert!(refused.to_string().contains("no legal basis to share"), "{refused}");
+    assert!(observatory.add_account(&outside(" ")).await.is_err());
+
+    world.next_mandate(2, Some("an agreement of 2026")).await;
+    let mut unlimited = outside("Energy ISAC");
+    unlimited.limit.mandates.clear();
+    assert!(observatory.add_account(&unlimited).await.unwrap_err().to_string().contains("under mandates"));
+    let (peer, _) = observatory.add_account(&outside("Energy ISAC")).await.unwrap();
+    assert_eq!(peer.community.as_deref(), Some("Energy ISAC"));
+    let before = world.seen_by(&peer).await;
+    assert!(before["search "].starts_with("Total { services: 8, "), "{}", before["search "]);
+    assert_eq!(before["tables"], "[\"observations\", \"services\"]");
+    // What is kept in the organisation changes nothing of it, at the same hosts or at others.
+    world.commit(&labelled(0, Tlp::Amber, 60)).await;
+    world.commit(&labelled(0, Tlp::Red, 90)).await;
+    world.commit(&labelled(2, Tlp::AmberStrict, 0)).await;
+    for made_anew in [false, true] {
+        if made_anew {
+            observatory.rebuild_view().await.unwrap();
+        }
+        for (asked, told) in world.seen_by(&peer).await {
+            assert_eq!(before[&asked], told, "{asked}");
+        }
+    }
+    // What may be seen by everybody comes.
+    world.commit(&labelled(3, Tlp::Clear, 0)).await;
+    let after = world.seen_by(&peer).await;
+    assert!(after["search "].starts_with("Total { services: 16, "), "{}", after["search "]);
+    // An account of the organisation with the same mandate sees all of it.
+    let (colleague, _) = observatory.add_account(&request("guest", Role::Analyst, &[&own])).await.unwrap();
+    assert!(world.seen_by(&colleague).await["search "].starts_with("Total { services: 32, "));
+    // A mandate that may not be shared any more is not.
+    world.next_mandate(3, None).await;
+    assert_eq!(observatory.sight(&peer.viewer()).await.unwrap(), Sight::Only(Vec::new()));
 }
