@@ -1,8 +1,6 @@
 //! Who signs in: accounts are made, limited and locked by whoever runs the observatory.
 
-use std::collections::HashMap;
-
-use kenshin_casework::{ErrorKind, Limit, NewUser, PAGE_MAX, PageRequest, Provider, Role, User};
+use kenshin_casework::{ErrorKind, Limit, NewUser, PAGE_MAX, PageRequest, Role, User};
 use kenshin_mandate::Mandate;
 use kenshin_observation::ProviderId;
 use serde_json::json;
@@ -10,8 +8,6 @@ use serde_json::json;
 use crate::Observatory;
 use crate::error::ActError;
 
-/// Most pages of the provider directory.
-const PAGES_MAX: usize = 4_096;
 /// Most people that are listed.
 const PEOPLE_PAGES_MAX: usize = 64;
 
@@ -107,12 +103,6 @@ impl Observatory {
         Ok(users)
     }
 
-    /// The names of all providers.
-    pub async fn provider_names_by_id(&self) -> Result<HashMap<ProviderId, String>, ActError> {
-        let known = self.all_providers().await?;
-        Ok(known.into_iter().map(|provider| (provider.provider_id, provider.name)).collect())
-    }
-
     async fn account_audit(
         &self,
         action: &str,
@@ -159,17 +149,6 @@ impl Observatory {
             }
             None => Ok(()),
         }
-    }
-
-    async fn all_providers(&self) -> Result<Vec<Provider>, ActError> {
-        let (mut known, mut request) = (Vec::new(), Some(PageRequest { after: None, limit: PAGE_MAX }));
-        for _ in 0..PAGES_MAX {
-            let Some(wanted) = request.take() else { break };
-            let found = self.casework().providers(&self.viewer(), &wanted).await?;
-            request = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
-            known.extend(found.items);
-        }
-        Ok(known)
     }
 
     async fn providers_named(&self, names: &[String]) -> Result<Vec<ProviderId>, ActError> {

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use kenshin_casework::PageRequest;
 use kenshin_insight::cryptography::{Census, Figures};
 use kenshin_lake::Selection;
 use kenshin_observation::{Observation, ProviderId};
@@ -56,13 +55,7 @@ impl Observatory {
             ControlFlow::Continue(())
         })
         .await?;
-        let mut names = std::collections::HashMap::new();
-        let mut page = Some(PageRequest::first());
-        while let Some(request) = page {
-            let found = self.casework().providers(&self.viewer(), &request).await?;
-            page = PageRequest::following(&found);
-            names.extend(found.items.into_iter().map(|provider| (provider.provider_id, provider.name)));
-        }
+        let names = self.names_of_providers().await?;
         let rows = census.figures().into_iter().map(|((provider, year), figures)| CryptoRow {
             provider: provider.map(|id| names.get(&id).cloned().unwrap_or_else(|| id.to_string())),
             year,

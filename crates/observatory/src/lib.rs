@@ -31,6 +31,7 @@ mod courtesy;
 mod cryptography;
 pub mod demo;
 mod dictionary;
+mod directory;
 mod edge;
 mod error;
 mod exchange;

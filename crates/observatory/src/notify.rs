@@ -55,24 +55,14 @@ impl Observatory {
         let asked: HashMap<&str, u32> =
             directory.entries.iter().filter_map(|entry| Some((entry.name.as_str(), entry.pps?))).collect();
         let mut rates = Vec::new();
-        let mut page = Some(PageRequest::first());
-        while let Some(request) = page {
-            let found = self.casework().providers(&self.viewer(), &request).await?;
-            for provider in &found.items {
-                let Some(pps) = asked.get(provider.name.as_str()).filter(|_| !provider.retired) else {
-                    continue;
-                };
-                let networks = self.casework().provider_prefixes(self.org(), provider.provider_id).await?;
-                // A quarter of a second's worth at once keeps a sweep even.
-                let (name, burst) = (provider.name.clone(), pps.div_ceil(4));
-                rates.push(ProviderRate {
-                    name,
-                    addresses: networks.into_iter().collect(),
-                    pps: *pps,
-                    burst,
-                });
-            }
-            page = PageRequest::following(&found);
+        for provider in self.all_providers().await? {
+            let Some(pps) = asked.get(provider.name.as_str()).filter(|_| !provider.retired) else {
+                continue;
+            };
+            let networks = self.casework().provider_prefixes(self.org(), provider.provider_id).await?;
+            // A quarter of a second's worth at once keeps a sweep even.
+            let (name, burst) = (provider.name, pps.div_ceil(4));
+            rates.push(ProviderRate { name, addresses: networks.into_iter().collect(), pps: *pps, burst });
         }
         // Of a provider that only claims AS numbers nothing may be known yet.
         let (rates, unknown): (Vec<_>, Vec<_>) =

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use kenshin_casework::{PAGE_MAX, PageRequest, ProviderMap, Role, Viewer};
+use kenshin_casework::{ProviderMap, Role, Viewer};
 use kenshin_insight::identity::identify;
 use kenshin_lake::search::Field;
 use kenshin_lake::view::{Sight, View};
@@ -46,8 +46,6 @@ const FIRST_ASKED: [Field; 8] = [
     Field::Tls,
     Field::Label,
 ];
-/// Most pages of the provider directory.
-const DIRECTORY_PAGES_MAX: usize = 4_096;
 
 /// Who answers for which address, by name, and where it is used.
 struct Providers {
@@ -426,14 +424,7 @@ impl Observatory {
     /// Providers of today, and the tables of addresses in use, or at an instant.
     async fn provider_names(&self, at: Option<TimeUs>) -> Result<Providers, ActError> {
         let map = self.casework().provider_map(self.org()).await?;
-        let mut names = HashMap::new();
-        let mut request = Some(PageRequest { after: None, limit: PAGE_MAX });
-        for _ in 0..DIRECTORY_PAGES_MAX {
-            let Some(wanted) = request.take() else { break };
-            let found = self.casework().providers(&self.viewer(), &wanted).await?;
-            request = PageRequest::following(&found).map(|next| PageRequest { limit: PAGE_MAX, ..next });
-            names.extend(found.items.into_iter().map(|provider| (provider.provider_id, provider.name)));
-        }
+        let names = self.names_of_providers().await?;
         Ok(Providers { map, names, tables: self.tables(at).await? })
     }
 }

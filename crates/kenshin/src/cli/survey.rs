@@ -11,8 +11,8 @@ pub(crate) struct SurveySpec {
     /// Id of the mandate.
     #[arg(long)]
     pub(crate) mandate: String,
-    /// To whom what is found may be shown, by the Traffic Light Protocol: red, amber+strict, amber, green or
-    /// clear. Green (to communities) and clear (to anybody) want the mandate's legal basis to share or to release.
+    /// To whom what is found may be shown, by the Traffic Light Protocol: amber, green or clear. Green (to
+    /// communities) and clear (to anybody) want the mandate's legal basis to share or to release.
     #[arg(long, value_name = "LABEL", default_value = "amber", value_parser = label)]
     pub(crate) tlp: Tlp,
     /// Narrow to these prefixes (inside the mandate's targets).
@@ -174,10 +174,12 @@ pub(crate) struct SurveyImport {
     pub(crate) file: Vec<PathBuf>,
 }
 
+/// What may be shown to clients at least: a stricter survey would take from them what an earlier one found.
 fn label(text: &str) -> Result<Tlp, String> {
     let word = text.to_uppercase();
     let word = if word.starts_with("TLP:") { word } else { format!("TLP:{word}") };
-    word.parse().map_err(|_| "one of red, amber+strict, amber, green, clear".to_owned())
+    let known = word.parse().ok().filter(|tlp: &Tlp| tlp.is_for_clients());
+    known.ok_or_else(|| "a survey is amber, green or clear".to_owned())
 }
 
 fn scanned_port(text: &str) -> Result<(u16, kenshin_observation::Transport), String> {

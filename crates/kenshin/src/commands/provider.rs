@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kenshin_casework::{PageRequest, Provider as Stored};
+use kenshin_casework::Provider as Stored;
 use kenshin_observatory::{ActError, read_limited};
 
 use super::Context;
@@ -38,13 +38,12 @@ pub(crate) async fn run(context: &Context<'_>, command: &Provider) -> anyhow::Re
             Ok(Exit::Done)
         }
         Provider::List => {
-            let found =
-                observatory.casework().providers(&observatory.viewer(), &PageRequest::first()).await?;
-            let none = found.items.is_empty();
+            let items = observatory.all_providers().await?;
+            let none = items.is_empty();
             Rows {
                 columns: &["ID", "NAME", "MAIL", "LANGUAGE", "PROTECTION", "CLAIMS"],
                 right: &[],
-                items: found.items,
+                items,
                 cells: |provider: &Stored| {
                     vec![
                         provider.provider_id.to_string(),

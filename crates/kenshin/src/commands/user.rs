@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &User) -> anyhow::Result
             print_password(context, &account, &password)?;
         }
         User::List => {
-            let names = observatory.provider_names_by_id().await?;
+            let names = observatory.names_of_providers().await?;
             let listed = |account: Account| Listed {
                 providers: account
                     .providers

@@ -10,7 +10,7 @@ use kenshin_stage::{Town, TownConfig};
 use serde_json::Value;
 
 use crate::office;
-use crate::process::{Processors, expect, kenshin};
+use crate::process::{Processors, expect, expect_error, kenshin};
 
 const KILLS: usize = 50;
 /// In the first circle no slice uses up its three attempts; later on they may.
@@ -123,6 +123,8 @@ fn killed_fifty_times_nothing_is_doubled_and_nothing_is_lost() {
     std::fs::write(&providers, town.providers_csv()).unwrap();
     expect(&home, 0, &["provider", "import", providers.to_str().unwrap()]);
 
+    labels_want_their_basis(&home);
+
     let run: Vec<&str> = "survey run --mandate town --near --engine connect".split(' ').collect();
     let recheck: Vec<&str> = "case recheck --mandate town --near".split(' ').collect();
     let mut killer = Killer { state: 2_026, kills: 0 };
@@ -143,6 +145,17 @@ fn killed_fifty_times_nothing_is_doubled_and_nothing_is_lost() {
 
     one_final_outcome_each(&home, 2 * circles);
     no_notice_twice_and_no_case_lost(&home);
+}
+
+/// What a mandate gives no basis to share is not labelled as if it did.
+fn labels_want_their_basis(home: &Path) {
+    let plan = |tlp: &'static str| ["survey", "plan", "--mandate", "town", "--near", "--tlp", tlp];
+    expect(home, 0, &plan("amber"));
+    for (tlp, act) in [("green", "share"), ("TLP:CLEAR", "release")] {
+        let error = expect_error(home, 1, &plan(tlp));
+        assert!(error.contains(&format!("no legal basis to {act}")) && error.contains("hint: "), "{error}");
+    }
+    assert!(expect_error(home, 2, &plan("red")).contains("amber, green or clear"));
 }
 
 /// One row for each (survey, target, check), and one of the sweep for every target.
