@@ -8,7 +8,7 @@
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! use kenshin_casework::{Casework, NewUser, Role};
+//! use kenshin_casework::{Casework, Limit, NewUser, Role};
 //! use kenshin_observation::TimeUs;
 //! let directory = tempfile::tempdir().unwrap();
 //! let url = format!("sqlite://{}/kenshin.db", directory.path().display());
@@ -18,8 +18,7 @@
 //! let password = casework.generate_password();
 //! let user = NewUser {
 //!     login: "admin".into(), name: "Administrator".into(), role: Role::Admin, language: "ja".into(),
-//!     password: password.clone(), must_change: true, providers: Vec::new(),
-//!     password: password.clone(), must_change: true, limit: Default::default(),
+//!     password: password.clone(), must_change: true, providers: Vec::new(), limit: Limit::default(),
 //! };
 //! casework.add_user(org.org_id, &user, now).await?;
 //! assert!(casework.sign_in("admin", &password, now, 3600).await?.is_some());
