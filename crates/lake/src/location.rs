@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deltalake::logstore::logstore_factories;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStoreError, Path, ensure_table_uri};
+use futures::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut};
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, CredentialProvider, ObjectStore, PutMode, RetryConfig,
@@ -259,14 +260,23 @@ impl Reached {
         let reading =
             |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Read { table: VIEWS, source };
         let within = self.table(VIEWS).map_err(|error| reading(error.into()))?;
-        let listed = match within.log_store().object_store(None).list_with_delimiter(None).await {
+        let store = within.log_store().object_store(None);
+        let listed = match store.list_with_delimiter(None).await {
             Ok(listed) => listed.common_prefixes,
             Err(ObjectStoreError::NotFound { .. }) => Vec::new(),
             Err(error) => return Err(reading(error.into())),
         };
-        // What is no view of ours, such as a log, is left alone.
-        let named = listed.into_iter().filter_map(|path| path.filename().map(str::to_owned));
-        Ok(named.filter(|name| !name.starts_with('_')).map(|name| format!("{VIEWS}/{name}")).collect())
+        let mut views = Vec::new();
+        for folder in listed {
+            // One without a commit is no table: whoever began to make it was killed, or it is nothing of ours.
+            let log = Path::from(format!("{folder}/_delta_log"));
+            let commits =
+                store.list(Some(&log)).try_any(async |file| file.location.extension() == Some("json"));
+            if commits.await.map_err(|error| reading(error.into()))? {
+                views.push(format!("{VIEWS}/{folder}"));
+            }
+        }
+        Ok(views)
     }
 
     /// Asks whether the store is there, lets us in and can tell writers apart: what one of them made, no

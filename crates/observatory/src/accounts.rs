@@ -29,8 +29,8 @@ pub struct AccountRequest {
 }
 
 impl Observatory {
-    /// Makes an account; gives it with its first password, which is kept nowhere. The view of the mandates
-    /// that it is limited to is made first if there is none.
+    /// Makes an account; gives it with its first password, which is kept nowhere. Then the view of the mandates
+    /// that it is limited to is made, if there is none; where that fails, `serve` or a rebuild makes it.
     pub async fn add_account(&self, request: &AccountRequest) -> Result<(User, String), ActError> {
         let (casework, org) = (self.casework(), self.org());
         if request.role == Role::Provider && request.providers.is_empty() {
@@ -52,7 +52,10 @@ impl Observatory {
         let user = casework.add_user(org, &new, self.now()).await?;
         let detail = json!({ "login": user.login, "role": user.role, "providers": request.providers, "mandates": user.mandates, "community": user.community });
         self.account_audit("account.add", &user, &detail).await?;
-        self.renew_view().await?;
+        if let Err(error) = self.renew_view().await {
+            // The account is there, and its password is told this once.
+            tracing::warn!(%error, login = %user.login, "what the account may see is not made yet");
+        }
         Ok((user, password))
     }
 

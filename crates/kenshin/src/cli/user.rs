@@ -1,3 +1,5 @@
+//! Accounts.
+
 use clap::{Args, Subcommand};
 use kenshin_casework::Role;
 
@@ -17,7 +19,7 @@ pub(crate) enum User {
     Add(AddUser),
     /// List accounts.
     List,
-    /// Limit an analyst to some mandates, or to none of them in particular.
+    /// Limit an analyst to some mandates, or with --all to nothing.
     Limit {
         /// Whose account, by the name to sign in with.
         login: String,
@@ -27,7 +29,7 @@ pub(crate) enum User {
         /// For this community outside of the organisation: as much as labels let it see.
         #[arg(long, value_name = "NAME", requires = "mandate")]
         community: Option<String>,
-        /// What every mandate brings.
+        /// See what every mandate brings again.
         #[arg(long, conflicts_with = "mandate")]
         all: bool,
     },

@@ -213,6 +213,11 @@ async fn a_view_is_kept_for_those_who_need_it() {
         apart.map(|table| table.rows).collect()
     };
     assert_eq!(views().await, [] as [u64; 0]);
+    // What somebody was killed over before its first commit is no view, and no damage.
+    let begun = std::path::Path::new(lake.location()).join("views/begun/_delta_log");
+    std::fs::create_dir_all(&begun).unwrap();
+    std::fs::write(begun.join("_commit_1.json.tmp"), "").unwrap();
+    assert_eq!(views().await, [] as [u64; 0]);
 
     for wrong in [request("a", Role::Auditor, &[&own]), request("b", Role::Analyst, &["nowhere"])] {
         let error = observatory.add_account(&wrong).await.unwrap_err();
