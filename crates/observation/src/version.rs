@@ -80,15 +80,18 @@ pub fn order_key(text: &str) -> String {
     for (at, token) in version.tokens.iter().enumerate() {
         match token {
             Token::Number { digits, joint, .. } => {
-                // 1.2.0 is 1.2: zeros at the end of a run say nothing.
+                // 1.2.0 is 1.2: zeros at the end of a run say nothing. Behind a word they do: 1a.0 is not 1a.
                 let zeros = version.tokens[at..].iter().take_while(|token| token.is_dotted_zero()).count();
-                if at > 0 && zeros > 0 && ends_run(&version.tokens, at + zeros) {
+                let goes_on =
+                    matches!(at.checked_sub(1).map(|at| &version.tokens[at]), Some(Token::Number { .. }));
+                if goes_on && zeros > 0 && ends_run(&version.tokens, at + zeros) {
                     continue;
                 }
+                // A dot comes last: 4.0(1) is written as 4(1), and is before 4.1.
                 key.push(match joint {
                     Joint::Break => '\u{4}',
-                    Joint::Dot => '\u{5}',
-                    Joint::Paren => '\u{6}',
+                    Joint::Paren => '\u{5}',
+                    Joint::Dot => '\u{6}',
                 });
                 // Of more digits is more: there are `TEXT_MAX` at most.
                 key.push(char::from(digits.len().min(TEXT_MAX - 1) as u8));
