@@ -1,9 +1,10 @@
 // Drives the interface in Chromium against a running `kenshin serve` or `kenshin demo`:
 //
-//   npm run e2e -- --base http://127.0.0.1:8480 --login admin --password … [--shots DIR]
+//   npm run e2e -- --base http://127.0.0.1:8480 --login admin --password … --guest-password … [--shots DIR]
 //
 // Signs in, follows a finding to its case and its notice, switches the language, looks at every
-// page in both appearances, and keeps pictures. Any script error, refused style, missing text or
+// page in both appearances, and keeps pictures. Then the account `guest`, which is limited to a mandate, signs
+// in for the first time (`kenshin user add guest --role analyst --mandate town-demo` prints its password). Any script error, refused style, missing text or
 // serious hindrance that axe-core finds fails it.
 
 import { mkdirSync, readFileSync } from "node:fs";
@@ -18,12 +19,15 @@ const { values: options } = parseArgs({
     base: { type: "string", default: "http://127.0.0.1:8480" },
     login: { type: "string", default: "admin" },
     password: { type: "string" },
+    "guest-password": { type: "string" },
     shots: { type: "string", default: fileURLToPath(new URL("../../test-output/browser/", import.meta.url)) },
     chromium: { type: "string", default: process.env["CHROMIUM"] ?? "/usr/bin/chromium" },
   },
 });
-if (!options.password) {
-  console.error("--password is needed; hint: `kenshin init` and `kenshin demo` print it once");
+if (!options.password || !options["guest-password"]) {
+  console.error(
+    "--password and --guest-password are needed; hint: `kenshin demo` and `kenshin user add guest` print them once",
+  );
   process.exit(2);
 }
 mkdirSync(options.shots, { recursive: true });
@@ -112,7 +116,8 @@ try {
   const page = await context.newPage();
   page.on("console", (message) => {
     // What is refused because it is asked for wrongly, below, is no trouble.
-    const refused = { "a wrong password": "401", "what cannot be understood is pointed at": "400", "a question in SQL": "400", "what was known on a day": "400",
+    const refused = { "a wrong password": "401", "who signs in for the first time chooses a password": "401",
+      "an account limited to a mandate searches, and no more": "403", "what cannot be understood is pointed at": "400", "a question in SQL": "400", "what was known on a day": "400",
       "a query is saved by keyboard, and its secret is shown once": "400" }[step];
     if (message.type() === "error" && !(refused && message.text().includes(refused)))
       troubles.push(`${step}: ${message.text()}`);
@@ -519,6 +524,53 @@ try {
     await page.click("button:has-text('サインアウト')");
     await find(page, "input[name=login]");
     await page.goto(`${options.base}/cases`);
+    await find(page, "input[name=login]");
+  });
+
+  await act("who signs in for the first time chooses a password", async () => {
+    await page.goto(`${options.base}/search?q=protocol:telnet&lang=en`);
+    await page.fill("input[name=login]", "guest");
+    await page.fill("input[name=password]", options["guest-password"]);
+    await page.keyboard.press("Enter");
+    await find(page, "h1:has-text('Password')");
+    check((await page.locator("nav a").count()) === 0, "nothing else is open yet");
+    await page.setViewportSize({ width: 390, height: 860 });
+    await keep(page, "password-narrow");
+    await page.setViewportSize({ width: 1360, height: 860 });
+    const own = "what a guest keeps in mind";
+    const change = async (current, first, again) => {
+      await page.fill("input[name=current]", current);
+      await page.fill("input[name=new]", first);
+      await page.fill("input[name=again]", again);
+      await page.click("button:has-text('Change the password')");
+    };
+    await change(options["guest-password"], "short", "other");
+    await find(page, ".mantine-PasswordInput-error:has-text('At least 10')");
+    await find(page, ".mantine-PasswordInput-error:has-text('not the same')");
+    await change("not the password", own, own);
+    await find(page, "[role=alert]:has-text('present password is wrong')");
+    await keep(page, "password-refused");
+    await change(options["guest-password"], own, own);
+    await find(page, ".totals b");
+    check(new URL(page.url()).pathname === "/search", "what one came for is there");
+    await page.reload();
+    await find(page, ".totals b");
+  });
+
+  await act("an account limited to a mandate searches, and no more", async () => {
+    check((await page.locator("nav a").allTextContents()).join() === "Search,Mandates", "the rest is not offered");
+    await find(page, ".who:has-text('town-demo')");
+    check((await services()) > 0, "what the mandate brought is found");
+    await keep(page, "search-limited");
+    await (await find(page, "table.rows tbody a[href^='/hosts/']")).click();
+    await find(page, "h1:has-text('127.')");
+    await keep(page, "host-limited");
+    await page.goto(`${options.base}/cases?lang=en`);
+    await find(page, "text=limited to some mandates");
+    await keep(page, "cases-limited");
+    await page.goto(`${options.base}/password?lang=en`);
+    await find(page, "h1:has-text('Password')");
+    await page.click("button:has-text('Sign out')");
     await find(page, "input[name=login]");
   });
 } catch (error) {

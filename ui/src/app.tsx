@@ -23,6 +23,7 @@ import { MandatePage, MandatesPage } from "./pages/Mandates";
 import { NoticePage } from "./pages/Notice";
 import { NoticesPage } from "./pages/Notices";
 import { OverviewPage } from "./pages/Overview";
+import { PasswordForm, PasswordPage } from "./pages/Password";
 import { ProvidersPage } from "./pages/Providers";
 import { RetentionPage } from "./pages/Retention";
 import { SavedSearchPage } from "./pages/SavedSearch";
@@ -49,7 +50,7 @@ function Inside() {
   if (!me) return <Navigate to={`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`} replace />;
   return (
     <Frame me={me}>
-      <Outlet context={me} />
+      {me.must_change ? <PasswordForm me={me} /> : <Outlet context={me} />}
     </Frame>
   );
 }
@@ -98,6 +99,7 @@ export function App() {
         <Route path="/providers" element={<ProvidersPage />} />
         <Route path="/retention" element={<RetentionPage />} />
         <Route path="/audit" element={<AuditPage />} />
+        <Route path="/password" element={<PasswordPage />} />
         <Route path="*" element={<NotFound />} />
       </Route>
     </Routes>

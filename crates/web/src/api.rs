@@ -63,6 +63,7 @@ struct Description;
 pub(crate) fn router() -> OpenApiRouter<Web> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(session::show, session::sign_in, session::sign_out))
+        .routes(routes!(session::change_password))
         .routes(routes!(health::show))
         .routes(routes!(overview::show))
         .routes(routes!(surveys::list))

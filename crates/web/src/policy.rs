@@ -12,7 +12,7 @@ use crate::guard::is_method;
 pub enum Action {
     /// Open to anybody, signed in or not: the public health page, sign-in, the API's description.
     Public,
-    /// Read or end one's own session.
+    /// Read or end one's own session, and change one's own password.
     OwnSession,
     /// Read the figures.
     SeeOverview,
@@ -73,6 +73,7 @@ pub const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/api/v1/session", Action::Public),
     ("POST", "/api/v1/session", Action::Public),
     ("DELETE", "/api/v1/session", Action::OwnSession),
+    ("PUT", "/api/v1/session/password", Action::OwnSession),
     ("GET", "/api/v1/health", Action::Public),
     ("GET", "/api/v1/overview", Action::SeeOverview),
     ("GET", "/api/v1/surveys", Action::SeeSurveys),

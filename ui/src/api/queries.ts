@@ -44,6 +44,17 @@ export function useSignIn() {
   });
 }
 
+export function useChangePassword() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Schemas["PasswordChange"]) => take(api.PUT("/api/v1/session/password", { body })),
+    onSuccess: (state) => {
+      keepToken(state.me?.csrf ?? "");
+      queries.setQueryData(["session"], state);
+    },
+  });
+}
+
 export function useSignOut() {
   const queries = useQueryClient();
   return useMutation({

@@ -756,6 +756,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Changes one's own password. Every session of the person ends but the one that the answer begins: keep its
+         *     cookie, and its token.
+         */
+        put: operations["session_change_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sql": {
         parameters: {
             query?: never;
@@ -1603,7 +1623,7 @@ export interface components {
              *     much is seen as labels let communities see.
              */
             community?: string | null;
-            /** @description To be sent as `x-kenshin-csrf` with every request that changes something. */
+            /** @description To be sent as `x-csrf-token` with every request that changes something. */
             csrf: string;
             /** @description When the session ends. */
             expires_at: components["schemas"]["Instant"];
@@ -1613,7 +1633,7 @@ export interface components {
             login: string;
             /** @description Ids of the mandates of which everything is that the person sees; without any, nothing limits it. */
             mandates: string[];
-            /** @description The password was given by somebody else and should be changed. */
+            /** @description The password was given by somebody else: the interface asks for one of the person's own first. */
             must_change: boolean;
             /** @description Name for display. */
             name: string;
@@ -1825,6 +1845,13 @@ export interface components {
             providers: components["schemas"]["ProviderFigures"][];
             /** @description Assessed rounds, oldest first, the newest 200 at most. */
             rounds: components["schemas"]["RoundRow"][];
+        };
+        /** @description What a person types to change their password. */
+        PasswordChange: {
+            /** @description The present one. */
+            current: string;
+            /** @description The one to be used from now on: 10 characters at least. */
+            new: string;
         };
         /** @description Every time a port of an address was asked. */
         ProbeList: {
@@ -4124,6 +4151,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionState"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             "4XX": {
                 headers: {

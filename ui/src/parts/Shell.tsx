@@ -104,7 +104,7 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
       <header className="side">
         <Brand />
         <nav aria-label={t("app.navigation")}>
-          {PAGES.filter((page) => me.actions.includes(page.action)).map((page) => (
+          {PAGES.filter((page) => !me.must_change && me.actions.includes(page.action)).map((page) => (
             <NavLink key={page.to} to={page.to} end={page.to === "/"}>
               <Icon name={page.name} />
               {t(`nav.${page.name}`)}
@@ -130,8 +130,9 @@ export function Frame({ me, children }: { me: Schemas["Me"]; children: ReactNode
             <LanguageSwitch />
             <ThemeSwitch />
           </div>
-          <div className="controls small" style={{ justifyContent: "space-between" }}>
+          <div className="controls small" style={{ flexWrap: "wrap", rowGap: "0.25rem" }}>
             <Link to="/health">{t("app.publicPage")}</Link>
+            <Link to="/password">{t("password.title")}</Link>
             <button
               type="button"
               className="link"

@@ -1,5 +1,5 @@
 //! A real browser against a real dashboard: signs in, follows a finding to its case and notice,
-//! switches the language, looks at every page. Pictures are kept under test-output/browser/.
+//! switches the language, looks at every page; an account limited to a mandate signs in for the first time. Pictures are kept under test-output/browser/.
 
 #![expect(clippy::disallowed_methods, reason = "the harness starts the program under test and a browser")]
 
@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::process::{Processors, kenshin, skip};
+use crate::process::{Processors, expect, kenshin, skip};
 
 #[test]
 fn a_person_follows_a_finding_to_its_case_and_its_notice() {
@@ -17,7 +17,8 @@ fn a_person_follows_a_finding_to_its_case_and_its_notice() {
         return skip("a_person_follows_a_finding_to_its_case_and_its_notice", "chromium is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = kenshin(&folder.path().join("home"))
+    let home = folder.path().join("home");
+    let mut demo = kenshin(&home)
         .args([
             "demo",
             "--seed",
@@ -41,6 +42,8 @@ fn a_person_follows_a_finding_to_its_case_and_its_notice() {
     let base = after("dashboard").trim_end_matches('/').to_owned();
     let (login, password) =
         after("sign in").split_once(" / ").map(|(l, p)| (l.to_owned(), p.to_owned())).unwrap();
+    let add = ["user", "add", "guest", "--role", "analyst", "--mandate", "town-demo", "--format", "json"];
+    let guest: serde_json::Value = serde_json::from_str(&expect(&home, 0, &add)).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let out = Command::new("node")
         .current_dir(root.join("ui"))
@@ -52,6 +55,8 @@ fn a_person_follows_a_finding_to_its_case_and_its_notice() {
             &login,
             "--password",
             &password,
+            "--guest-password",
+            guest["password"].as_str().unwrap(),
             "--chromium",
             &chromium,
         ])

@@ -1,4 +1,4 @@
-//! Sign-in, sign-out, who am I.
+//! Sign-in, sign-out, who am I, a password of one's own.
 
 use std::net::IpAddr;
 
@@ -40,9 +40,9 @@ pub struct Me {
     pub organisation: String,
     /// Preferred language.
     pub language: String,
-    /// The password was given by somebody else and should be changed.
+    /// The password was given by somebody else: the interface asks for one of the person's own first.
     pub must_change: bool,
-    /// To be sent as `x-kenshin-csrf` with every request that changes something.
+    /// To be sent as `x-csrf-token` with every request that changes something.
     pub csrf: String,
     /// When the session ends.
     pub expires_at: Instant,
@@ -66,6 +66,17 @@ pub struct SignIn {
     pub password: String,
 }
 
+/// What a person types to change their password.
+#[derive(Deserialize, ToSchema)]
+pub struct PasswordChange {
+    /// The present one.
+    #[schema(max_length = 1000)]
+    pub current: String,
+    /// The one to be used from now on: 10 characters at least.
+    #[schema(min_length = 10, max_length = 1000)]
+    pub new: String,
+}
+
 /// Who is signed in.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "session_show", responses((status = 200, body = SessionState)))]
 pub(crate) async fn show(State(web): State<Web>, caller: Caller) -> Json<SessionState> {
@@ -85,11 +96,37 @@ pub(crate) async fn sign_in(
     if let Some(before) = &caller.token {
         web.casework().sign_out(before).await?;
     }
-    let cookie = cookie(&web, &signed_in.token, SESSION_S);
+    welcome(&web, signed_in)
+}
+
+/// Changes one's own password. Every session of the person ends but the one that the answer begins: keep its
+/// cookie, and its token.
+#[utoipa::path(put, path = "/api/v1/session/password", tag = "session", operation_id = "session_change_password",
+    request_body = PasswordChange,
+    responses((status = 200, body = SessionState), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn change_password(
+    State(web): State<Web>,
+    caller: Caller,
+    Body(given): Body<PasswordChange>,
+) -> Result<Response, Problem> {
+    let Session { user, .. } = caller.session.ok_or_else(Problem::unauthenticated)?;
+    if given.new == given.current {
+        return Err(Problem::bad_request("the new password is the present one"));
+    }
+    // Who found an open session may not try passwords without end either.
+    begin(&web, &user.login, &given.current, caller.addr).await?;
+    web.casework().set_password(web.org(), user.user_id, &given.new, false).await?;
+    let signed_in = begin(&web, &user.login, &given.new, caller.addr).await?;
+    welcome(&web, signed_in)
+}
+
+/// The answer that begins a session.
+fn welcome(web: &Web, signed_in: SignedIn) -> Result<Response, Problem> {
+    let cookie = cookie(web, &signed_in.token, SESSION_S)?;
     let who = SignedInAs(signed_in.user.user_id);
     let session = Session { user: signed_in.user, csrf: signed_in.csrf, expires_at: signed_in.expires_at };
-    let mut response = Json(SessionState { me: Some(me(&web, session)) }).into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie?);
+    let mut response = Json(SessionState { me: Some(me(web, session)) }).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
     response.extensions_mut().insert(who);
     Ok(response)
 }

@@ -55,6 +55,62 @@ async fn a_session_runs_out() {
 }
 
 #[tokio::test]
+async fn people_change_their_own_password() {
+    let world = World::new().await;
+    let (here, elsewhere) = (world.sign_in("analyst").await, world.sign_in("analyst").await);
+    let change = async |current: &str, new: &str| {
+        let body = serde_json::json!({ "current": current, "new": new });
+        world.ask(&here, Method::PUT, "/api/v1/session/password", Some(body)).await
+    };
+    let own = "one that I chose";
+    for (current, new, status) in [
+        ("not the password", own, StatusCode::UNAUTHORIZED),
+        (PASSWORD, "short", StatusCode::BAD_REQUEST),
+        (PASSWORD, PASSWORD, StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(change(current, new).await.status(), status, "{new}");
+        assert_eq!(world.get(&here, "/api/v1/findings").await.0, StatusCode::OK, "the session stays");
+    }
+    let anonymous = serde_json::json!({ "current": PASSWORD, "new": own });
+    let response =
+        world.ask(&SignedIn::default(), Method::PUT, "/api/v1/session/password", Some(anonymous)).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+
+    let response = change(PASSWORD, own).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let cookie =
+        response.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let state = json(response).await;
+    assert_eq!(state["me"]["must_change"], false);
+    let anew = SignedIn { cookie, csrf: state["me"]["csrf"].as_str().unwrap().to_owned() };
+    assert_eq!(world.get(&anew, "/api/v1/findings").await.0, StatusCode::OK);
+    for ended in [&here, &elsewhere] {
+        assert_eq!(world.get(ended, "/api/v1/findings").await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.try_sign_in("analyst", PASSWORD).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(world.try_sign_in("analyst", own).await.status(), StatusCode::OK);
+    let audit = world.get(&world.sign_in("auditor").await, "/api/v1/audit").await.1;
+    let changed = |entry: &&serde_json::Value| {
+        entry["object"] == "/api/v1/session/password"
+            && entry["actor"] == "A analyst"
+            && entry["detail"].as_str().unwrap().contains("200")
+    };
+    assert_eq!(audit["items"].as_array().unwrap().iter().filter(changed).count(), 1, "{audit}");
+    let audit = audit.to_string();
+    assert!(!audit.contains(own) && !audit.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn whom_a_password_was_given_is_told_to_choose_one() {
+    let world = World::new().await;
+    let (casework, org) = (world.observatory.casework(), world.observatory.org());
+    let user = casework.user_named(org, "analyst").await.unwrap();
+    casework.set_password(org, user.user_id, "given by somebody else", true).await.unwrap();
+    let state = json(world.try_sign_in("analyst", "given by somebody else").await).await;
+    assert_eq!(state["me"]["must_change"], true);
+}
+
+#[tokio::test]
 async fn passwords_cannot_be_tried_without_end() {
     let world = World::new().await;
     for _ in 0..5 {
