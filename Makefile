@@ -67,14 +67,15 @@ fuzz: ## every fuzz target for 60 s (about 4 minutes to build from nothing), the
 	PROPTEST_CASES=2000 $(CARGO) test --workspace --lib
 
 # Each can be run alone: `make bench BENCH=order`. Their verdicts are in docs/performance.md.
-BENCH ?= order transmit sweep recognition month
+BENCH ?= order transmit sweep recognition month lake
 
-bench: deps ## rates, losses, recognition and a scaled month, against bare system calls, ZMap, masscan and nmap (root; 45 minutes when built)
+bench: deps ## rates, losses, recognition, a scaled month, lake and search, against system calls, ZMap, masscan, nmap and DuckDB (root; 75 minutes when built)
 	@dpkg-query -W zmap masscan >/dev/null 2>&1 || \
 		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends zmap masscan >/dev/null
 	$(CARGO) build --release -p kenshin-bench
 	@missed=; for bench in $(BENCH); do echo "== $$bench"; \
-		target/release/kenshin-bench $$bench --json bench/results/$$bench.json || missed="$$missed $$bench"; done; \
+		case $$bench in lake) $(MAKE) --no-print-directory bench-lake;; \
+			*) target/release/kenshin-bench $$bench --json bench/results/$$bench.json;; esac || missed="$$missed $$bench"; done; \
 		[ -z "$$missed" ] || { echo "== limits missed, or not measured:$$missed"; exit 1; }
 
 # Lake and search: ten million services, ingest, SQL against DuckDB from PyPI, and one table that grows to 50 million observations
