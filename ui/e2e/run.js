@@ -564,6 +564,7 @@ try {
     await keep(page, "search-limited");
     await (await find(page, "table.rows tbody a[href^='/hosts/']")).click();
     await find(page, "h1:has-text('127.')");
+    await find(page, "section:has(h2:has-text('When it was asked')) td:has-text('answered')");
     await keep(page, "host-limited");
     await page.goto(`${options.base}/cases?lang=en`);
     await find(page, "text=limited to some mandates");

@@ -77,6 +77,18 @@ impl Sight {
         }
     }
 
+    /// True when it may be seen what was asked under a mandate, answered or not. That has no label: who sees what labels
+    /// let them see does not see it, as the table `coverage` is not there for them.
+    pub fn covers(&self, mandate_id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Mandates(mandates) => {
+                mandates.labels().is_none() && mandates.ids().iter().any(|id| id == mandate_id)
+            }
+            Self::Only(_) => false,
+        }
+    }
+
     /// True when rows about this address may be seen, as far as the address tells.
     pub fn reaches(&self, addr: IpAddr) -> bool {
         match self {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use kenshin_casework::{PAGE_MAX, PageRequest};
 use kenshin_lake::Told;
+use kenshin_lake::view::Sight;
 use kenshin_observation::{Endpoint, Outcome, SurveyId, TimeUs};
 use kenshin_survey::plan::SurveyPlan;
 use serde::Serialize;
@@ -46,11 +47,11 @@ type Ends = HashMap<(SurveyId, Endpoint), (Outcome, TimeUs)>;
 
 impl Observatory {
     /// Every time a port of `addr` was asked: the order of a survey tells the place of each target,
-    /// and coverage who went through which places when. Oldest first; of more than `most`, those of the
-    /// newest surveys.
-    pub async fn probed(&self, addr: IpAddr, most: usize) -> Result<Vec<Probed>, ActError> {
+    /// and coverage who went through which places when, as far as somebody sees coverage. Oldest first; of more
+    /// than `most`, those of the newest surveys.
+    pub async fn probed(&self, sight: &Sight, addr: IpAddr, most: usize) -> Result<Vec<Probed>, ActError> {
         let lake = self.lake().await?;
-        let ends = self.ends(addr).await?;
+        let ends = self.ends(sight, addr).await?;
         let mut probed = Vec::new();
         let mut request = Some(PageRequest { after: None, limit: PAGE_MAX });
         for _ in 0..SURVEY_PAGES_MAX {
@@ -63,6 +64,9 @@ impl Observatory {
                 }
                 // Imported results have no plan, and no coverage.
                 let Ok(plan) = serde_json::from_value::<SurveyPlan>(survey.plan) else { continue };
+                if !sight.covers(&plan.mandate_id) {
+                    continue;
+                }
                 let Ok(space) = plan.space() else { continue };
                 if !space.addresses().contains(addr) {
                     continue;
@@ -74,6 +78,10 @@ impl Observatory {
                     .collect();
                 places.sort_unstable();
                 for row in lake.coverage(survey.survey_id).await? {
+                    // A batch in which nothing answered names no mandate: that of its survey.
+                    if !sight.covers(row.mandate_id.as_deref().unwrap_or(&plan.mandate_id)) {
+                        continue;
+                    }
                     let begins = places.partition_point(|(index, _)| *index < row.index_from);
                     let there = places[begins..].iter().take_while(|(index, _)| *index < row.index_to);
                     probed.extend(there.map(|(index, endpoint)| Probed {
@@ -98,12 +106,11 @@ impl Observatory {
 
     /// How each attempt at an address ended that left an observation: an answer counts before anything
     /// else, then what came last.
-    async fn ends(&self, addr: IpAddr) -> Result<Ends, ActError> {
+    async fn ends(&self, sight: &Sight, addr: IpAddr) -> Result<Ends, ActError> {
         let told = Told { addr: Some(addr), ..Told::default() };
         let seen = self.lake().await?.hosts(&told).await?.next().await?.unwrap_or_default();
         let mut ends = Ends::new();
-        for one in seen {
-            let observation = one.observation;
+        for observation in seen.into_iter().map(|one| one.observation).filter(|one| sight.shows(one)) {
             let end = (observation.outcome, observation.time);
             let rank = |(outcome, time): (Outcome, TimeUs)| (outcome == Outcome::Answered, time);
             let held = ends.entry((observation.survey_id, observation.subject)).or_insert(end);

@@ -13,7 +13,7 @@ use kenshin_lake::LakeError;
 use kenshin_observation::UserId;
 use kenshin_observatory::{ActError, Blame};
 
-use crate::policy::{self, Action, Decision, Reach};
+use crate::policy::{self, Action, Bounds, Decision, Reach};
 use crate::{Problem, Web};
 
 mod sensor;
@@ -179,15 +179,15 @@ pub(crate) async fn admit(
     };
     let who = session.as_ref().map(|session| session.user.user_id);
     let role = session.as_ref().map(|session| session.user.role);
-    let limited = session.as_ref().is_some_and(|session| session.user.viewer().is_limited());
+    let bounds = session.as_ref().map_or(Bounds::None, |session| Bounds::of(&session.user.viewer()));
     // A route that the table does not name is nobody's.
     let Some(action) = action else {
         return Err((who, Problem::not_found("route", route)));
     };
-    let reach = match (policy::allowed(role, limited, action), role) {
+    let reach = match (policy::allowed(role, bounds, action), role) {
         (Decision::Granted(reach), _) => reach,
         (Decision::Refused, None) => return Err((None, Problem::unauthenticated())),
-        (Decision::Refused, Some(_)) if limited => return Err((who, Problem::beyond(action))),
+        (Decision::Refused, Some(_)) if bounds != Bounds::None => return Err((who, Problem::beyond(action))),
         (Decision::Refused, Some(role)) => return Err((who, Problem::refused(role, action))),
     };
     Ok(Caller { session, token, sensor: None, addr, reach })

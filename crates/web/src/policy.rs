@@ -3,6 +3,7 @@
 use std::fmt;
 
 use axum::http::Method;
+use kenshin_casework::Viewer;
 
 use crate::Role;
 use crate::guard::is_method;
@@ -165,6 +166,28 @@ pub enum Reach {
     OwnMandates,
 }
 
+/// What an account is limited to, whatever its role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounds {
+    /// Nothing.
+    None,
+    /// What some mandates brought.
+    Mandates,
+    /// Of that, what labels let a community outside of the organisation see.
+    Community,
+}
+
+impl Bounds {
+    /// Those of somebody who looks.
+    pub fn of(viewer: &Viewer) -> Self {
+        match viewer.community {
+            Some(_) => Self::Community,
+            None if viewer.is_limited() => Self::Mandates,
+            None => Self::None,
+        }
+    }
+}
+
 /// What the policy says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -244,23 +267,23 @@ impl fmt::Display for Action {
     }
 }
 
-/// The policy. A `None` role is somebody who has not signed in; `limited` is somebody whose account sees what
-/// some mandates brought and nothing else. Cases, findings, notices, sensors and figures are made of what all
-/// of them bring, so whoever is limited searches, and no more.
+/// The policy. A `None` role is somebody who has not signed in. Cases, findings, notices, sensors and figures are
+/// made of what all mandates bring, so whoever is limited to some searches, and no more. What was asked has no
+/// label, so it is not for communities.
 ///
 /// Columns: admin, operator, analyst, provider, researcher, auditor. `O` reaches the whole
 /// organisation, `P` the person's own providers, `-` is refused.
-pub fn allowed(role: Option<Role>, limited: bool, action: Action) -> Decision {
+pub fn allowed(role: Option<Role>, bounds: Bounds, action: Action) -> Decision {
     use Action as A;
     let decision = allowed_to(role, action);
-    match (decision, action) {
-        (Decision::Granted(_), A::Search | A::SeeSearches | A::SaveSearches | A::AskSql) if limited => {
-            Decision::Granted(Reach::OwnMandates)
-        }
-        (_, A::Public | A::OwnSession | A::SeeMandates) => decision,
-        _ if limited => Decision::Refused,
-        _ => decision,
-    }
+    let within = match action {
+        _ if bounds == Bounds::None || decision == Decision::Refused => return decision,
+        A::Public | A::OwnSession | A::SeeMandates => return decision,
+        A::Search | A::SeeSearches | A::SaveSearches | A::AskSql => true,
+        A::SeeProbes => bounds == Bounds::Mandates,
+        _ => false,
+    };
+    if within { Decision::Granted(Reach::OwnMandates) } else { Decision::Refused }
 }
 
 /// What roles may do whom nothing limits.

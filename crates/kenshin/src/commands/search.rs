@@ -105,7 +105,7 @@ fn fields(context: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 async fn probed(context: &Context<'_>, observatory: &Observatory, addr: IpAddr) -> anyhow::Result<Exit> {
-    let probed = observatory.probed(addr, usize::MAX).await?;
+    let probed = observatory.probed(&Sight::All, addr, usize::MAX).await?;
     let exit = if probed.is_empty() { Exit::No } else { Exit::Done };
     Rows {
         columns: &["TARGET", "NOT BEFORE", "NOT AFTER", "SENSOR", "SURVEY", "MANDATE", "PLACE", "OUTCOME"],

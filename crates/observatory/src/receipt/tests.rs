@@ -1,6 +1,7 @@
 //! Batches arrive: once, in their chain, of a slice the first; and whatever a crash leaves is completed.
 
 use kenshin_casework::{NewMandate, NewSensor, NewSurvey, SurveyKind};
+use kenshin_lake::Mandates;
 use kenshin_lake::view::{Search, Sight};
 use kenshin_lake::{Progress, Selection};
 use kenshin_mandate::{TemplateOptions, TemplateSensor, template};
@@ -413,7 +414,7 @@ async fn an_address_tells_when_it_was_asked() {
         .commit(&[batch, west.seal(&world.plan, 1, |_| {})], NOW)
         .await
         .unwrap();
-    let probed = world.observatory.probed(told.addr, usize::MAX).await.unwrap();
+    let probed = world.observatory.probed(&Sight::All, told.addr, usize::MAX).await.unwrap();
     let one = probed.iter().find(|one| one.endpoint == told).unwrap();
     assert_eq!(one.outcome, Some(kenshin_observation::Outcome::Answered));
     assert_eq!((one.from, one.to, one.round), (asked.time_from, asked.time_to, 1));
@@ -421,14 +422,29 @@ async fn an_address_tells_when_it_was_asked() {
     let other = probed.iter().find(|one| one.endpoint != told).unwrap();
     assert_eq!((other.endpoint.addr, other.outcome), (told.addr, None), "no row, and asked all the same");
     let dark = world.plan.space().unwrap().slice(1).target_at(0).1;
-    let probed = world.observatory.probed(dark.addr, usize::MAX).await.unwrap();
+    let probed = world.observatory.probed(&Sight::All, dark.addr, usize::MAX).await.unwrap();
     assert!(
         probed.iter().all(|one| one.outcome.is_some_and(|end| end != kenshin_observation::Outcome::Answered))
     );
     assert!(probed.iter().all(|one| one.sensor_id == west.identity().id.to_string()));
-    assert_eq!((probed.len(), world.observatory.probed(dark.addr, 1).await.unwrap().len()), (2, 1));
+    assert_eq!(
+        (probed.len(), world.observatory.probed(&Sight::All, dark.addr, 1).await.unwrap().len()),
+        (2, 1)
+    );
     let outside = "203.0.113.7".parse().unwrap();
-    assert!(world.observatory.probed(outside, usize::MAX).await.unwrap().is_empty());
+    assert!(world.observatory.probed(&Sight::All, outside, usize::MAX).await.unwrap().is_empty());
+    // Who is limited to mandates is told of what was asked under them. It has no label: communities are not.
+    let of = |mandate: &str| Mandates::new([mandate.to_owned()]).unwrap();
+    let (own, foreign) = (of(&world.plan.mandate_id), of("foreign"));
+    for (sight, told) in [
+        (Sight::Mandates(own.clone()), 2),
+        (Sight::Mandates(foreign), 0),
+        (Sight::Mandates(own.shared()), 0),
+        (Sight::Only(vec![(dark.addr, dark.addr)]), 0),
+    ] {
+        let probed = world.observatory.probed(&sight, dark.addr, usize::MAX).await.unwrap();
+        assert_eq!(probed.len(), told, "{sight:?}");
+    }
 }
 
 /// Why a change is refused, and the change.

@@ -64,13 +64,14 @@ pub struct ProbeRow {
     params(("addr" = String, Path)), responses((status = 200, body = ProbeList), (status = "4XX", body = Problem)))]
 pub(crate) async fn list(
     State(web): State<Web>,
-    _caller: Caller,
+    caller: Caller,
     Path(text): Path<String>,
 ) -> Result<Json<ProbeList>, Problem> {
     let addr: IpAddr = crate::api::query::id("host", &text)?;
     let probed = async {
         let _turn = web.searching().await?;
-        Ok::<_, Problem>(web.observatory().probed(addr, ROWS_MAX + 1).await?)
+        let sight = web.observatory().sight(&caller.viewer()?).await?;
+        Ok::<_, Problem>(web.observatory().probed(&sight, addr, ROWS_MAX + 1).await?)
     };
     let Ok(probed) = tokio::time::timeout(sql::TIME, probed).await else {
         let slow = format!("coverage was not read within {} s", sql::TIME.as_secs());

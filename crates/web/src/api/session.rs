@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::api::Instant;
 use crate::api::query::Body;
 use crate::guard::{COOKIE, Caller, SignedInAs};
-use crate::policy::{self, Action, Decision};
+use crate::policy::{self, Action, Bounds, Decision};
 use crate::{Problem, Web};
 
 /// How long a session lasts, seconds.
@@ -173,8 +173,8 @@ fn cookie(web: &Web, token: &str, for_secs: i64) -> Result<HeaderValue, Problem>
 
 fn me(web: &Web, session: Session) -> Me {
     let role = session.user.role;
-    let limited = session.user.viewer().is_limited();
-    let granted = |action: &&Action| policy::allowed(Some(role), limited, **action) != Decision::Refused;
+    let bounds = Bounds::of(&session.user.viewer());
+    let granted = |action: &&Action| policy::allowed(Some(role), bounds, **action) != Decision::Refused;
     Me {
         login: session.user.login,
         name: session.user.name,

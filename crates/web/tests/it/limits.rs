@@ -51,6 +51,7 @@ async fn what_other_mandates_brought_is_not_there() {
         "public",
         "own-session",
         "search",
+        "see-probes",
         "see-searches",
         "save-searches",
         "ask-sql",

@@ -43,9 +43,11 @@ async fn every_route_answers_every_role_as_the_table_says() {
         people.push((role.to_string(), world.sign_in(role.as_str()).await));
     }
     people.push(("limited".to_owned(), world.limited(&["city-2026"], Vec::new()).await));
+    people.push(("community".to_owned(), world.community("city-2026").await));
     let mut table = String::from(
         "# Every route and what it answers to whom: `ok` lets the request through to its handler, `sign-in` and\n\
-         # `refused` end before it. `limited` is an analyst who sees what some mandates brought and nothing else.\n\
+         # `refused` end before it. `limited` is an analyst who sees what some mandates brought and nothing else,\n\
+         # `community` one from outside, who sees as much of that as may be shared.\n\
          # A test walks the API's description and compares; UPDATE=1 writes this file.\n",
     );
     write!(table, "{:<7}{:<36}", "method", "route").unwrap();

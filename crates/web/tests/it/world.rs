@@ -95,6 +95,25 @@ impl World {
         self.sign_in("limited").await
     }
 
+    /// Somebody from outside, who sees of what a mandate brought as much as may be shared.
+    pub(crate) async fn community(&self, mandate: &str) -> SignedIn {
+        let user = NewUser {
+            login: "community".into(),
+            name: "A peer".into(),
+            role: Role::Analyst,
+            language: "en".into(),
+            password: PASSWORD.into(),
+            must_change: false,
+            providers: Vec::new(),
+            limit: kenshin_casework::Limit {
+                mandates: vec![mandate.to_owned()],
+                community: Some("Energy ISAC".to_owned()),
+            },
+        };
+        self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap();
+        self.sign_in("community").await
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&self, seconds: i64) {
         self.offset.fetch_add(seconds * 1_000_000, Ordering::SeqCst);

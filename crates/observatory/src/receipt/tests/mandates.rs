@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kenshin_casework::{Limit, Role, User};
 use kenshin_lake::search::Field;
 use kenshin_lake::view::Counted;
-use kenshin_lake::{Extent, Format, LakeError, Limits, Mandates};
+use kenshin_lake::{Extent, Format, LakeError, Limits};
 use kenshin_observation::Outcome;
 
 use super::*;
@@ -120,7 +120,9 @@ impl World {
         for host in 0..16 {
             let addr: std::net::IpAddr = format!("198.51.100.{host}").parse().unwrap();
             let told = observatory.host(&viewer, addr, None).await.unwrap();
-            seen.insert(addr.to_string(), format!("{:?}", told.map(|host| (host.now, host.before))));
+            let asked = observatory.probed(&sight, addr, usize::MAX).await.unwrap();
+            let told = told.map(|host| (host.now, host.before));
+            seen.insert(addr.to_string(), format!("{told:?} {asked:?}"));
         }
         seen
     }

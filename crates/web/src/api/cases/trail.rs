@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::api::Instant;
 use crate::api::query::{PeopleNames, ProviderNames};
-use crate::policy::{self, Action, Decision};
+use crate::policy::{self, Action, Bounds, Decision};
 use crate::{Problem, Web};
 
 /// One event of a trail.
@@ -144,7 +144,7 @@ const fn kind(change: &CaseChange) -> &'static str {
 /// What `viewer` may do with a case in this state: what the policy allows and the state machine
 /// would take.
 pub(super) fn actions(state: &CaseState, viewer: &Viewer, now: TimeUs) -> Vec<String> {
-    let may = |action| policy::allowed(Some(viewer.role), viewer.is_limited(), action) != Decision::Refused;
+    let may = |action| policy::allowed(Some(viewer.role), Bounds::of(viewer), action) != Decision::Refused;
     let note = || "?".to_owned();
     let mut actions = Vec::new();
     if may(Action::AcknowledgeCase) && would_take(state, CaseChange::Acknowledged { note: note() }, now) {
