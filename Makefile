@@ -62,7 +62,7 @@ else
 	@echo "== not root: no packages are installed; tests that need privilege or a missing daemon skip and say so by name"
 endif
 
-fuzz: ## every fuzz target for 60 s (about 4 minutes to build from nothing), then property tests, each by 2,000 other cases
+fuzz: ## every fuzz target for 60 s (about 4 minutes to build from nothing), then property tests, each by 2,000 other cases (about 15 minutes)
 	fuzz/run 60
 	PROPTEST_CASES=2000 $(CARGO) test --workspace --lib
 
