@@ -62,14 +62,14 @@ else
 	@echo "== not root: no packages are installed; tests that need privilege or a missing daemon skip and say so by name"
 endif
 
-fuzz: ## every fuzz target for 60 s (about 4 minutes to build from nothing), then property tests, each by 2,000 other cases (about 15 minutes)
+fuzz: ## every fuzz target for 60 s (about 4 minutes to build from nothing), then property tests, each by 2,000 other cases (about 10 minutes)
 	fuzz/run 60
 	PROPTEST_CASES=2000 $(CARGO) test --workspace --lib
 
 # Each can be run alone: `make bench BENCH=order`. Their verdicts are in docs/performance.md.
 BENCH ?= order transmit sweep recognition month lake
 
-bench: deps ## rates, losses, recognition, a scaled month, lake and search, against system calls, ZMap, masscan, nmap and DuckDB (root; 75 minutes when built)
+bench: deps ## rates, losses, recognition, a scaled month, lake and search, against system calls, ZMap, masscan, nmap and DuckDB (root; 45 minutes when built, and about as long for the lake)
 	@dpkg-query -W zmap masscan >/dev/null 2>&1 || \
 		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends zmap masscan >/dev/null
 	$(CARGO) build --release -p kenshin-bench

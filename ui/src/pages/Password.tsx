@@ -5,10 +5,10 @@ import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { useOutletContext } from "react-router";
 
-import { Failure, type Schemas } from "../api/client";
+import type { Schemas } from "../api/client";
 import { useChangePassword } from "../api/queries";
-import { Icon } from "../parts/Icon";
 import { PageHead } from "../parts/Page";
+import { Refused } from "../parts/states";
 
 /** As the server has it. */
 const LEAST = 10;
@@ -20,7 +20,7 @@ export function PasswordPage() {
 
 /** Asks for the present password and a new one, typed twice. */
 export function PasswordForm({ me }: { me: Schemas["Me"] }) {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const change = useChangePassword();
   const [current, setCurrent] = useState("");
   const [first, setFirst] = useState("");
@@ -47,8 +47,6 @@ export function PasswordForm({ me }: { me: Schemas["Me"] }) {
       },
     );
   };
-  const failure = change.error instanceof Failure ? change.error : null;
-  const key = failure?.code === "wrong-password" ? "password.wrong" : `problem.${failure?.code}`;
   return (
     <>
       <PageHead
@@ -92,15 +90,8 @@ export function PasswordForm({ me }: { me: Schemas["Me"] }) {
           value={again}
           onChange={(event) => setAgain(event.currentTarget.value)}
         />
-        {change.error && (
-          <div className="notice" role="alert">
-            <Icon name="alert" />
-            <span>{failure && i18n.exists(key) ? t(key) : t("problem.internal")}</span>
-          </div>
-        )}
-        {change.isSuccess && (
-          <p role="status">{t("password.changed")}</p>
-        )}
+        <Refused error={change.error} own={{ "wrong-password": t("password.wrong") }} />
+        {change.isSuccess && <p role="status">{t("password.changed")}</p>}
         <div>
           <Button type="submit" loading={change.isPending}>
             {t("password.submit")}

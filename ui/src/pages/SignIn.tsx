@@ -3,11 +3,10 @@ import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, Navigate, useNavigate, useSearchParams } from "react-router";
 
-import { Failure } from "../api/client";
 import { useSession, useSignIn } from "../api/queries";
-import { Icon } from "../parts/Icon";
 import { PageHead } from "../parts/Page";
 import { Brand, LanguageSwitch, ThemeSwitch } from "../parts/Shell";
+import { Refused } from "../parts/states";
 
 /** Only a path of ours: a link may not send people elsewhere after they signed in. */
 function inside(to: string | null): string {
@@ -15,7 +14,7 @@ function inside(to: string | null): string {
 }
 
 export function SignInPage() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const [params] = useSearchParams();
   const navigate = useNavigate();
   const session = useSession();
@@ -29,8 +28,6 @@ export function SignInPage() {
     event.preventDefault();
     signIn.mutate({ login, password }, { onSuccess: () => void navigate(to, { replace: true }) });
   };
-  const failure = signIn.error instanceof Failure ? signIn.error : null;
-  const key = `problem.${failure?.code}`;
   return (
     <div className="sign-in">
       <div className="bare barehead" style={{ width: "100%", marginBottom: 0, paddingBottom: 0 }}>
@@ -64,12 +61,7 @@ export function SignInPage() {
             value={password}
             onChange={(event) => setPassword(event.currentTarget.value)}
           />
-          {signIn.error && (
-            <div className="notice" role="alert">
-              <Icon name="alert" />
-              <span>{failure && i18n.exists(key) ? t(key) : t("problem.internal")}</span>
-            </div>
-          )}
+          <Refused error={signIn.error} />
           <Button type="submit" loading={signIn.isPending}>
             {t("signIn.submit")}
           </Button>

@@ -21,6 +21,20 @@ export function Empty({ title, text, children }: { title: string; text: string; 
   );
 }
 
+/** Why what was typed into a form was refused; `own` has the form's own words for a code. */
+export function Refused({ error, own = {} }: { error: Error | null; own?: Record<string, string> }) {
+  const { t, i18n } = useTranslation();
+  if (!error) return null;
+  const code = error instanceof Failure ? error.code : "internal";
+  const key = `problem.${code}`;
+  return (
+    <div className="notice" role="alert">
+      <Icon name="alert" />
+      <span>{own[code] ?? (i18n.exists(key) ? t(key) : t("problem.internal"))}</span>
+    </div>
+  );
+}
+
 export function Loading({ lines = 6 }: { lines?: number }) {
   const { t } = useTranslation();
   return (

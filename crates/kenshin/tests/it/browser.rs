@@ -1,5 +1,6 @@
 //! A real browser against a real dashboard: signs in, follows a finding to its case and notice,
-//! switches the language, looks at every page; an account limited to a mandate signs in for the first time. Pictures are kept under test-output/browser/.
+//! switches the language, looks at every page; an account limited to a mandate signs in for the first
+//! time. Pictures are kept under test-output/browser/.
 
 #![expect(clippy::disallowed_methods, reason = "the harness starts the program under test and a browser")]
 

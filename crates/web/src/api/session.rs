@@ -114,8 +114,12 @@ pub(crate) async fn change_password(
         return Err(Problem::bad_request("the new password is the present one"));
     }
     // Who found an open session may not try passwords without end either.
-    begin(&web, &user.login, &given.current, caller.addr).await?;
-    web.casework().set_password(web.org(), user.user_id, &given.new, false).await?;
+    let proven = begin(&web, &user.login, &given.current, caller.addr).await?;
+    if let Err(refused) = web.casework().set_password(web.org(), user.user_id, &given.new, false).await {
+        // A session that nobody holds.
+        web.casework().sign_out(&proven.token).await?;
+        return Err(refused.into());
+    }
     let signed_in = begin(&web, &user.login, &given.new, caller.addr).await?;
     welcome(&web, signed_in)
 }

@@ -65,7 +65,7 @@ async fn people_change_their_own_password() {
     let own = "one that I chose";
     for (current, new, status) in [
         ("not the password", own, StatusCode::UNAUTHORIZED),
-        (PASSWORD, "short", StatusCode::BAD_REQUEST),
+        (PASSWORD, "nine char", StatusCode::BAD_REQUEST),
         (PASSWORD, PASSWORD, StatusCode::BAD_REQUEST),
     ] {
         assert_eq!(change(current, new).await.status(), status, "{new}");
@@ -98,6 +98,23 @@ async fn people_change_their_own_password() {
     assert_eq!(audit["items"].as_array().unwrap().iter().filter(changed).count(), 1, "{audit}");
     let audit = audit.to_string();
     assert!(!audit.contains(own) && !audit.contains(PASSWORD));
+}
+
+/// Who finds an open session may not guess by it.
+#[tokio::test]
+async fn a_change_is_tried_as_seldom_as_a_sign_in() {
+    let world = World::new().await;
+    let analyst = world.sign_in("analyst").await;
+    let change = async |current: &str| {
+        let body = serde_json::json!({ "current": current, "new": "one that I chose" });
+        world.ask(&analyst, Method::PUT, "/api/v1/session/password", Some(body)).await.status()
+    };
+    for _ in 0..5 {
+        assert_eq!(change("wrong").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(change(PASSWORD).await, StatusCode::TOO_MANY_REQUESTS, "even the right one waits");
+    world.pass(15 * 60);
+    assert_eq!(change(PASSWORD).await, StatusCode::OK);
 }
 
 #[tokio::test]

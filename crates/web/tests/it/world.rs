@@ -73,21 +73,8 @@ impl World {
 
     /// An analyst who is limited to these mandates, and whose view has these services.
     pub(crate) async fn limited(&self, mandates: &[&str], services: Vec<ServiceRow>) -> SignedIn {
-        let user = NewUser {
-            login: "limited".into(),
-            name: "A guest".into(),
-            role: Role::Analyst,
-            language: "en".into(),
-            password: PASSWORD.into(),
-            must_change: false,
-            providers: Vec::new(),
-            limit: kenshin_casework::Limit {
-                mandates: mandates.iter().map(|id| (*id).to_owned()).collect(),
-                community: None,
-            },
-        };
-        self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap();
-        let of = Mandates::new(user.limit.mandates).unwrap();
+        let of = Mandates::new(mandates.iter().map(|id| (*id).to_owned())).unwrap();
+        self.add_limited("limited", &of, None).await;
         let view = self.observatory.lake().await.unwrap().view_of(&Extent::Mandates(of)).await.unwrap();
         let mut made = view.begin_anew(T0).await.unwrap();
         made.write(services).await.unwrap();
@@ -97,21 +84,26 @@ impl World {
 
     /// Somebody from outside, who sees of what a mandate brought as much as may be shared.
     pub(crate) async fn community(&self, mandate: &str) -> SignedIn {
+        let of = Mandates::new([mandate.to_owned()]).unwrap();
+        self.add_limited("community", &of, Some("Energy ISAC")).await;
+        self.sign_in("community").await
+    }
+
+    async fn add_limited(&self, login: &str, mandates: &Mandates, community: Option<&str>) {
         let user = NewUser {
-            login: "community".into(),
-            name: "A peer".into(),
+            login: login.into(),
+            name: "A guest".into(),
             role: Role::Analyst,
             language: "en".into(),
             password: PASSWORD.into(),
             must_change: false,
             providers: Vec::new(),
             limit: kenshin_casework::Limit {
-                mandates: vec![mandate.to_owned()],
-                community: Some("Energy ISAC".to_owned()),
+                mandates: mandates.ids().to_vec(),
+                community: community.map(str::to_owned),
             },
         };
         self.observatory.casework().add_user(self.observatory.org(), &user, T0).await.unwrap();
-        self.sign_in("community").await
     }
 
     /// Lets time pass.
